@@ -1,0 +1,24 @@
+package orchestron
+
+// ActorKind is the kind of credential that a caller showed.
+type ActorKind string
+
+// The kinds of callers.
+const (
+	Operator  ActorKind = "operator" // the person whose daemon it is: the unix socket, or the operator's token
+	AgentCall ActorKind = "agent"    // an agent with its own token
+)
+
+// Actor is who calls. It comes from the credential only; nothing in arguments, headers or text changes it.
+type Actor struct {
+	Kind  ActorKind `json:"kind"`
+	Agent AgentID   `json:"agent,omitempty"` // of AgentCall
+	Level Level     `json:"level,omitempty"` // of AgentCall
+}
+
+func (a Actor) String() string {
+	if a.Kind == AgentCall {
+		return string(a.Agent)
+	}
+	return string(a.Kind)
+}

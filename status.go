@@ -1,0 +1,98 @@
+package orchestron
+
+import "time"
+
+// Status is the state of an agent. It is derived in one place, from evidence, and is the same on every surface.
+type Status string
+
+// The states of an agent.
+const (
+	Starting Status = "starting" // launched, has not said that it is ready
+	Idle     Status = "idle"     // ready for a prompt
+	Busy     Status = "busy"     // in a turn
+	Waiting  Status = "waiting"  // in a dialog that somebody must answer
+	Limited  Status = "limited"  // refused by its vendor until a time
+	Stopped  Status = "stopped"  // ended because it was wanted
+	Failed   Status = "failed"   // ended by itself, or could not start
+	Lost     Status = "lost"     // its terminal is gone and nothing says how it ended
+)
+
+// Alive reports whether an agent in this state has a running program.
+func (s Status) Alive() bool {
+	switch s {
+	case Starting, Idle, Busy, Waiting, Limited:
+		return true
+	case Stopped, Failed, Lost:
+		return false
+	}
+	return false
+}
+
+// Valid reports whether s is one of the states.
+func (s Status) Valid() bool {
+	switch s {
+	case Starting, Idle, Busy, Waiting, Limited, Stopped, Failed, Lost:
+		return true
+	}
+	return false
+}
+
+// Source is what evidence comes from, the most trusted first.
+type Source string
+
+// The sources of evidence.
+const (
+	FromHook       Source = "hook"       // the agent program called us
+	FromStateFile  Source = "state_file" // the agent program's own state file
+	FromTranscript Source = "transcript" // the agent program's record of the conversation
+	FromProcess    Source = "process"    // the operating system
+	FromScreen     Source = "screen"     // what the terminal shows
+	FromDaemon     Source = "daemon"     // Orchestron did it itself
+)
+
+// Evidence is why we say what we say.
+type Evidence struct {
+	Source Source    `json:"source"`
+	At     time.Time `json:"at"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// Question is what a dialog asks.
+type Question struct {
+	Tool   string    `json:"tool,omitempty"`
+	Detail string    `json:"detail"` // the question in words, or the tool's arguments as JSON
+	At     time.Time `json:"at"`
+}
+
+// Fact is one thing that is known to have happened to an agent. Drivers turn hooks, state files, transcripts and
+// screens into facts; nothing else decides an agent's state.
+type Fact struct {
+	Kind       FactKind
+	Source     Source
+	At         time.Time
+	Detail     string
+	Text       string    // the prompt of FactSubmitted, the answer of FactTurnEnded, the error of FactTurnFailed
+	Message    MessageID // of FactSubmitted, when the prompt is known to be this message
+	SessionID  string
+	Transcript string
+	Model      string
+	Mode       string // permission mode, where the source says it
+	Background int    // work that goes on after FactTurnEnded and will start a turn by itself
+	Question   *Question
+	Status     Status // of FactStatus
+}
+
+// FactKind is what happened.
+type FactKind string
+
+// The facts.
+const (
+	FactReady      FactKind = "ready"       // the program started or resumed its session
+	FactSubmitted  FactKind = "submitted"   // a prompt was accepted
+	FactTurnEnded  FactKind = "turn_ended"  // the model finished
+	FactTurnFailed FactKind = "turn_failed" // the model's service failed
+	FactAsked      FactKind = "asked"       // a dialog opened
+	FactWorking    FactKind = "working"     // a tool ran or the model spoke: the turn goes on
+	FactStatus     FactKind = "status"      // the program's own word for its state
+	FactGone       FactKind = "gone"        // the session ended in the program
+)
