@@ -1,0 +1,251 @@
+package op
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Ledger remembers the answers of calls that carried an idempotency key, for 24 hours. Keys belong to the actor.
+type Ledger interface {
+	// Begin notes durably that a call begins. It returns the answer when the same call has ended before, and a
+	// Conflict when the key was used for another operation or other arguments.
+	Begin(ctx context.Context, actor, key, operation string, hash [32]byte) (json.RawMessage, error)
+	// End stores the answer of a call that succeeded.
+	End(ctx context.Context, actor, key string, answer json.RawMessage) error
+}
+
+// Catalogue is all operations of a daemon. It is safe for concurrent use.
+type Catalogue struct {
+	ops    map[string]Op
+	names  []string
+	ledger Ledger
+	log    *slog.Logger
+
+	mu    sync.Mutex
+	calls map[string]*flight // calls with a key that are under way
+}
+
+type flight struct {
+	done   chan struct{}
+	hash   [32]byte
+	answer json.RawMessage
+	err    error
+}
+
+// NewCatalogue makes a catalogue. Two operations of one name are a fault of the program and panic.
+func NewCatalogue(ledger Ledger, log *slog.Logger, ops ...Op) *Catalogue {
+	c := &Catalogue{ops: map[string]Op{}, ledger: ledger, log: log, calls: map[string]*flight{}}
+	for _, o := range ops {
+		if _, twice := c.ops[o.Name]; twice {
+			panic("operation " + o.Name + " is declared twice")
+		}
+		c.ops[o.Name] = o
+		c.names = append(c.names, o.Name)
+	}
+	slices.Sort(c.names)
+	return c
+}
+
+// All returns the operations sorted by name.
+func (c *Catalogue) All() []Op {
+	all := make([]Op, 0, len(c.names))
+	for _, name := range c.names {
+		all = append(all, c.ops[name])
+	}
+	return all
+}
+
+// Get returns the operation of a name.
+func (c *Catalogue) Get(name string) (Op, bool) {
+	o, ok := c.ops[name]
+	return o, ok
+}
+
+// Call checks the caller and the arguments, runs the operation, and returns its result as JSON. Every error it
+// returns may be shown to the caller; what may not was logged.
+func (c *Catalogue) Call(ctx context.Context, name string, args json.RawMessage, call Call) (json.RawMessage, error) {
+	o, ok := c.ops[name]
+	if !ok {
+		return nil, orchestron.Errorf(orchestron.NotFound, "there is no operation %q", name).
+			Try("orchestron tools lists them")
+	}
+	if !o.Allows(call.Actor) {
+		return nil, orchestron.Errorf(orchestron.Forbidden, "%s (%s) may not call %s", call.Actor, call.Actor.Level, name).
+			Try("ask the agent that leads you")
+	}
+	args, err := o.check(args)
+	if err != nil {
+		return nil, err
+	}
+	if call.Report == nil {
+		call.Report = func(Progress) {}
+	}
+	if call.Key == "" || o.Access == Read || o.Keyed {
+		return c.run(ctx, o, args, call)
+	}
+	return c.once(ctx, o, args, call)
+}
+
+func (c *Catalogue) run(ctx context.Context, o Op, args json.RawMessage, call Call) (json.RawMessage, error) {
+	out, err := o.run(ctx, call, args)
+	if err != nil {
+		return nil, c.visible(ctx, o.Name, err)
+	}
+	answer, err := json.Marshal(out)
+	if err != nil {
+		return nil, c.visible(ctx, o.Name, err)
+	}
+	return answer, nil
+}
+
+// once runs a call with a key: calls at the same time share one run, later ones get the stored answer.
+func (c *Catalogue) once(ctx context.Context, o Op, args json.RawMessage, call Call) (json.RawMessage, error) {
+	actor := call.Actor.String()
+	id := actor + "\x00" + call.Key
+	hash := sha256.Sum256(args)
+	c.mu.Lock()
+	if f, under := c.calls[id]; under {
+		c.mu.Unlock()
+		if f.hash != hash {
+			return nil, keyReused(call.Key)
+		}
+		select {
+		case <-f.done:
+			return f.answer, f.err
+		case <-ctx.Done():
+			return nil, c.visible(ctx, o.Name, ctx.Err())
+		}
+	}
+	f := &flight{done: make(chan struct{}), hash: hash}
+	c.calls[id] = f
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.calls, id)
+		c.mu.Unlock()
+		close(f.done)
+	}()
+	saved, err := c.ledger.Begin(ctx, actor, call.Key, o.Name, hash)
+	if err != nil {
+		f.err = c.visible(ctx, o.Name, err)
+		return nil, f.err
+	}
+	if saved != nil {
+		f.answer = saved
+		return saved, nil
+	}
+	if f.answer, f.err = c.run(ctx, o, args, call); f.err != nil {
+		return nil, f.err
+	}
+	if err := c.ledger.End(ctx, actor, call.Key, f.answer); err != nil {
+		f.err = c.visible(ctx, o.Name, err)
+		return nil, f.err
+	}
+	return f.answer, nil
+}
+
+func keyReused(key string) error {
+	return orchestron.Errorf(orchestron.Conflict, "the idempotency key %q was used for another call", key).
+		Try("use a new key for a new call")
+}
+
+// visible decides what a caller may see of an error.
+func (c *Catalogue) visible(ctx context.Context, name string, err error) error {
+	var e *orchestron.Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, context.Canceled):
+		return orchestron.Errorf(orchestron.Unavailable, "%s was cancelled", name)
+	case errors.Is(err, context.DeadlineExceeded):
+		return orchestron.Errorf(orchestron.Unavailable, "%s ran out of time", name)
+	}
+	c.log.ErrorContext(ctx, "operation failed", "op", name, "err", err)
+	return orchestron.Errorf(orchestron.Internal, "%s failed inside Orchestron", name).
+		Try("orchestron doctor, and the daemon's log, say more")
+}
+
+// check returns the arguments with defaults filled in, or an Invalid error that names the field.
+func (o Op) check(args json.RawMessage) (json.RawMessage, error) {
+	if len(bytes.TrimSpace(args)) == 0 || string(args) == "null" {
+		args = json.RawMessage("{}")
+	}
+	if err := noDuplicates(args); err != nil {
+		return nil, o.invalid(err)
+	}
+	var v map[string]any
+	if err := json.Unmarshal(args, &v); err != nil {
+		return nil, o.invalid(errors.New("the arguments are not a JSON object"))
+	}
+	if err := o.schema.ApplyDefaults(&v); err != nil {
+		return nil, o.invalid(err)
+	}
+	if err := o.schema.Validate(v); err != nil {
+		return nil, o.invalid(err)
+	}
+	return json.Marshal(v)
+}
+
+func (o Op) invalid(err error) error {
+	text := err.Error()
+	for strings.HasPrefix(text, "validating ") {
+		_, rest, found := strings.Cut(text, ": ")
+		if !found {
+			break
+		}
+		text = rest
+	}
+	return orchestron.Errorf(orchestron.Invalid, "%s: %s", o.Name, text).
+		Try("orchestron tools %s shows the arguments", o.Name)
+}
+
+// noDuplicates refuses an object that has a key twice: parsers disagree on which one counts.
+func noDuplicates(data []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	return scanValue(dec, 0)
+}
+
+const maxDepth = 100
+
+func scanValue(dec *json.Decoder, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("the arguments are nested more than %d deep", maxDepth)
+	}
+	token, err := dec.Token()
+	if err != nil {
+		return errors.New("the arguments are not valid JSON")
+	}
+	delim, ok := token.(json.Delim)
+	if !ok {
+		return nil
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		if delim == '{' {
+			token, err := dec.Token()
+			if err != nil {
+				return errors.New("the arguments are not valid JSON")
+			}
+			key, _ := token.(string)
+			if seen[key] {
+				return fmt.Errorf("the key %q is given twice", key)
+			}
+			seen[key] = true
+		}
+		if err := scanValue(dec, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = dec.Token()
+	return err
+}
