@@ -1,0 +1,108 @@
+// Package handoff is how the daemon and the processes beside an agent hand things to each other: through files, each
+// step one atomic rename, so that either side may be killed at any moment and the other still knows how far it came.
+package handoff
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/orchestron/orchestron"
+)
+
+// The environment of the processes beside an agent.
+const (
+	EnvHome       = "ORCHESTRON_HOME"       // Home.Root
+	EnvAgent      = "ORCHESTRON_AGENT"      // the agent's id
+	EnvGeneration = "ORCHESTRON_GENERATION" // which run of the agent this is
+	EnvEditor     = "ORCHESTRON_EDITOR"     // the person's own editor, for when a person asks for it
+	EnvToken      = "ORCHESTRON_TOKEN"      //nolint:gosec // the name of a variable, not a secret
+)
+
+// Home is the directory that holds all that Orchestron keeps.
+type Home struct{ Root string }
+
+// Agent is the directory of one agent, beside its workspace and kept across restarts.
+func (h Home) Agent(id orchestron.AgentID) string {
+	return filepath.Join(h.Root, "agents", string(id))
+}
+
+// Spool is where records wait for the daemon.
+func (h Home) Spool() string { return filepath.Join(h.Root, "spool") }
+
+// Run is one run of an agent, as the shim is told it.
+type Run struct {
+	Agent      orchestron.AgentID `json:"agent"`
+	Generation int                `json:"generation"`
+	Command    orchestron.Command `json:"command"`
+}
+
+// WriteRun stores what the shim shall run. The secrets go to a file of their own that the shim removes.
+func (h Home) WriteRun(r Run) error {
+	dir := h.Agent(r.Agent)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the directory of %s: %w", r.Agent, err)
+	}
+	secrets, err := json.Marshal(r.Command.Secrets)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dir, "secrets.json"), secrets); err != nil {
+		return fmt.Errorf("writing the secrets of %s: %w", r.Agent, err)
+	}
+	run, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dir, "run.json"), run); err != nil {
+		return fmt.Errorf("writing the run of %s: %w", r.Agent, err)
+	}
+	return nil
+}
+
+// ReadRun returns what to run for an agent, secrets included, and removes the file of the secrets.
+func (h Home) ReadRun(id orchestron.AgentID) (Run, error) {
+	dir := h.Agent(id)
+	var r Run
+	if err := readJSON(filepath.Join(dir, "run.json"), &r); err != nil {
+		return Run{}, fmt.Errorf("reading the run of %s: %w", id, err)
+	}
+	path := filepath.Join(dir, "secrets.json")
+	if err := readJSON(path, &r.Command.Secrets); err != nil {
+		return Run{}, fmt.Errorf("reading the secrets of %s: %w", id, err)
+	}
+	if err := os.Remove(path); err != nil {
+		return Run{}, fmt.Errorf("removing the secrets of %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// writeFile puts data at path, whole or not at all, readable by the owner only, durable when it returns.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+func readJSON(path string, v any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, v)
+}
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
