@@ -149,7 +149,11 @@ func (h Home) Submit(id orchestron.AgentID, prompt string) (orchestron.MessageID
 	if err != nil {
 		return "", false, fmt.Errorf("marking %s submitted: %w", p.Message, err)
 	}
-	return p.Message, false, errors.Join(f.Sync(), f.Close())
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return "", false, fmt.Errorf("marking %s submitted: %w", p.Message, err)
+	}
+	// What a person types from now on is theirs, even if it is the same text.
+	return p.Message, false, os.Remove(h.placed(id))
 }
 
 // WasSubmitted reports whether the agent's program has accepted the message.
