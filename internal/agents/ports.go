@@ -1,0 +1,106 @@
+// Package agents is the use cases of agents: starting them, handing them prompts exactly once, knowing their state,
+// reading what they say, and ending them.
+package agents
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Store keeps agents, messages, turns and events. Everything written is durable when Write returns.
+type Store interface {
+	// Write runs change in a transaction and commits it with a full sync. Changes run one at a time; those that wait
+	// share one commit. When change fails nothing of it is kept and its error is returned.
+	Write(ctx context.Context, change func(Tx) error) error
+
+	Agents(ctx context.Context) ([]orchestron.Agent, error) // all, oldest first
+	TokenOwner(ctx context.Context, hash string) (orchestron.AgentID, error)
+	Message(ctx context.Context, id orchestron.MessageID) (orchestron.Message, error) // NotFound when there is none
+	// Pending returns the agent's messages that are not done, in order.
+	Pending(ctx context.Context, id orchestron.AgentID) ([]orchestron.Message, error)
+	Turns(ctx context.Context, id orchestron.AgentID, since time.Time, limit int) ([]orchestron.Turn, error) // the newest limit, oldest first
+	Events(ctx context.Context, after int64, limit int) ([]orchestron.Event, error)                          // in order
+	LastEvent(ctx context.Context) (int64, error)                                                            // 0 when there is none
+}
+
+// Tx is a transaction of a Store. It is used only inside the function it was given to.
+type Tx interface {
+	// NextOrdinal counts per stem, from 1, and never gives a number twice.
+	NextOrdinal(stem string) (int, error)
+	// Keyed returns what the actor stored under an idempotency key in the last 24 hours. It is a Conflict when the key
+	// stands for another operation or other arguments.
+	Keyed(actor, key, operation string, hash [32]byte) (subject string, found bool, err error)
+	// SetKey stores what a call with a key made, so that the same call finds it.
+	SetKey(actor, key, operation string, hash [32]byte, subject string) error
+
+	PutAgent(a orchestron.Agent) error // inserts or replaces
+	DeleteAgent(id orchestron.AgentID) error
+	SetToken(id orchestron.AgentID, hash string) error // replaces the agent's token
+	AddMessage(m *orchestron.Message) error            // gives m its Seq
+	PutMessage(m orchestron.Message) error
+	Message(id orchestron.MessageID) (orchestron.Message, error)
+	Pending(id orchestron.AgentID) ([]orchestron.Message, error)
+	AddTurn(t *orchestron.Turn) error // gives t its ID
+	PutTurn(t orchestron.Turn) error
+	// OpenTurns returns the agent's turns that have not ended, oldest first.
+	OpenTurns(id orchestron.AgentID) ([]orchestron.Turn, error)
+	AddEvent(e *orchestron.Event) error // gives e its Seq
+	// Once reports whether the record with this id is seen for the first time, and remembers it for a day.
+	Once(record string) (bool, error)
+}
+
+// Terminal shows agents' programs and types into them. Every method that takes a pane makes sure that the pane is
+// still the one meant and alive, and is a Conflict otherwise.
+type Terminal interface {
+	New(ctx context.Context, w Window) (orchestron.Pane, error) // Conflict when the session exists
+	List(ctx context.Context) ([]Listed, error)
+	Press(ctx context.Context, p orchestron.Pane, keys ...orchestron.Key) error
+	Paste(ctx context.Context, p orchestron.Pane, text string) error
+	Unread(p orchestron.Pane) (bytes int, canonical bool, err error)
+	Screen(ctx context.Context, p orchestron.Pane, history int) (string, error)
+	Changes(p orchestron.Pane) (<-chan struct{}, func())
+	Kill(ctx context.Context, p orchestron.Pane) error // nil when it is gone
+}
+
+// Window is a terminal to open for an agent.
+type Window struct {
+	Session    string
+	Argv       []string
+	Agent      orchestron.AgentID
+	Generation int
+}
+
+// Listed is a terminal that is there.
+type Listed struct {
+	Pane       orchestron.Pane
+	Session    string
+	Agent      orchestron.AgentID // what the pane claims; not trusted
+	Generation int
+	Dead       bool
+}
+
+// Processes looks at and ends processes by identity, never by number alone.
+type Processes interface {
+	Alive(p orchestron.Process) bool
+	// Signal sends a signal to the process if it is still the one meant, and reports whether it was.
+	Signal(p orchestron.Process, kill bool) (bool, error)
+	// WaitExit returns when the process has ended or ctx is done.
+	WaitExit(ctx context.Context, p orchestron.Process) error
+}
+
+// Driver knows one agent program. Its methods are safe for concurrent use.
+type Driver interface {
+	Name() string
+	Abilities() orchestron.Abilities
+	Channel(dir string) orchestron.Channel
+	Check(ctx context.Context) (version string, err error)
+	Prepare(l orchestron.Launch) (orchestron.Command, error)
+	Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact
+	Watch(a orchestron.Agent, dir string) []string
+	Observe(a orchestron.Agent, dir string) ([]orchestron.Fact, error)
+	Screen(text string) []orchestron.Fact
+	Todos(a orchestron.Agent, dir string) (json.RawMessage, error)
+}
