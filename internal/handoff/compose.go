@@ -107,19 +107,33 @@ func (h Home) place(id orchestron.AgentID, in Intent, file string) error {
 	return nil
 }
 
-// placed is the message that the input box may hold.
+// placed is the message that the input box may hold, and how many times it was put there.
 type placed struct {
 	Message orchestron.MessageID `json:"message"`
 	Hash    string               `json:"hash"`
+	Times   int                  `json:"times"`
 }
 
-// Place notes that a message is about to be put into the input box by other means than the helper.
+// Place notes that a message is about to be put into the input box.
 func (h Home) Place(id orchestron.AgentID, in Intent) error {
-	p, err := json.Marshal(placed{Message: in.Message, Hash: hash(in.Text)})
+	var last placed
+	if err := readJSON(h.placed(id), &last); err != nil && !missing(err) {
+		return fmt.Errorf("reading what was placed: %w", err)
+	}
+	p := placed{Message: in.Message, Hash: hash(in.Text), Times: 1}
+	if last.Message == in.Message {
+		p.Times = last.Times + 1
+	} else if err := os.RemoveAll(h.submitted(id)); err != nil { // marks of messages that are settled
+		return fmt.Errorf("removing old marks: %w", err)
+	}
+	if err := os.MkdirAll(h.submitted(id), 0o700); err != nil {
+		return fmt.Errorf("making room for marks: %w", err)
+	}
+	data, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
-	if err := writeFile(h.placed(id), p); err != nil {
+	if err := writeFile(h.placed(id), data); err != nil {
 		return fmt.Errorf("noting what is placed: %w", err)
 	}
 	return nil
@@ -127,6 +141,7 @@ func (h Home) Place(id orchestron.AgentID, in Intent) error {
 
 // Submit decides about a prompt that the agent's program is about to accept. It returns the message that the prompt
 // is, if it is one, and whether that message has been accepted before, in which case the prompt must be refused.
+// A message that was placed n times accounts for n prompts at most; the same text after that is a person's own.
 func (h Home) Submit(id orchestron.AgentID, prompt string) (orchestron.MessageID, bool, error) {
 	var p placed
 	if err := readJSON(h.placed(id), &p); err != nil {
@@ -138,40 +153,36 @@ func (h Home) Submit(id orchestron.AgentID, prompt string) (orchestron.MessageID
 	if p.Hash != hash(prompt) {
 		return "", false, nil
 	}
-	dir := filepath.Join(h.Agent(id), "submitted")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", false, err
+	for n := 1; n <= p.Times; n++ {
+		f, err := os.OpenFile(h.mark(id, p.Message, n), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", false, fmt.Errorf("marking %s submitted: %w", p.Message, err)
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return "", false, fmt.Errorf("marking %s submitted: %w", p.Message, err)
+		}
+		return p.Message, n > 1, nil
 	}
-	f, err := os.OpenFile(filepath.Join(dir, string(p.Message)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return p.Message, true, nil
-	}
-	if err != nil {
-		return "", false, fmt.Errorf("marking %s submitted: %w", p.Message, err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return "", false, fmt.Errorf("marking %s submitted: %w", p.Message, err)
-	}
-	// What a person types from now on is theirs, even if it is the same text.
-	return p.Message, false, os.Remove(h.placed(id))
+	return "", false, nil
 }
 
-// WasSubmitted reports whether the agent's program has accepted the message.
+// WasSubmitted reports whether the agent's program has accepted the message. It can be asked until another message
+// is placed.
 func (h Home) WasSubmitted(id orchestron.AgentID, m orchestron.MessageID) (bool, error) {
-	_, err := os.Stat(filepath.Join(h.Agent(id), "submitted", string(m)))
+	_, err := os.Stat(h.mark(id, m, 1))
 	if missing(err) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// Forget removes the mark of a message whose submission is stored elsewhere.
-func (h Home) Forget(id orchestron.AgentID, m orchestron.MessageID) error {
-	err := os.Remove(filepath.Join(h.Agent(id), "submitted", string(m)))
-	if missing(err) {
-		return nil
-	}
-	return err
+func (h Home) submitted(id orchestron.AgentID) string { return filepath.Join(h.Agent(id), "submitted") }
+
+func (h Home) mark(id orchestron.AgentID, m orchestron.MessageID, n int) string {
+	return filepath.Join(h.submitted(id), fmt.Sprintf("%s.%d", m, n))
 }
 
 func (h Home) intent(id orchestron.AgentID) string { return filepath.Join(h.Agent(id), "intent.json") }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
@@ -111,7 +112,8 @@ func (o Op) Allows(a orchestron.Actor) bool {
 }
 
 func schemaOf[T any](name string) *jsonschema.Schema {
-	s, err := jsonschema.For[T](nil)
+	anything := map[reflect.Type]*jsonschema.Schema{reflect.TypeFor[json.RawMessage](): {}}
+	s, err := jsonschema.For[T](&jsonschema.ForOptions{TypeSchemas: anything})
 	if err != nil {
 		panic(fmt.Sprintf("operation %s: %v", name, err))
 	}
