@@ -1,0 +1,202 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/orchestron/orchestron/testkit"
+)
+
+// answer works through the directives of one prompt, from behind the tool calls already made to the next one.
+type answer struct {
+	server  *Server
+	prompt  prompt
+	session string
+	model   string
+	usage   usage
+	out     output
+	ctx     context.Context //nolint:containedctx // an answer lives exactly as long as its request
+
+	started bool
+	said    bool // some text is out
+}
+
+// output is how an answer leaves: as a stream or whole.
+type output interface {
+	start(id, model string, u usage)
+	text(s string)
+	call(id, name string, input json.RawMessage)
+	fail(code int, text string) // instead of the rest
+	cut() bool                  // break the connection; false where that cannot be
+	end(reason string, u usage)
+}
+
+type usage struct {
+	Input      int `json:"input_tokens"`
+	Output     int `json:"output_tokens"`
+	CacheWrite int `json:"cache_creation_input_tokens"`
+	CacheRead  int `json:"cache_read_input_tokens"`
+}
+
+func (a *answer) run() {
+	steps := testkit.Directives(a.prompt.text)
+	if len(steps) == 0 {
+		a.say(testkit.Echo(a.prompt.text))
+		a.finish("end_turn")
+		return
+	}
+	calls := 0
+	for i, d := range steps {
+		if d.Name == "call" {
+			if calls++; calls <= a.prompt.calls {
+				continue
+			}
+		}
+		if calls < a.prompt.calls {
+			continue // was done before an earlier call
+		}
+		if done := a.step(i, d); done {
+			return
+		}
+	}
+	a.finish("end_turn")
+}
+
+// step does one directive and reports whether the answer ends with it.
+func (a *answer) step(i int, d testkit.Directive) bool {
+	switch d.Name {
+	case "say":
+		a.say(strings.ReplaceAll(testkit.Text(d.Rest), "{{result}}", a.prompt.result))
+	case "usage":
+		a.setUsage(d.Rest)
+	case "call":
+		return a.call(d)
+	case "hold", "delay":
+		return !a.hold(d.Rest)
+	case "error":
+		return a.fail(i, d)
+	case "cut":
+		a.begin()
+		return a.out.cut()
+	default:
+		a.say("the scripted API does not know the directive @@" + d.Name)
+	}
+	return false
+}
+
+func (a *answer) begin() {
+	if !a.started {
+		a.started = true
+		a.out.start(newID("msg"), a.model, a.usage)
+	}
+}
+
+func (a *answer) say(text string) {
+	a.begin()
+	if a.said {
+		text = "\n" + text
+	}
+	a.said = true
+	a.usage.Output += (len(text) + 3) / 4
+	a.out.text(text)
+}
+
+func (a *answer) finish(reason string) {
+	a.begin()
+	a.out.end(reason, a.usage)
+}
+
+func (a *answer) call(d testkit.Directive) bool {
+	name, input := d.Word()
+	if input == "" {
+		input = "{}"
+	}
+	if name == "" || !json.Valid([]byte(input)) {
+		a.say("@@call needs a tool and its input as JSON, not: " + d.Rest)
+		return false
+	}
+	a.begin()
+	a.usage.Output += (len(input) + 3) / 4
+	a.out.call(newID("toolu"), name, json.RawMessage(input))
+	a.finish("tool_use")
+	return true
+}
+
+// hold waits and reports whether the caller is still there. Without a duration it waits for Release.
+func (a *answer) hold(arg string) bool {
+	a.begin()
+	var timeout <-chan time.Time
+	if arg != "" {
+		wait, err := time.ParseDuration(arg)
+		if err != nil {
+			a.say("@@hold needs a duration such as 500ms, not: " + arg)
+			return true
+		}
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-timeout:
+	case <-a.server.held():
+	case <-a.ctx.Done():
+		return false
+	}
+	return true
+}
+
+// fail answers with an error: @@error CODE[*TIMES] [MESSAGE]. With TIMES later requests for the same prompt go on.
+func (a *answer) fail(i int, d testkit.Directive) bool {
+	word, text := d.Word()
+	number, times, limited := strings.Cut(word, "*")
+	code, err := strconv.Atoi(number)
+	if err != nil || code < 400 || code > 599 {
+		a.say("@@error needs a status from 400 to 599, not: " + word)
+		return false
+	}
+	if limited {
+		most, _ := strconv.Atoi(times)
+		if !a.server.failAgain(fmt.Sprint(a.session, a.prompt.message, a.prompt.block, i, a.prompt.text), most) {
+			return false
+		}
+	}
+	if text == "" {
+		text = "scripted error " + number
+	}
+	a.out.fail(code, text)
+	return true
+}
+
+func (s *Server) failAgain(key string, most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed[key]++
+	return s.failed[key] <= most
+}
+
+func (a *answer) setUsage(arg string) {
+	for _, pair := range strings.Fields(arg) {
+		key, value, _ := strings.Cut(pair, "=")
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			a.say("@@usage needs numbers such as in=100 out=5, not: " + pair)
+			return
+		}
+		switch key {
+		case "in":
+			a.usage.Input = n
+		case "out":
+			a.usage.Output = n
+		case "cache_read":
+			a.usage.CacheRead = n
+		case "cache_write":
+			a.usage.CacheWrite = n
+		default:
+			a.say("@@usage knows in, out, cache_read and cache_write, not: " + key)
+		}
+	}
+}
