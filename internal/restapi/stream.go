@@ -1,0 +1,94 @@
+package restapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+const (
+	lineType = "application/x-ndjson"
+	patience = 10 * time.Second // how long a caller may leave a line unread
+)
+
+func wantsLines(r *http.Request) bool {
+	for _, accepted := range r.Header.Values("Accept") {
+		if strings.Contains(accepted, lineType) {
+			return true
+		}
+	}
+	return false
+}
+
+// stream answers in lines: one for each progress, then the result or the error. A caller that goes away, or does
+// not read, ends the operation.
+func (s *server) stream(w http.ResponseWriter, r *http.Request, args json.RawMessage, call op.Call) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	out := &lines{w: w, gone: cancel}
+	call.Report = func(p op.Progress) { out.write(http.StatusOK, map[string]any{"progress": p}) }
+	result, err := s.catalogue.Call(ctx, r.PathValue("name"), args, call)
+	if err != nil {
+		e := shown(err)
+		out.last(statusOf(e.Kind), map[string]any{"error": e})
+		return
+	}
+	out.last(http.StatusOK, map[string]any{"result": result})
+}
+
+// lines writes JSON values to a caller, each in a line of its own. It is safe for concurrent use.
+type lines struct {
+	gone func() // called when the caller cannot be written to
+
+	mu     sync.Mutex
+	w      http.ResponseWriter
+	begun  bool
+	closed bool
+}
+
+// write sends one line. The status counts for the first line only.
+func (l *lines) write(status int, v any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.send(status, v)
+}
+
+// last sends one line and ignores whatever is reported afterwards: the response belongs to net/http again.
+func (l *lines) last(status int, v any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.send(status, v)
+	l.closed = true
+}
+
+func (l *lines) send(status int, v any) {
+	if l.closed {
+		return
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		status, data = http.StatusInternalServerError, []byte(`{"error":{"kind":"internal","message":"the answer is not JSON"}}`)
+	}
+	if !l.begun {
+		l.begun = true
+		l.w.Header().Set("Content-Type", lineType)
+		l.w.Header().Set("X-Content-Type-Options", "nosniff")
+		l.w.Header().Set("Cache-Control", "no-store")
+		l.w.WriteHeader(status)
+	}
+	control := http.NewResponseController(l.w)
+	_ = control.SetWriteDeadline(time.Now().Add(patience)) // a writer without deadlines is a test's
+	if _, err := l.w.Write(append(data, '\n')); err == nil {
+		err = control.Flush()
+		if err == nil {
+			return
+		}
+	}
+	l.closed = true
+	l.gone()
+}
