@@ -3,12 +3,15 @@
 package handoff
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/orchestron/orchestron"
 )
@@ -23,7 +26,11 @@ const (
 )
 
 // Home is the directory that holds all that Orchestron keeps.
-type Home struct{ Root string }
+type Home struct {
+	Root string
+
+	crash func() // in tests, called before each change of a file; it may panic to show what a crash leaves
+}
 
 // Agent is the directory of one agent, beside its workspace and kept across restarts.
 func (h Home) Agent(id orchestron.AgentID) string {
@@ -50,14 +57,18 @@ func (h Home) WriteRun(r Run) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, "secrets.json"), secrets); err != nil {
+	// A new run has a new input box: what was meant for the old one is not for a person who opens an editor in it.
+	if _, err := h.Withdraw(r.Agent); err != nil {
+		return fmt.Errorf("withdrawing the intent for %s: %w", r.Agent, err)
+	}
+	if err := h.writeFile(filepath.Join(dir, "secrets.json"), secrets); err != nil {
 		return fmt.Errorf("writing the secrets of %s: %w", r.Agent, err)
 	}
 	run, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, "run.json"), run); err != nil {
+	if err := h.writeFile(filepath.Join(dir, "run.json"), run); err != nil {
 		return fmt.Errorf("writing the run of %s: %w", r.Agent, err)
 	}
 	return nil
@@ -74,14 +85,15 @@ func (h Home) ReadRun(id orchestron.AgentID) (Run, error) {
 	if err := readJSON(path, &r.Command.Secrets); err != nil {
 		return Run{}, fmt.Errorf("reading the secrets of %s: %w", id, err)
 	}
-	if err := os.Remove(path); err != nil {
+	if err := h.remove(path); err != nil {
 		return Run{}, fmt.Errorf("removing the secrets of %s: %w", id, err)
 	}
 	return r, nil
 }
 
 // writeFile puts data at path, whole or not at all, readable by the owner only, durable when it returns.
-func writeFile(path string, data []byte) error {
+func (h Home) writeFile(path string, data []byte) error {
+	h.step()
 	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
 	if err != nil {
 		return err
@@ -89,12 +101,37 @@ func writeFile(path string, data []byte) error {
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = h.rename(f.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return nil
+	return syncDir(filepath.Dir(path))
+}
+
+func (h Home) rename(from, to string) error {
+	h.step()
+	return os.Rename(from, to)
+}
+
+func (h Home) remove(path string) error {
+	h.step()
+	return os.Remove(path)
+}
+
+func (h Home) step() {
+	if h.crash != nil {
+		h.crash()
+	}
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func readJSON(path string, v any) error {
@@ -103,6 +140,13 @@ func readJSON(path string, v any) error {
 		return err
 	}
 	return json.Unmarshal(data, v)
+}
+
+// unique returns a name that nobody else has and that sorts by time.
+func unique() string {
+	var salt [6]byte
+	_, _ = rand.Read(salt[:]) // never fails
+	return fmt.Sprintf("%020d-%s", time.Now().UnixNano(), hex.EncodeToString(salt[:]))
 }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

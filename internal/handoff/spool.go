@@ -1,13 +1,12 @@
 package handoff
 
 import (
-	"cmp"
+	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,28 +47,53 @@ const (
 	Composed Kind = "composed" // the agent's program opened its input box in our helper
 )
 
+// MaxPayload is the longest payload of a record in bytes.
+const MaxPayload = 4 << 20
+
+const (
+	maxRecord = 2 * MaxPayload
+	maxBatch  = 64
+)
+
 // Put makes a record durable. It fills in ID and At.
 func (h Home) Put(r Record) error {
-	r.At = time.Now()
-	var salt [6]byte
-	_, _ = rand.Read(salt[:]) // never fails
-	r.ID = fmt.Sprintf("%020d-%s", r.At.UnixNano(), hex.EncodeToString(salt[:]))
-	data, err := json.Marshal(r)
-	if err != nil {
+	r.ID, r.At = unique(), time.Now()
+	var data bytes.Buffer
+	enc := json.NewEncoder(&data)
+	enc.SetEscapeHTML(false) // it could make a payload six times as long
+	if err := enc.Encode(r); err != nil {
 		return fmt.Errorf("writing a record of %s: %w", r.Agent, err)
 	}
 	if err := os.MkdirAll(h.Spool(), 0o700); err != nil {
 		return fmt.Errorf("making the spool: %w", err)
 	}
-	if err := writeFile(filepath.Join(h.Spool(), r.ID+".json"), data); err != nil {
+	if err := h.writeFile(filepath.Join(h.Spool(), r.ID+".json"), data.Bytes()); err != nil {
 		return fmt.Errorf("writing a record of %s: %w", r.Agent, err)
 	}
 	return nil
 }
 
+// check says what is wrong with a record that was read from a file of a name. Agents can write into the spool.
+func (r Record) check(name string) error {
+	switch {
+	case r.ID+".json" != name:
+		return fmt.Errorf("the record calls itself %q", r.ID)
+	case !r.Agent.Valid():
+		return fmt.Errorf("the record names the agent %q", r.Agent)
+	case r.Kind == Started && r.Process == nil, r.Kind == Exited && r.Exit == nil:
+		return fmt.Errorf("the record of kind %q is incomplete", r.Kind)
+	}
+	switch r.Kind {
+	case Started, Exited, Hooked, Composed:
+		return nil
+	}
+	return fmt.Errorf("records of kind %q are not known", r.Kind)
+}
+
 // Take waits for records and hands them over in order, several at a time when several wait. A record is removed when
-// handle returns nil; after an error the same records come again, at the latest after a second. ready is called once,
-// when all records that waited at the start have been handled. Take returns when ctx ends.
+// handle returns nil; after an error the same records come again, at the latest after a second, and after a crash
+// records that were handled may. ready is called once, when all records that waited at the start have been handled.
+// A file that is no record is given the suffix .bad and told to bad. Take returns when ctx ends.
 func (h Home) Take(ctx context.Context, handle func([]Record) error, ready func(), bad func(file string, err error)) error {
 	if err := os.MkdirAll(h.Spool(), 0o700); err != nil {
 		return fmt.Errorf("making the spool: %w", err)
@@ -110,37 +134,65 @@ func (h Home) Take(ctx context.Context, handle func([]Record) error, ready func(
 
 // drain handles what waits. It returns the handler's error, after which the records stay.
 func (h Home) drain(handle func([]Record) error, bad func(string, error)) error {
-	entries, err := os.ReadDir(h.Spool())
+	entries, err := os.ReadDir(h.Spool()) // sorted by name, that is by time
 	if err != nil {
 		bad(h.Spool(), err)
 		return err
 	}
-	var records []Record
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".json") {
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !strings.HasSuffix(e.Name(), ".json") })
+	for some := range slices.Chunk(entries, maxBatch) {
+		records, err := h.read(some, bad)
+		if err != nil {
+			bad(h.Spool(), err)
+			return err
+		}
+		if len(records) == 0 {
 			continue
 		}
-		path := filepath.Join(h.Spool(), e.Name())
-		var r Record
-		if err := readJSON(path, &r); err != nil {
-			if !missing(err) {
-				bad(path, errors.Join(err, os.Rename(path, path+".bad")))
+		if err := handle(records); err != nil {
+			return err
+		}
+		for _, r := range records {
+			if err := h.remove(filepath.Join(h.Spool(), r.ID+".json")); err != nil && !missing(err) {
+				bad(r.ID, err)
 			}
-			continue
-		}
-		records = append(records, r)
-	}
-	if len(records) == 0 {
-		return nil
-	}
-	slices.SortFunc(records, func(a, b Record) int { return cmp.Compare(a.ID, b.ID) })
-	if err := handle(records); err != nil {
-		return err
-	}
-	for _, r := range records {
-		if err := os.Remove(filepath.Join(h.Spool(), r.ID+".json")); err != nil && !missing(err) {
-			bad(r.ID, err)
 		}
 	}
 	return nil
+}
+
+// read returns the records in files and sets aside what is none. It fails when the system cannot read now what may
+// well be a record.
+func (h Home) read(files []fs.DirEntry, bad func(string, error)) ([]Record, error) {
+	var out []Record
+	for _, e := range files {
+		r, err := h.readRecord(e)
+		var system *fs.PathError
+		switch {
+		case err == nil:
+			out = append(out, r)
+		case missing(err):
+		case errors.As(err, &system) && !errors.Is(err, fs.ErrPermission):
+			return nil, err
+		default:
+			path := filepath.Join(h.Spool(), e.Name())
+			bad(path, errors.Join(err, h.rename(path, path+".bad")))
+		}
+	}
+	return out, nil
+}
+
+func (h Home) readRecord(e fs.DirEntry) (Record, error) {
+	info, err := e.Info()
+	if err != nil {
+		return Record{}, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxRecord {
+		return Record{}, fmt.Errorf("a file of mode %s and %d bytes is no record", info.Mode(), info.Size())
+	}
+	var r Record
+	if err := readJSON(filepath.Join(h.Spool(), e.Name()), &r); err != nil {
+		return Record{}, err
+	}
+	return r, r.check(e.Name())
 }
