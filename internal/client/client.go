@@ -1,0 +1,283 @@
+// Package client calls the operations of a running daemon over its unix socket, and starts the daemon when none runs.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+// Client speaks to the daemon behind one socket. It is safe for concurrent use.
+type Client struct {
+	socket string
+	token  string
+	http   *http.Client
+	start  *Launcher // starts the daemon when a call meets none; nil means that calls fail then
+}
+
+// Dial makes a client of the daemon behind a socket. It connects when it is used. token says which agent calls; it
+// is empty for the person whose daemon it is.
+func Dial(socket, token string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	return &Client{socket: socket, token: token, http: &http.Client{
+		Transport:     &http.Transport{DialContext: dial, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Close drops the connections that are not in use.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// glance is how long a daemon may take to say that it is well.
+const glance = 5 * time.Second
+
+var errHung = orchestron.Errorf(orchestron.Unavailable, "the daemon takes connections and does not answer").
+	Try("its log may say why; orchestron status shows its process once it answers")
+
+// tries bounds how often a call that lost its daemon is made.
+const tries = 4
+
+// lost is a call that the daemon did not answer.
+type lost struct {
+	unsent bool // it never reached a daemon
+	cause  error
+}
+
+func (l *lost) Error() string { return l.cause.Error() }
+func (l *lost) Unwrap() error { return l.cause }
+
+// Call calls an operation and returns its result. args is anything that marshals to an object; nil means none.
+// report, which may be nil, is told of progress, once more from the start when the daemon was replaced on the way.
+// A call that loses its daemon is made again with the same key, through Start for a client that came from there. A
+// call without a key is made again only if it never reached a daemon. Errors are *orchestron.Error, or the
+// context's own.
+func (c *Client) Call(ctx context.Context, name string, args any, key string, report func(op.Progress)) (json.RawMessage, error) {
+	body, err := marshal(args)
+	if err != nil {
+		return nil, fmt.Errorf("the arguments of %s: %w", name, err)
+	}
+	for n := 1; ; n++ {
+		answer, err := c.try(ctx, name, body, key, report)
+		var l *lost
+		if !errors.As(err, &l) {
+			return answer, err
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if c.start == nil || n == tries || !l.unsent && key == "" {
+			return nil, gone(name, l)
+		}
+		if err := c.launch(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func marshal(args any) ([]byte, error) {
+	if args == nil {
+		return []byte("{}"), nil
+	}
+	return json.Marshal(args)
+}
+
+// gone is what a caller is told of a lost call.
+func gone(name string, l *lost) error {
+	if l.unsent {
+		return orchestron.Errorf(orchestron.Unavailable, "no daemon runs").Try("orchestron up starts it")
+	}
+	return orchestron.Errorf(orchestron.Unavailable, "the daemon went away during %s: %w", name, l.cause).
+		Try("orchestron up starts it again; then look whether %s happened", name)
+}
+
+func (c *Client) try(ctx context.Context, name string, body []byte, key string, report func(op.Progress)) (json.RawMessage, error) {
+	resp, err := c.request(ctx, "POST", "/api/v1/tools/"+url.PathEscape(name), body, http.Header{
+		"Content-Type":    {"application/json"},
+		"Accept":          {"application/x-ndjson"},
+		"Idempotency-Key": {key},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.Header.Get("Content-Type") != "application/x-ndjson" {
+		data, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return nil, &lost{cause: err}
+		}
+		return nil, refusal(resp, data)
+	}
+	lines := json.NewDecoder(resp.Body)
+	for {
+		var line struct {
+			Progress *op.Progress
+			Result   json.RawMessage
+			Error    *orchestron.Error
+		}
+		err := lines.Decode(&line)
+		switch {
+		case err != nil:
+			return nil, &lost{cause: err}
+		case line.Error != nil:
+			return nil, line.Error
+		case line.Result != nil:
+			return line.Result, nil
+		case line.Progress != nil && report != nil:
+			report(*line.Progress)
+		}
+	}
+}
+
+// Tools returns the operations that the caller may call, as the daemon lists them: {"tools":[…],"count":n}.
+func (c *Client) Tools(ctx context.Context) (json.RawMessage, error) {
+	for n := 1; ; n++ {
+		answer, err := c.get(ctx, "/api/v1/tools")
+		var l *lost
+		if !errors.As(err, &l) {
+			return answer, err
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if c.start == nil || n == tries {
+			return nil, gone("the list of operations", l)
+		}
+		if err := c.launch(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Health returns nil when a daemon answers and is ready. It never starts one.
+func (c *Client) Health(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, glance, errHung)
+	defer cancel()
+	_, err := c.get(ctx, "/health")
+	var l *lost
+	if errors.As(err, &l) && ctx.Err() == nil {
+		return gone("the health check", l)
+	}
+	if err != nil && context.Cause(ctx) == error(errHung) {
+		return errHung
+	}
+	return err
+}
+
+func (c *Client) get(ctx context.Context, path string) (json.RawMessage, error) {
+	resp, err := c.request(ctx, "GET", path, nil, http.Header{"Accept": {"application/json"}})
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, &lost{cause: err}
+	}
+	if resp.StatusCode == http.StatusOK {
+		return data, nil
+	}
+	return nil, refusal(resp, data)
+}
+
+// Stdio opens the raw stream on which the daemon speaks MCP, as the program at the other end of a pipe would. The
+// session names the stream for the daemon. The stream ends with ctx; its CloseWrite tells the daemon that no more
+// comes while answers still do.
+func (c *Client) Stdio(ctx context.Context, session string) (io.ReadWriteCloser, error) {
+	resp, err := c.request(ctx, "GET", "/api/v1/stdio", nil, http.Header{
+		"Connection":         {"Upgrade"},
+		"Upgrade":            {"orchestron-mcp"},
+		"Orchestron-Session": {session},
+	})
+	var l *lost
+	if errors.As(err, &l) && ctx.Err() == nil {
+		return nil, gone("the start of a stream", l)
+	}
+	if err != nil {
+		return nil, err
+	}
+	raw, ok := resp.Body.(io.ReadWriteCloser)
+	if resp.StatusCode != http.StatusSwitchingProtocols || !ok {
+		defer resp.Body.Close()
+		data, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+		return nil, refusal(resp, data)
+	}
+	s := &stream{ReadWriteCloser: raw}
+	s.stop = context.AfterFunc(ctx, func() { _ = raw.Close() })
+	return s, nil
+}
+
+// stream is a connection that closes with a context.
+type stream struct {
+	io.ReadWriteCloser
+	stop func() bool
+}
+
+// Close ends the stream in both directions.
+func (s *stream) Close() error {
+	s.stop()
+	return s.ReadWriteCloser.Close()
+}
+
+// CloseWrite ends the stream towards the daemon.
+func (s *stream) CloseWrite() error {
+	if half, ok := s.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// request sends one request. A connection that broke is *lost.
+func (c *Client) request(ctx context.Context, method, path string, body []byte, header http.Header) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://orchestron"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range header {
+		if values[0] != "" {
+			r.Header[name] = values
+		}
+	}
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(r)
+	if err == nil {
+		return resp, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	var dial *net.OpError
+	return nil, &lost{unsent: errors.As(err, &dial) && dial.Op == "dial", cause: err}
+}
+
+// refusal turns an answer that is not a success into an error.
+func refusal(resp *http.Response, data []byte) error {
+	var body struct{ Error *orchestron.Error }
+	if json.Unmarshal(data, &body) == nil && body.Error != nil {
+		return body.Error
+	}
+	return strange(resp)
+}
+
+func strange(resp *http.Response) error {
+	kind := orchestron.Internal
+	if resp.StatusCode == http.StatusServiceUnavailable {
+		kind = orchestron.Unavailable
+	}
+	return orchestron.Errorf(kind, "the daemon answered %s, which means nothing here", strings.TrimSpace(resp.Status)).
+		Try("check that the program and the daemon have the same version: orchestron version, orchestron status")
+}
