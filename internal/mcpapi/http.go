@@ -1,0 +1,247 @@
+package mcpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/orchestron/orchestron"
+)
+
+const (
+	sessionHeader  = "Mcp-Session-Id"
+	versionHeader  = "Mcp-Protocol-Version"
+	sessionTimeout = 30 * time.Minute
+	maxSessions    = 64 // sessions of one actor at a time
+)
+
+// Handler serves HTTP. Every request must show a bearer token. The listener must not limit how long a response may
+// take: streams stay open.
+func (s *Server) Handler() http.Handler {
+	pick := func(r *http.Request) *mcp.Server {
+		v, _ := r.Context().Value(viewKey{}).(*view)
+		return v.mcp
+	}
+	options := mcp.StreamableHTTPOptions{
+		Logger:                       s.log,
+		SessionTimeout:               sessionTimeout,
+		MaxRequestBodyBytes:          maxFrame,
+		DisableLocalhostProtection:   true, // Guard does more
+		PropagateRequestCancellation: true,
+	}
+	legacy := mcp.NewStreamableHTTPHandler(pick, &options)
+	options.Stateless = true
+	modern := mcp.NewStreamableHTTPHandler(pick, &options)
+	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(versionHeader) >= tasksSince { // from this revision on there are no sessions
+			modern.ServeHTTP(w, r)
+			return
+		}
+		s.serveSession(legacy, w, r)
+	})
+	verified := auth.RequireBearerToken(verify, &auth.RequireBearerTokenOptions{AllowMissingExpiration: true})(served)
+	return Guard(func() []string { return s.cfg.Hosts }, s.admit(verified))
+}
+
+type (
+	actorKey struct{}
+	viewKey  struct{}
+)
+
+// verify tells the SDK whom admit let in.
+func verify(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
+	actor, ok := ctx.Value(actorKey{}).(orchestron.Actor)
+	if !ok {
+		return nil, auth.ErrInvalidToken
+	}
+	return tokenOf(actor), nil
+}
+
+// admit authenticates a request, reads and inspects its body, and finds its view.
+func (s *Server) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		actor, ok := s.authenticate(r)
+		if !ok {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="orchestron"`)
+			http.Error(w, "401 unauthorized: send Authorization: Bearer TOKEN", http.StatusUnauthorized)
+			return
+		}
+		r.Header.Set("Authorization", "Bearer -") // nobody behind this needs the token
+		choice, err := s.parseChoice(r.URL.Query())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		v, err := s.view(choice)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusTooManyRequests)
+			return
+		}
+		if r.Method == http.MethodPost && !readBody(w, r) {
+			return
+		}
+		ctx := context.WithValue(r.Context(), actorKey{}, actor)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, viewKey{}, v)))
+	})
+}
+
+func (s *Server) authenticate(r *http.Request) (orchestron.Actor, bool) {
+	if s.cfg.Authenticate == nil {
+		return orchestron.Actor{}, false
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if token != "" && !strings.EqualFold(scheme, "bearer") {
+		return orchestron.Actor{}, false
+	}
+	return s.cfg.Authenticate(strings.TrimSpace(token))
+}
+
+// readBody puts the inspected body back into the request, or answers and returns false.
+func readBody(w http.ResponseWriter, r *http.Request) bool {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFrame))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		http.Error(w, "413 the message is larger than 4 MiB", http.StatusRequestEntityTooLarge)
+		return false
+	case err != nil:
+		http.Error(w, "400 the message broke off", http.StatusBadRequest)
+		return false
+	}
+	f, err := inspect(body)
+	if err != nil {
+		code := jsonrpc.CodeInvalidRequest
+		if errors.Is(err, errNotJSON) {
+			code = jsonrpc.CodeParseError
+		}
+		refuse(w, f.id, int64(code), err.Error())
+		return false
+	}
+	// The SDK compares the headers of its own methods with the body.
+	name := r.Header.Get("Mcp-Name")
+	if name != "" && bytes.HasPrefix(f.method, []byte("tasks/")) && name != text(f.params, "taskId") {
+		refuse(w, f.id, mcp.CodeHeaderMismatch, "the header Mcp-Name is not the taskId")
+		return false
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return true
+}
+
+// refuse answers a message that is not handed on.
+func refuse(w http.ResponseWriter, id []byte, code int64, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = w.Write(failureFrame(id, code, message))
+}
+
+// failureFrame is an error response; id is raw, and null when it is not known.
+func failureFrame(id []byte, code int64, message string) []byte {
+	if !json.Valid(id) {
+		id = []byte("null")
+	}
+	data, _ := json.Marshal(struct {
+		Version string          `json:"jsonrpc"`
+		ID      json.RawMessage `json:"id"`
+		Error   jsonrpc.Error   `json:"error"`
+	}{"2.0", id, jsonrpc.Error{Code: code, Message: message}})
+	return data
+}
+
+// sessions knows whose the sessions of the older revisions are.
+type sessions struct {
+	mu      sync.Mutex
+	owner   map[string]string // session id to actor
+	opening map[string]int    // by actor: requests that may open a session
+}
+
+// serveSession lets an actor use its own sessions, and open some.
+func (s *Server) serveSession(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	actor, _ := r.Context().Value(actorKey{}).(orchestron.Actor)
+	if id := r.Header.Get(sessionHeader); id != "" {
+		if !s.sessions.owns(actor, id) {
+			http.Error(w, "404 session not found", http.StatusNotFound)
+			return
+		}
+		next.ServeHTTP(w, r)
+		return
+	}
+	if r.Method != http.MethodPost {
+		next.ServeHTTP(w, r)
+		return
+	}
+	if !s.sessions.reserve(actor, s.liveSessions) {
+		http.Error(w, "429 too many sessions: DELETE some, or let them expire", http.StatusTooManyRequests)
+		return
+	}
+	defer s.sessions.release(actor)
+	next.ServeHTTP(w, r)
+}
+
+func (s *Server) liveSessions() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live := map[string]bool{}
+	for _, v := range s.views {
+		for session := range v.mcp.Sessions() {
+			live[session.ID()] = true
+		}
+	}
+	return live
+}
+
+// claim makes a new session the actor's. Sessions without an id end with their connection and need no owner.
+func (s *sessions) claim(id string, actor orchestron.Actor) {
+	if id == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owner[id] = actor.String()
+}
+
+func (s *sessions) owns(actor orchestron.Actor, id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owner[id] == actor.String()
+}
+
+// reserve counts a request that may open a session, unless the actor has too many. sessions tells which there are.
+func (s *sessions) reserve(actor orchestron.Actor, sessions func() map[string]bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live := sessions() // asked under the lock, so that every session that has an owner and is missing has ended
+	name := actor.String()
+	count := s.opening[name]
+	for id, owner := range s.owner {
+		switch {
+		case !live[id]:
+			delete(s.owner, id)
+		case owner == name:
+			count++
+		}
+	}
+	if count >= maxSessions {
+		return false
+	}
+	s.opening[name]++
+	return true
+}
+
+func (s *sessions) release(actor orchestron.Actor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := actor.String()
+	if s.opening[name]--; s.opening[name] == 0 {
+		delete(s.opening, name)
+	}
+}

@@ -1,0 +1,233 @@
+// Package mcpapi serves a catalogue of operations to clients that speak the Model Context Protocol, over HTTP and
+// over stdio, in its revision 2026-07-28 and in those before it.
+package mcpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+// Config is what a Server is made of. Catalogue, Tasks and Log are required.
+type Config struct {
+	Catalogue    *op.Catalogue
+	Version      string
+	Instructions string        // under 2 KB; clients put them before the model
+	Patience     time.Duration // how long a call may block for a client without tasks; 50 s when zero
+	Tasks        TaskStore
+
+	// Authenticate tells whose an HTTP bearer token is. Without it no HTTP request passes.
+	Authenticate func(token string) (orchestron.Actor, bool)
+
+	Log   *slog.Logger
+	Hosts []string // exact Host values accepted besides loopback names with the listener's port
+}
+
+// Server serves one catalogue. It is safe for concurrent use.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger // for the SDK: warnings and errors only
+	tasks    *tasks
+	sessions sessions
+
+	mu    sync.Mutex
+	views map[string]*view
+}
+
+// view is the part of the catalogue that a client chose. All clients with the same choice share it.
+type view struct {
+	server  *Server
+	choice  choice
+	mcp     *mcp.Server
+	byTasks map[string]op.Op // the long operations, which run as tasks for clients that know tasks
+}
+
+// choice is what of the catalogue a client wants to see.
+type choice struct {
+	toolsets []string // sorted; empty means all
+	readOnly bool
+}
+
+const (
+	maxViews        = 64 // choices that differ; each costs a server
+	defaultPatience = 50 * time.Second
+)
+
+// New makes a Server. Call Resume once when the operations can run, and Close at the end.
+func New(cfg Config) *Server {
+	if cfg.Patience <= 0 {
+		cfg.Patience = defaultPatience
+	}
+	s := &Server{cfg: cfg, log: slog.New(warnings{cfg.Log.Handler()}), views: map[string]*view{}}
+	s.tasks = newTasks(cfg.Tasks, cfg.Log)
+	s.sessions.owner = map[string]string{}
+	s.sessions.opening = map[string]int{}
+	return s
+}
+
+// Resume runs the tasks on that an earlier daemon did not finish. Their operations see the same idempotency keys.
+func (s *Server) Resume(ctx context.Context) error {
+	return s.tasks.resume(ctx, func(r record) (job, bool) {
+		o, ok := s.cfg.Catalogue.Get(r.Operation)
+		return s.job(o, r.Arguments, op.Call{Actor: r.Actor, Key: r.Key}), ok
+	})
+}
+
+// Close stops the tasks and waits for them. They stay unfinished in the store, for Resume.
+func (s *Server) Close() { s.tasks.close() }
+
+// AgentsChanged tells subscribers of orchestron://agents that it is out of date. A client that does not read can
+// hold it up for seconds, so call it from a goroutine that may wait.
+func (s *Server) AgentsChanged(ctx context.Context) {
+	s.mu.Lock()
+	var servers []*mcp.Server
+	for _, v := range s.views {
+		servers = append(servers, v.mcp)
+	}
+	s.mu.Unlock()
+	for _, server := range servers {
+		if err := server.ResourceUpdated(ctx, &mcp.ResourceUpdatedNotificationParams{URI: agentsURI}); err != nil {
+			s.log.WarnContext(ctx, "telling of changed agents", "err", err)
+		}
+	}
+}
+
+// parseChoice reads toolsets=a,b and readonly=1.
+func (s *Server) parseChoice(q url.Values) (choice, error) {
+	var c choice
+	for _, list := range q["toolsets"] {
+		for name := range strings.SplitSeq(list, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				c.toolsets = append(c.toolsets, name)
+			}
+		}
+	}
+	slices.Sort(c.toolsets)
+	c.toolsets = slices.Compact(c.toolsets)
+	known := s.toolsets()
+	for _, name := range c.toolsets {
+		if !slices.Contains(known, name) {
+			return c, orchestron.Errorf(orchestron.Invalid, "there is no toolset %q", name).
+				Try("choose from %s", strings.Join(known, ", "))
+		}
+	}
+	switch v := q.Get("readonly"); v {
+	case "", "0", "false":
+	case "1", "true":
+		c.readOnly = true
+	default:
+		return c, orchestron.Errorf(orchestron.Invalid, "readonly=%q is neither 1 nor 0", v)
+	}
+	return c, nil
+}
+
+func (s *Server) toolsets() []string {
+	var names []string
+	for _, o := range s.cfg.Catalogue.All() {
+		if o.Toolset != "" {
+			names = append(names, o.Toolset)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (c choice) shows(o op.Op) bool {
+	return (len(c.toolsets) == 0 || slices.Contains(c.toolsets, o.Toolset)) && (!c.readOnly || o.Access == op.Read)
+}
+
+// view returns the view of a choice and makes it when it is the first.
+func (s *Server) view(c choice) (*view, error) {
+	key := fmt.Sprint(c.readOnly, c.toolsets)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v, ok := s.views[key]; ok {
+		return v, nil
+	}
+	if len(s.views) >= maxViews {
+		return nil, orchestron.Errorf(orchestron.Limit, "there are %d different selections of toolsets in use", maxViews).
+			Try("use one that others use, or none")
+	}
+	v := s.newView(c)
+	s.views[key] = v
+	return v, nil
+}
+
+func (s *Server) newView(c choice) *view {
+	v := &view{server: s, choice: c, byTasks: map[string]op.Op{}}
+	capabilities := &mcp.ServerCapabilities{
+		Tools:     &mcp.ToolCapabilities{},
+		Prompts:   &mcp.PromptCapabilities{},
+		Resources: &mcp.ResourceCapabilities{Subscribe: true},
+	}
+	capabilities.AddExtension(tasksExtension, nil)
+	options := &mcp.ServerOptions{
+		Instructions:       s.cfg.Instructions,
+		Logger:             s.log,
+		Capabilities:       capabilities,
+		SubscribeHandler:   v.subscribe,
+		UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },
+	}
+	v.prepare(options)
+	v.mcp = mcp.NewServer(&mcp.Implementation{
+		Name: "orchestron", Title: "Orchestron", Version: s.cfg.Version,
+	}, options)
+	for _, o := range s.cfg.Catalogue.All() {
+		if !c.shows(o) {
+			continue
+		}
+		v.mcp.AddTool(tool(o), v.handler(o))
+		if o.Long {
+			v.byTasks[o.Name] = o
+		}
+	}
+	v.addResources()
+	v.addPrompts()
+	v.addTaskMethods()
+	v.mcp.AddReceivingMiddleware(v.receive)
+	v.extend()
+	return v
+}
+
+// receive is the way of every request into the SDK.
+func (v *view) receive(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (res mcp.Result, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				v.server.cfg.Log.ErrorContext(ctx, "request panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+				res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "Orchestron failed; its log says more"}
+			}
+		}()
+		switch method {
+		case "tools/call":
+			call, _ := req.(*mcp.CallToolRequest)
+			if o, long := v.byTasks[call.Params.Name]; long && knowsTasks(call) {
+				return v.begin(ctx, o, call)
+			}
+		case "tasks/get", "tasks/update", "tasks/cancel":
+			return v.serveTask(ctx, method, req.(*taskRequest))
+		case "initialize":
+			v.server.sessions.claim(req.GetSession().ID(), actorOf(req.GetExtra()))
+		}
+		return next(ctx, method, req)
+	}
+}
+
+// warnings drops what the SDK tells of every connection.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}

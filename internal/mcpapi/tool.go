@@ -1,0 +1,139 @@
+package mcpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+const (
+	keyMeta   = "orchestron/idempotencyKey" // in a call's _meta
+	keyHeader = "Idempotency-Key"
+	maxKey    = 200 // bytes of an idempotency key
+)
+
+// failureSchema is what a failed call's structured content looks like.
+const failureSchema = `{"type":"object","properties":{"kind":{"type":"string"},"message":{"type":"string"},` +
+	`"remedy":{"type":"string"}},"required":["kind","message"],"additionalProperties":false}`
+
+// tool is an operation as clients see it.
+func tool(o op.Op) *mcp.Tool {
+	no := false
+	destructive := o.Destructive
+	t := &mcp.Tool{
+		Name:        o.Name,
+		Title:       title(o.Name),
+		Description: o.Summary,
+		InputSchema: o.Input,
+		Annotations: &mcp.ToolAnnotations{
+			Title:         title(o.Name),
+			ReadOnlyHint:  o.Access == op.Read,
+			OpenWorldHint: &no,
+		},
+	}
+	if o.Access == op.Write {
+		t.Annotations.DestructiveHint = &destructive
+		t.Annotations.IdempotentHint = o.Keyed
+	}
+	if len(o.Output) > 0 {
+		// Some clients hold failures against the schema too.
+		t.OutputSchema = json.RawMessage(`{"type":"object","anyOf":[` + string(o.Output) + `,` + failureSchema + `]}`)
+	}
+	if long(o) {
+		t.Meta = mcp.Meta{"anthropic/maxResultSizeChars": 500_000}
+	}
+	return t
+}
+
+// long reports whether an operation's result may exceed what clients take by default.
+func long(o op.Op) bool { return o.Name == "read" || o.Name == "get_instance_output" }
+
+// title makes "Send message" of send_message.
+func title(name string) string {
+	words := strings.ReplaceAll(name, "_", " ")
+	return strings.ToUpper(words[:1]) + words[1:]
+}
+
+// handler calls an operation for a client that waits for the result.
+func (v *view) handler(o op.Op) mcp.ToolHandler {
+	return func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		key, err := keyOf(req)
+		if err != nil {
+			return failure(err), nil
+		}
+		if o.Long {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, v.server.cfg.Patience)
+			defer cancel()
+		}
+		progress := newProgress(ctx, req, o.Long)
+		defer progress.stop()
+		call := op.Call{Actor: actorOf(req.Extra), Key: key, Report: progress.report}
+		answer, err := v.server.cfg.Catalogue.Call(ctx, o.Name, req.Params.Arguments, call)
+		return result(answer, err), nil
+	}
+}
+
+// result is an operation's outcome as a tool's.
+func result(answer json.RawMessage, err error) *mcp.CallToolResult {
+	if err != nil {
+		return failure(err)
+	}
+	return &mcp.CallToolResult{
+		Content:           []mcp.Content{&mcp.TextContent{Text: string(answer)}},
+		StructuredContent: answer,
+	}
+}
+
+// failure is an error as the model reads it: what happened, and what to do about it.
+func failure(err error) *mcp.CallToolResult {
+	var e *orchestron.Error
+	if !errors.As(err, &e) {
+		e = orchestron.Errorf(orchestron.KindOf(err), "%v", err)
+	}
+	return &mcp.CallToolResult{
+		IsError:           true,
+		Content:           []mcp.Content{&mcp.TextContent{Text: e.Error()}},
+		StructuredContent: e,
+	}
+}
+
+// tokenOf carries an actor through the SDK.
+func tokenOf(actor orchestron.Actor) *auth.TokenInfo {
+	return &auth.TokenInfo{UserID: actor.String(), Extra: map[string]any{"actor": actor}}
+}
+
+// actorOf returns who made a request. The zero Actor may do nothing.
+func actorOf(extra *mcp.RequestExtra) orchestron.Actor {
+	if extra == nil || extra.TokenInfo == nil {
+		return orchestron.Actor{}
+	}
+	actor, _ := extra.TokenInfo.Extra["actor"].(orchestron.Actor)
+	return actor
+}
+
+// keyOf returns a call's idempotency key: the one in _meta, or else the one the transport knows.
+func keyOf(req *mcp.CallToolRequest) (string, error) {
+	var header http.Header
+	if req.Extra != nil {
+		header = req.Extra.Header
+	}
+	key := header.Get(keyHeader)
+	if given, ok := req.Params.Meta[keyMeta]; ok {
+		if key, ok = given.(string); !ok {
+			return "", orchestron.Errorf(orchestron.Invalid, "the idempotency key in _meta is not a string")
+		}
+	}
+	if len(key) > maxKey {
+		return "", orchestron.Errorf(orchestron.Invalid, "the idempotency key has %d bytes, more than the %d allowed", len(key), maxKey)
+	}
+	return key, nil
+}
