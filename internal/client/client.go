@@ -44,9 +44,6 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // glance is how long a daemon may take to say that it is well.
 const glance = 5 * time.Second
 
-var errHung = orchestron.Errorf(orchestron.Unavailable, "the daemon takes connections and does not answer").
-	Try("its log may say why; orchestron status shows its process once it answers")
-
 // tries bounds how often a call that lost its daemon is made.
 const tries = 4
 
@@ -163,15 +160,18 @@ func (c *Client) Tools(ctx context.Context) (json.RawMessage, error) {
 
 // Health returns nil when a daemon answers and is ready. It never starts one.
 func (c *Client) Health(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, glance, errHung)
+	short, cancel := context.WithTimeout(ctx, glance)
 	defer cancel()
-	_, err := c.get(ctx, "/health")
+	_, err := c.get(short, "/health")
 	var l *lost
-	if errors.As(err, &l) && ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &l):
 		return gone("the health check", l)
-	}
-	if err != nil && context.Cause(ctx) == error(errHung) {
-		return errHung
+	case short.Err() != nil && err != nil:
+		return orchestron.Errorf(orchestron.Unavailable, "the daemon takes connections but does not answer").
+			Try("its log may say why")
 	}
 	return err
 }
