@@ -1,6 +1,7 @@
 package orchestron
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -57,4 +58,19 @@ func KindOf(err error) Kind {
 		return e.Kind
 	}
 	return Internal
+}
+
+// Visible returns what a caller may see of err: the first Error in its chain, or an Internal one that hides the rest.
+// What it hides must be logged.
+func Visible(err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, context.Canceled):
+		return Errorf(Unavailable, "the call was cancelled")
+	case errors.Is(err, context.DeadlineExceeded):
+		return Errorf(Unavailable, "the call ran out of time")
+	}
+	return Errorf(Internal, "the call failed inside Orchestron").Try("orchestron doctor, and the daemon's log, say more")
 }

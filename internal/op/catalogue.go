@@ -159,20 +159,13 @@ func keyReused(key string) error {
 		Try("use a new key for a new call")
 }
 
-// visible decides what a caller may see of an error.
+// visible is what the caller may see of an error; what it may not is logged.
 func (c *Catalogue) visible(ctx context.Context, name string, err error) error {
-	var e *orchestron.Error
-	switch {
-	case errors.As(err, &e):
-		return e
-	case errors.Is(err, context.Canceled):
-		return orchestron.Errorf(orchestron.Unavailable, "%s was cancelled", name)
-	case errors.Is(err, context.DeadlineExceeded):
-		return orchestron.Errorf(orchestron.Unavailable, "%s ran out of time", name)
+	seen := orchestron.Visible(err)
+	if seen.Kind == orchestron.Internal {
+		c.log.ErrorContext(ctx, "operation failed", "op", name, "err", err)
 	}
-	c.log.ErrorContext(ctx, "operation failed", "op", name, "err", err)
-	return orchestron.Errorf(orchestron.Internal, "%s failed inside Orchestron", name).
-		Try("orchestron doctor, and the daemon's log, say more")
+	return seen
 }
 
 // check returns the arguments with defaults filled in, or an Invalid error that names the field.

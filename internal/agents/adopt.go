@@ -1,0 +1,77 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/orchestron/orchestron"
+)
+
+// adopt makes the state of every agent known after a start: terminals that live are taken over by their full
+// identity, starts that were cut off are done again, and the rest is lost. Terminals that are nobody's are left alone.
+func (s *Service) adopt(ctx context.Context) error {
+	listed, err := s.term.List(ctx)
+	if err != nil {
+		return fmt.Errorf("listing terminals: %w", err)
+	}
+	claimed := map[orchestron.AgentID]Listed{}
+	for _, l := range listed {
+		if s.known(l) {
+			claimed[l.Agent] = l
+			continue
+		}
+		s.log.Warn("a terminal is no agent's", "pane", l.Pane.ID, "session", l.Session)
+		err := s.store.Write(ctx, func(tx Tx) error {
+			return addEvent(tx, orchestron.PaneForeign, "", "", map[string]any{"pane": l.Pane.ID, "session": orchestron.Quotable(l.Session)})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, h := range s.all() {
+		if a := h.snapshot(); a.Alive() {
+			if err := s.adoptOne(ctx, h, claimed[a.ID]); err != nil {
+				return fmt.Errorf("adopting %s: %w", a.ID, err)
+			}
+		}
+	}
+	s.registry.raise()
+	return nil
+}
+
+// known reports whether a terminal is what an agent's row says, or may be it because the row says nothing yet.
+func (s *Service) known(l Listed) bool {
+	s.mu.RLock()
+	h := s.handles[l.Agent]
+	s.mu.RUnlock()
+	if h == nil {
+		return false
+	}
+	a := h.snapshot()
+	if l.Generation != a.Generation || l.Session != a.SessionName() {
+		return false
+	}
+	return a.Pane == l.Pane || a.Status == orchestron.Starting && a.Process.PID == 0
+}
+
+func (s *Service) adoptOne(ctx context.Context, h *handle, l Listed) error {
+	a := h.snapshot()
+	switch {
+	case !l.Pane.Zero() && (!l.Dead || s.procs.Alive(a.Process)):
+		if err := s.opened(ctx, h, l.Pane); err != nil {
+			return err
+		}
+		if err := s.observe(ctx, h); err != nil {
+			s.log.Warn("an adopted agent's files cannot be read", "err", err)
+		}
+		return nil
+	case a.Pane.Zero() && a.Process.PID == 0 && a.Wanted == orchestron.WantRunning:
+		if err := s.launch(ctx, h, a.Generation > 1 && a.SessionID != ""); err != nil {
+			s.log.Error("an agent's start was cut off and cannot be done again", "agent", a.ID, "err", err)
+			return errors.Join(s.failStart(ctx, h, err))
+		}
+		return nil
+	}
+	return s.lose(ctx, h, a.Pane, "its terminal was gone when the daemon started")
+}

@@ -1,0 +1,312 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/handoff"
+)
+
+// How long the steps of a delivery may take before they are looked into. On an idle machine each takes milliseconds.
+const (
+	boxTime    = 3 * time.Second
+	submitTime = 2 * time.Second
+	firstPause = 100 * time.Millisecond
+	mostPause  = 5 * time.Second
+	quietDraft = 3 * time.Second // how long a person's draft must stand still before the box is looked at again
+)
+
+// deliver hands an agent its messages, one after the other, until ctx ends. It holds all of a delivery's state in
+// the message's row and the files beside the agent, so that it may be killed anywhere and begin again.
+func (s *Service) deliver(ctx context.Context, h *handle) error {
+	select {
+	case <-s.started:
+	case <-ctx.Done():
+		return nil
+	}
+	pause := firstPause
+	for {
+		m, ok := s.next(ctx, h)
+		if !ok {
+			return nil
+		}
+		obstacle, err := s.attempt(ctx, h, m)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			s.log.Warn("a delivery failed and will be tried again", "agent", h.id(), "message", m.ID, "err", err)
+			obstacle = "a fault of the terminal: " + orchestron.Quotable(err.Error())
+		}
+		if obstacle == "" {
+			pause = firstPause
+			continue
+		}
+		s.explain(ctx, h, m.ID, obstacle)
+		h.await(ctx, pause, func() bool { return h.closed })
+		pause = min(2*pause, mostPause)
+	}
+}
+
+// next waits for a message that the agent can take now.
+func (s *Service) next(ctx context.Context, h *handle) (orchestron.Message, bool) {
+	var m orchestron.Message
+	found := h.await(ctx, 0, func() bool {
+		if h.closed {
+			return true
+		}
+		m = orchestron.Message{}
+		for _, candidate := range h.state.Inbox {
+			if candidate.State == orchestron.Queued || candidate.State == orchestron.Attempting {
+				m = candidate
+				break
+			}
+		}
+		return m.ID != "" && canTake(h.state.Agent, m)
+	})
+	return m, found && m.ID != ""
+}
+
+// canTake reports whether a message may be typed now. A dialog is never typed into.
+func canTake(a orchestron.Agent, m orchestron.Message) bool {
+	return a.Status == orchestron.Idle || a.Status == orchestron.Busy && m.Urgent
+}
+
+// attempt brings one message one attempt further. It returns what stood in the way, if anything did.
+func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) (string, error) {
+	h.keys.Lock()
+	defer h.keys.Unlock()
+	if m.State == orchestron.Attempting {
+		was, err := s.home.WasSubmitted(m.Agent, m.ID)
+		if err != nil {
+			return "", err
+		}
+		if was {
+			return "", s.confirm(ctx, h, m.ID)
+		}
+	}
+	m, ok, err := s.intend(ctx, h, m.ID)
+	if err != nil || !ok {
+		return "", err
+	}
+	channel := h.driver.Channel(s.home.Agent(m.Agent))
+	if len(channel.Editor) == 0 {
+		return s.paste(ctx, h, m, channel)
+	}
+	return s.compose(ctx, h, m, channel)
+}
+
+// intend makes the attempt durable before anything is typed.
+func (s *Service) intend(ctx context.Context, h *handle, id orchestron.MessageID) (orchestron.Message, bool, error) {
+	var m orchestron.Message
+	err := s.change(ctx, h, func(tx Tx, st *state) error {
+		p := st.message(id)
+		if p == nil || !canTake(st.Agent, *p) || p.State.Outcome() != orchestron.Queued {
+			m = orchestron.Message{}
+			return nil
+		}
+		p.State = orchestron.Attempting
+		p.Attempts++
+		m = *p
+		return tx.PutMessage(m)
+	})
+	return m, m.ID != "", err
+}
+
+// compose delivers through the agent program's own editor key: that our helper runs proves that the input box has
+// the focus, and what it finds there says what to do.
+func (s *Service) compose(ctx context.Context, h *handle, m orchestron.Message, channel orchestron.Channel) (string, error) {
+	box, err := s.open(ctx, h, handoff.Intent{Message: m.ID, Attempt: m.Attempts, Text: m.Text}, channel)
+	if err != nil {
+		return "", err
+	}
+	switch box {
+	case handoff.BoxPlaced, handoff.BoxHeld:
+		return s.submit(ctx, h, m, channel)
+	case handoff.BoxDraft:
+		s.awaitQuiet(ctx, h)
+		return "somebody's own text is in the input box", nil
+	case handoff.BoxEmpty, boxUnknown:
+		return "the input box does not answer", nil
+	}
+	return "", fmt.Errorf("the helper reported a box %q", box)
+}
+
+// boxUnknown says that the helper did not report: the editor key did not reach the input box.
+const boxUnknown handoff.Box = ""
+
+// open has the agent's program open its input box in our helper, and returns what the helper found.
+func (s *Service) open(ctx context.Context, h *handle, in handoff.Intent, channel orchestron.Channel) (handoff.Box, error) {
+	a := h.snapshot()
+	h.report(composed{})
+	if err := s.home.Offer(a.ID, in); err != nil {
+		return boxUnknown, err
+	}
+	if err := s.term.Press(ctx, a.Pane, channel.Editor...); err != nil {
+		_, withdrawn := s.home.Withdraw(a.ID)
+		return boxUnknown, errors.Join(err, withdrawn)
+	}
+	box := boxUnknown
+	reported := func() bool {
+		if h.box.Message == in.Message && h.box.Attempt == in.Attempt {
+			box = h.box.Box
+		}
+		return box != boxUnknown || !h.state.Agent.Alive() || h.state.Agent.Pane != a.Pane
+	}
+	if h.await(ctx, boxTime, reported) {
+		return box, nil
+	}
+	there, err := s.home.Withdraw(a.ID)
+	if err != nil || there {
+		return boxUnknown, err
+	}
+	h.await(ctx, boxTime, reported) // the helper has claimed it and is at work
+	return box, nil
+}
+
+// submit presses the submit key until the program's hook tells that it accepted the message. The key does nothing
+// outside the input box, so pressing it again is harmless; what the box holds is looked at before.
+func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, channel orchestron.Channel) (string, error) {
+	pane := h.snapshot().Pane
+	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
+		return "", err
+	}
+	if h.await(ctx, submitTime, func() bool { return submitted(h.state, m.ID) || h.state.Agent.Pane != pane }) {
+		return "", nil
+	}
+	look := handoff.Intent{Message: m.ID, Attempt: m.Attempts, Text: m.Text, Look: true}
+	box, err := s.open(ctx, h, look, channel)
+	if err != nil {
+		return "", err
+	}
+	switch box {
+	case handoff.BoxHeld, boxUnknown:
+		return "the input box holds the message and does not submit it yet", nil
+	case handoff.BoxDraft:
+		return "somebody changed the text in the input box", nil
+	case handoff.BoxEmpty, handoff.BoxPlaced:
+	}
+	was, err := s.home.WasSubmitted(m.Agent, m.ID)
+	if err != nil {
+		return "", err
+	}
+	if was {
+		return "", s.confirm(ctx, h, m.ID)
+	}
+	return "the message left the input box and no hook told of it", nil
+}
+
+func submitted(st state, id orchestron.MessageID) bool {
+	m := st.message(id)
+	return m == nil || m.State.Outcome() != orchestron.Queued
+}
+
+// confirm notes that the agent's program accepted a message, from the mark that its hook left.
+func (s *Service) confirm(ctx context.Context, h *handle, id orchestron.MessageID) error {
+	if h.await(ctx, submitTime, func() bool { return submitted(h.state, id) }) {
+		return nil
+	}
+	return s.change(ctx, h, func(tx Tx, st *state) error {
+		if submitted(*st, id) {
+			return nil
+		}
+		f := orchestron.Fact{
+			Kind: orchestron.FactSubmitted, Source: orchestron.FromHook, At: time.Now(), Message: id, Detail: "from the hook's mark",
+		}
+		return take(tx, st, []orchestron.Fact{f})
+	})
+}
+
+// awaitQuiet waits until the terminal has not changed for a while: somebody is typing.
+func (s *Service) awaitQuiet(ctx context.Context, h *handle) {
+	changes, stop := s.term.Changes(h.snapshot().Pane)
+	defer stop()
+	for {
+		select {
+		case _, ok := <-changes:
+			if !ok {
+				return
+			}
+		case <-time.After(quietDraft):
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// paste delivers to a program that only has a terminal. Nothing confirms what it took.
+func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, channel orchestron.Channel) (string, error) {
+	pane := h.snapshot().Pane
+	if m.Attempts > 1 && len(channel.Clear) > 0 {
+		if err := s.term.Press(ctx, pane, channel.Clear...); err != nil {
+			return "", err
+		}
+	}
+	if err := s.term.Paste(ctx, pane, m.Text); err != nil {
+		return "", err
+	}
+	if !s.taken(ctx, pane) {
+		return "the program does not read its terminal", nil
+	}
+	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
+		return "", err
+	}
+	return "", s.change(ctx, h, func(tx Tx, st *state) error {
+		p := st.message(m.ID)
+		if p == nil {
+			return nil
+		}
+		p.State, p.Submitted = orchestron.Submitted, time.Now()
+		turn := orchestron.Turn{Agent: p.Agent, Message: p.ID, Prompt: p.Text, Started: p.Submitted, Ended: p.Submitted}
+		if err := tx.AddTurn(&turn); err != nil {
+			return err
+		}
+		return putMessage(tx, *p)
+	})
+}
+
+// taken waits until the program has read what was pasted.
+func (s *Service) taken(ctx context.Context, pane orchestron.Pane) bool {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.Now().Add(boxTime)
+	for empty := 0; empty < 2; {
+		n, _, err := s.term.Unread(pane)
+		switch {
+		case err != nil || time.Now().After(deadline):
+			return err == nil && n == 0
+		case n == 0:
+			empty++
+		default:
+			empty = 0
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// explain tells callers what a message waits for.
+func (s *Service) explain(ctx context.Context, h *handle, id orchestron.MessageID, obstacle string) {
+	if m := h.current(); m.message(id) == nil || m.message(id).Reason == obstacle {
+		return
+	}
+	err := s.change(ctx, h, func(tx Tx, st *state) error {
+		m := st.message(id)
+		if m == nil || m.State.Outcome() != orchestron.Queued {
+			return nil
+		}
+		m.Reason = obstacle
+		return putMessage(tx, *m)
+	})
+	if err != nil {
+		s.log.Error("storing why a message waits", "agent", h.id(), "message", id, "err", err)
+	}
+}

@@ -1,0 +1,293 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+// How long an agent's program has to do as it is told.
+const (
+	interruptTime = 5 * time.Second
+	endTime       = 8 * time.Second
+)
+
+// interrupt stops the running turn. The agent stays; a message that was being answered ends with that failure.
+func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (View, error) {
+	<-s.started
+	h, err := s.command(call.Actor, id)
+	if err != nil {
+		return View{}, err
+	}
+	a := h.snapshot()
+	if !a.Alive() {
+		return View{}, orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).Try("restart it first")
+	}
+	channel := h.driver.Channel(s.home.Agent(a.ID))
+	if len(channel.Interrupt) == 0 {
+		return View{}, orchestron.Errorf(orchestron.Invalid, "the driver %s cannot interrupt its program", a.Driver).
+			Try("terminate the agent instead")
+	}
+	if a.Status == orchestron.Idle && h.driver.Abilities().Answers {
+		return s.view(h), nil
+	}
+	h.keys.Lock()
+	defer h.keys.Unlock()
+	if err := s.term.Press(ctx, a.Pane, channel.Interrupt...); err != nil {
+		return View{}, fmt.Errorf("interrupting %s: %w", a.ID, err)
+	}
+	if !h.driver.Abilities().Answers {
+		return s.view(h), nil
+	}
+	stopped := h.await(ctx, interruptTime, func() bool { return h.state.Agent.Status == orchestron.Idle || !h.state.Agent.Alive() })
+	if !stopped {
+		return View{}, orchestron.Errorf(orchestron.Unavailable, "%s did not stop its turn within %s", a.ID, interruptTime).
+			Try("look at it with read or attach; terminate and restart keep the conversation")
+	}
+	if err := s.interrupted(ctx, call, h, channel); err != nil {
+		return View{}, err
+	}
+	return s.view(h), nil
+}
+
+// interrupted ends the turn in the books, and removes from the input box the prompt that the program put back there.
+func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, channel orchestron.Channel) error {
+	var open []orchestron.Turn
+	err := s.change(ctx, h, func(tx Tx, st *state) error {
+		var err error
+		if open, err = tx.OpenTurns(st.Agent.ID); err != nil {
+			return err
+		}
+		if err := endTurns(tx, st, orchestron.Fact{At: time.Now()}, outcome{failure: "interrupted by " + call.Actor.String()}); err != nil {
+			return err
+		}
+		return addEvent(tx, orchestron.AgentInterrupt, st.Agent.ID, call.Actor.String(), nil)
+	})
+	if err != nil || len(channel.Editor) == 0 {
+		return err
+	}
+	for _, turn := range open {
+		look := handoff.Intent{Message: turn.Message, Attempt: -1, Text: turn.Prompt, Look: true}
+		box, err := s.open(ctx, h, look, channel)
+		if err != nil {
+			return err
+		}
+		if box == handoff.BoxHeld {
+			return s.term.Press(ctx, h.snapshot().Pane, channel.Clear...)
+		}
+	}
+	return nil
+}
+
+// restart starts the program of an agent that has ended, and resumes its conversation where the driver can.
+func (s *Service) restart(ctx context.Context, call op.Call, id string) (View, error) {
+	<-s.started
+	h, err := s.command(call.Actor, id)
+	if err != nil {
+		return View{}, err
+	}
+	if _, err := h.driver.Check(ctx); err != nil {
+		return View{}, err
+	}
+	s.admit.Lock()
+	err = s.checkRoom()
+	if err == nil {
+		err = s.again(ctx, call, h)
+	}
+	s.admit.Unlock()
+	if err != nil {
+		return View{}, err
+	}
+	if err := s.clear(ctx, h); err != nil {
+		return View{}, errors.Join(err, s.failStart(ctx, h, err))
+	}
+	if err := s.launch(ctx, h, h.snapshot().SessionID != ""); err != nil {
+		return View{}, errors.Join(err, s.failStart(ctx, h, err))
+	}
+	return s.view(h), nil
+}
+
+// again makes the wish for another run durable.
+func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
+	return s.change(ctx, h, func(tx Tx, st *state) error {
+		a := &st.Agent
+		if a.Alive() {
+			return orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).
+				Try("terminate it first; its conversation and workspace are kept")
+		}
+		a.Generation++
+		a.Wanted, a.Status, a.Exit, a.Ended = orchestron.WantRunning, orchestron.Starting, nil, time.Time{}
+		a.Evidence = orchestron.Evidence{Source: orchestron.FromDaemon, At: time.Now(), Detail: "restarted"}
+		return addEvent(tx, orchestron.AgentRestarted, a.ID, call.Actor.String(), map[string]any{"generation": a.Generation})
+	})
+}
+
+// failStart notes that the program could not be started.
+func (s *Service) failStart(ctx context.Context, h *handle, cause error) error {
+	return s.change(ctx, h, func(tx Tx, st *state) error {
+		return s.exited(tx, st, orchestron.Exit{Code: -1, Reason: "could not be started: " + orchestron.Quotable(cause.Error()), At: time.Now()})
+	})
+}
+
+// clear ends what is left of an earlier run, so that two programs never work in one workspace.
+func (s *Service) clear(ctx context.Context, h *handle) error {
+	a := h.snapshot()
+	for _, p := range []orchestron.Process{a.Process, a.Pane.Process} {
+		if _, err := s.procs.Signal(p, true); err != nil {
+			return fmt.Errorf("ending the earlier run of %s: %w", a.ID, err)
+		}
+	}
+	if a.Pane.Zero() {
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	if err := s.procs.WaitExit(waiting, a.Process); err != nil {
+		return orchestron.Errorf(orchestron.Unavailable, "the earlier run of %s does not end", a.ID).Try("look at process %d", a.Process.PID)
+	}
+	return s.term.Kill(ctx, a.Pane)
+}
+
+// ending is what terminate and terminate_instance ask for, in one form.
+type ending struct {
+	id      string
+	cascade bool
+	force   bool
+}
+
+// terminate ends an agent, and its descendants first when asked. Workspaces with work in them are kept.
+func (s *Service) terminate(ctx context.Context, call op.Call, e ending) (TerminateOut, error) {
+	<-s.started
+	h, err := s.command(call.Actor, e.id)
+	if err != nil {
+		return TerminateOut{}, err
+	}
+	below := s.descendants(h.id())
+	for _, child := range below {
+		if a := child.snapshot(); a.Alive() && !e.cascade {
+			return TerminateOut{}, orchestron.Errorf(orchestron.Conflict, "%s leads %s, which is %s", h.id(), a.ID, a.Status).
+				Try("terminate it first, or pass cascade")
+		}
+	}
+	out := TerminateOut{Terminated: []orchestron.AgentID{}, Workspaces: []string{}}
+	all := append(below, h)
+	for i, one := range all {
+		if one != h && !one.snapshot().Alive() {
+			continue
+		}
+		call.Report(op.Progress{Done: float64(i), Total: float64(len(all)), Message: "ending " + string(one.id())})
+		if err := s.stop(ctx, call, one, e.force); err != nil {
+			return out, fmt.Errorf("ending %s: %w", one.id(), err)
+		}
+		a := one.snapshot()
+		out.Terminated = append(out.Terminated, a.ID)
+		if kept := s.cleanWorkspace(a); kept {
+			out.Workspaces = append(out.Workspaces, a.Workspace)
+		}
+	}
+	return out, nil
+}
+
+// descendants returns the agents below one, the deepest first.
+func (s *Service) descendants(id orchestron.AgentID) []*handle {
+	var below []*handle
+	for _, h := range s.all() {
+		if h.parent() == id {
+			below = append(below, s.descendants(h.id())...)
+			below = append(below, h)
+		}
+	}
+	return below
+}
+
+// stop makes the wish durable, ends the program, and gives up the messages it has not been given.
+func (s *Service) stop(ctx context.Context, call op.Call, h *handle, force bool) error {
+	alive := false
+	err := s.change(ctx, h, func(tx Tx, st *state) error {
+		alive = st.Agent.Alive()
+		if st.Agent.Wanted == orchestron.WantStopped {
+			return nil
+		}
+		st.Agent.Wanted = orchestron.WantStopped
+		return addEvent(tx, orchestron.AgentTerminated, st.Agent.ID, call.Actor.String(), nil)
+	})
+	if err != nil {
+		return err
+	}
+	if alive {
+		if err := s.end(context.WithoutCancel(ctx), h, force); err != nil {
+			return err
+		}
+	}
+	s.keepScreen(ctx, h)
+	if pane := h.snapshot().Pane; !pane.Zero() {
+		if err := s.term.Kill(context.WithoutCancel(ctx), pane); err != nil {
+			return err
+		}
+	}
+	s.rewatch(h)
+	return s.giveUp(ctx, h, "the agent was terminated", func(m orchestron.Message) bool { return m.State.Outcome() == orchestron.Queued })
+}
+
+// end asks the program to end, and kills it when it does not.
+func (s *Service) end(ctx context.Context, h *handle, force bool) error {
+	a := h.snapshot()
+	over := func() bool { return !h.state.Agent.Alive() }
+	for _, kill := range []bool{false, true} {
+		if !kill && (force || a.Process.PID == 0) {
+			continue
+		}
+		target := a.Process
+		if target.PID == 0 {
+			target = a.Pane.Process
+		}
+		if _, err := s.procs.Signal(target, kill); err != nil {
+			return fmt.Errorf("signalling %s: %w", a.ID, err)
+		}
+		if h.await(ctx, endTime, over) {
+			return nil
+		}
+	}
+	return s.lose(ctx, h, a.Pane, "killed; its shim did not tell of it")
+}
+
+// cleanWorkspace removes an agent's own directory when it holds nothing but what Orchestron put there. It reports
+// whether the directory was kept.
+func (s *Service) cleanWorkspace(a orchestron.Agent) bool {
+	if a.WorkspaceMode == orchestron.Shared {
+		return true
+	}
+	entries, err := os.ReadDir(a.Workspace)
+	if err != nil {
+		return !errors.Is(err, os.ErrNotExist)
+	}
+	briefing := filepath.Join(a.Workspace, "CLAUDE.md")
+	for _, e := range entries {
+		if e.Name() != "CLAUDE.md" || !e.Type().IsRegular() || !s.untouched(a, briefing) {
+			return true
+		}
+	}
+	if len(entries) == 1 {
+		if err := os.Remove(briefing); err != nil {
+			return true
+		}
+	}
+	return os.Remove(a.Workspace) != nil
+}
+
+// untouched reports whether a file still is the context that the agent was given.
+func (s *Service) untouched(a orchestron.Agent, path string) bool {
+	got, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	want, err := os.ReadFile(filepath.Join(s.home.Agent(a.ID), "context.md"))
+	return err == nil && string(got) == string(want)
+}

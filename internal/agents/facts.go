@@ -1,0 +1,164 @@
+package agents
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/orchestron/orchestron"
+)
+
+// apply takes one fact into an agent's state: this is the only place where a state is derived. It returns false when
+// the fact is older than what is known or says nothing new.
+func apply(a *orchestron.Agent, f orchestron.Fact) bool {
+	if !a.Alive() || stale(*a, f) {
+		return false
+	}
+	remember(a, f)
+	switch f.Kind {
+	case orchestron.FactReady:
+		if a.Status == orchestron.Starting {
+			return settle(a, orchestron.Idle, f)
+		}
+		return true
+	case orchestron.FactSubmitted:
+		return settle(a, orchestron.Busy, f)
+	case orchestron.FactWorking:
+		if a.Status == orchestron.Waiting {
+			return settle(a, orchestron.Busy, f)
+		}
+		return false
+	case orchestron.FactTurnEnded:
+		if f.Background > 0 {
+			f.Detail = fmt.Sprintf("%d background tasks go on", f.Background)
+			return settle(a, orchestron.Busy, f)
+		}
+		return settle(a, orchestron.Idle, f)
+	case orchestron.FactTurnFailed:
+		return settle(a, orchestron.Idle, f)
+	case orchestron.FactAsked:
+		return settle(a, orchestron.Waiting, f)
+	case orchestron.FactStatus:
+		return f.Status != a.Status && settle(a, f.Status, f)
+	case orchestron.FactGone:
+		return false
+	}
+	return false
+}
+
+// stale reports whether a fact was read from files or the screen, where old facts stay, and is not newer than the
+// evidence at hand. Hooks come in order and are never stale.
+func stale(a orchestron.Agent, f orchestron.Fact) bool {
+	return f.Source != orchestron.FromHook && f.Source != orchestron.FromProcess && !f.At.After(a.Evidence.At)
+}
+
+func settle(a *orchestron.Agent, status orchestron.Status, f orchestron.Fact) bool {
+	a.Status = status
+	a.Evidence = orchestron.Evidence{Source: f.Source, At: f.At, Detail: f.Detail}
+	a.Question = nil
+	if status == orchestron.Waiting {
+		a.Question = f.Question
+	}
+	return true
+}
+
+// remember keeps what facts say besides the state.
+func remember(a *orchestron.Agent, f orchestron.Fact) {
+	if f.SessionID != "" {
+		a.SessionID = f.SessionID
+	}
+	if f.Transcript != "" {
+		a.Transcript = f.Transcript
+	}
+	if f.Model != "" && a.Model == "" {
+		a.Model = f.Model
+	}
+}
+
+// take applies facts to an agent, its turns and its messages, inside a transaction.
+func take(tx Tx, st *state, facts []orchestron.Fact) error {
+	for _, f := range facts {
+		if stale(st.Agent, f) {
+			continue
+		}
+		apply(&st.Agent, f)
+		var err error
+		switch f.Kind {
+		case orchestron.FactSubmitted:
+			err = beginTurn(tx, st, f)
+		case orchestron.FactTurnEnded:
+			err = endTurns(tx, st, f, outcome{answer: f.Text, more: f.Background > 0})
+		case orchestron.FactTurnFailed:
+			err = endTurns(tx, st, f, outcome{failure: f.Text})
+		case orchestron.FactReady, orchestron.FactAsked, orchestron.FactWorking, orchestron.FactStatus, orchestron.FactGone:
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginTurn notes an accepted prompt. A prompt that is no message of ours was typed by a person, or came from the
+// program itself.
+func beginTurn(tx Tx, st *state, f orchestron.Fact) error {
+	turn := orchestron.Turn{Agent: st.Agent.ID, Prompt: f.Text, Message: f.Message, Started: f.At}
+	if m := st.message(f.Message); m != nil {
+		m.State, m.Confirmed, m.Submitted, m.Reason = orchestron.Submitted, true, f.At, ""
+		turn.Prompt = m.Text
+		if err := putMessage(tx, *m); err != nil {
+			return err
+		}
+	}
+	return tx.AddTurn(&turn)
+}
+
+// outcome is how turns ended.
+type outcome struct {
+	answer  string
+	failure string
+	more    bool // background work will start another turn, whose answer counts
+}
+
+// endTurns ends all turns that are open: prompts that came while a turn ran were part of it.
+func endTurns(tx Tx, st *state, f orchestron.Fact, out outcome) error {
+	open, err := tx.OpenTurns(st.Agent.ID)
+	if err != nil {
+		return err
+	}
+	open = slices.DeleteFunc(open, func(t orchestron.Turn) bool { return t.Started.After(f.At) })
+	for _, t := range open {
+		t.Answer, t.Failure = out.answer, out.failure
+		if !out.more {
+			t.Ended = f.At
+		}
+		if err := tx.PutTurn(t); err != nil {
+			return err
+		}
+	}
+	if out.more {
+		return nil
+	}
+	for i := range st.Inbox {
+		m := &st.Inbox[i]
+		if m.State != orchestron.Submitted || !slices.ContainsFunc(open, func(t orchestron.Turn) bool { return t.Message == m.ID }) {
+			continue
+		}
+		m.State, m.Answer, m.Failure, m.Answered = orchestron.Answered, out.answer, out.failure, f.At
+		if err := putMessage(tx, *m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putMessage stores a message and tells of its new state.
+func putMessage(tx Tx, m orchestron.Message) error {
+	if err := tx.PutMessage(m); err != nil {
+		return err
+	}
+	data := map[string]any{"messageId": m.ID, "state": m.State.Outcome(), "attempts": m.Attempts}
+	if m.Reason != "" {
+		data["reason"] = m.Reason
+	}
+	return addEvent(tx, orchestron.MessageState, m.Agent, "", data)
+}

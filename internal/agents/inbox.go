@@ -1,0 +1,197 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+// letter is what send and send_to_instance ask for, in one form.
+type letter struct {
+	to      string
+	text    string
+	urgent  bool
+	wait    bool
+	timeout time.Duration
+}
+
+// post puts a message into an agent's inbox, durably, and waits for its answer if asked to.
+func (s *Service) post(ctx context.Context, call op.Call, l letter) (MessageOut, error) {
+	<-s.started
+	h, err := s.command(call.Actor, l.to)
+	if err != nil {
+		return MessageOut{}, err
+	}
+	text, removed, err := orchestron.Clean(l.text)
+	if err != nil {
+		return MessageOut{}, err
+	}
+	if !l.wait {
+		ctx = context.WithoutCancel(ctx)
+	}
+	m, err := s.enqueue(ctx, call, h, text, l.urgent)
+	if err != nil {
+		return MessageOut{}, err
+	}
+	if l.wait {
+		if m, err = s.awaitMessage(ctx, call, h, m.ID, l.timeout); err != nil {
+			return MessageOut{}, err
+		}
+	}
+	out := describe(m, h.driver.Abilities())
+	out.Removed = removed
+	return out, nil
+}
+
+// enqueue commits the message. A call that is repeated with its key finds the message it made.
+func (s *Service) enqueue(ctx context.Context, call op.Call, h *handle, text string, urgent bool) (orchestron.Message, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return orchestron.Message{}, fmt.Errorf("making a message id: %w", err)
+	}
+	m := orchestron.Message{
+		ID: orchestron.MessageID(id.String()), From: call.Actor.String(), Text: text, Urgent: urgent,
+		State: orchestron.Queued, Created: time.Now(),
+	}
+	hash := hashOf([]any{h.id(), text, urgent})
+	err = s.change(ctx, h, func(tx Tx, st *state) error {
+		if call.Key != "" {
+			subject, found, err := tx.Keyed(call.Actor.String(), call.Key, "send", hash)
+			if err != nil {
+				return err
+			}
+			if found {
+				m, err = tx.Message(orchestron.MessageID(subject))
+				return err
+			}
+		}
+		if !st.Agent.Alive() {
+			return orchestron.Errorf(orchestron.Conflict, "%s is %s", st.Agent.ID, st.Agent.Status).
+				Try("restart it first")
+		}
+		m.Agent = st.Agent.ID
+		if err := tx.AddMessage(&m); err != nil {
+			return err
+		}
+		st.Inbox = append(st.Inbox, m)
+		if call.Key != "" {
+			if err := tx.SetKey(call.Actor.String(), call.Key, "send", hash, string(m.ID)); err != nil {
+				return err
+			}
+		}
+		return addEvent(tx, orchestron.MessageQueued, m.Agent, m.From, map[string]any{"messageId": m.ID, "bytes": len(text)})
+	})
+	return m, err
+}
+
+// awaitMessage waits until nothing more will happen to the message, the agent has ended with the message unsent, or
+// the time is over. It returns the message as it is then; an error only when the caller went away.
+func (s *Service) awaitMessage(ctx context.Context, call op.Call, h *handle, id orchestron.MessageID, timeout time.Duration) (orchestron.Message, error) {
+	waiting, cancel := patience(ctx, timeout)
+	defer cancel()
+	for last := ""; ; {
+		h.mu.Lock()
+		m, a, changed := h.state.message(id), h.state.Agent, h.changed.wait()
+		text := ""
+		if m != nil {
+			text = waitingFor(a, *m)
+		}
+		h.mu.Unlock()
+		if m == nil || !a.Alive() {
+			break
+		}
+		if text != last {
+			last = text
+			call.Report(op.Progress{Message: text})
+		}
+		select {
+		case <-changed:
+			continue
+		case <-waiting.Done():
+		}
+		break
+	}
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
+		return orchestron.Message{}, err
+	}
+	return s.store.Message(context.WithoutCancel(ctx), id)
+}
+
+func waitingFor(a orchestron.Agent, m orchestron.Message) string {
+	text := fmt.Sprintf("%s is %s, the message is %s", a.ID, a.Status, m.State.Outcome())
+	if m.Reason != "" {
+		text += ": " + m.Reason
+	}
+	return text
+}
+
+// patience bounds a wait by what the caller asked for and, a little earlier, by what its transport can bear, so that
+// there is time to answer how things stand.
+func patience(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		if left := time.Until(deadline) - 500*time.Millisecond; left < timeout {
+			timeout = max(left, 0)
+		}
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// wait answers wait_for_instance.
+func (s *Service) wait(ctx context.Context, call op.Call, in WaitIn) (WaitOut, error) {
+	<-s.started
+	h, err := s.find(call.Actor, in.InstanceID)
+	if err != nil {
+		return WaitOut{}, err
+	}
+	timeout := time.Duration(in.Timeout) * time.Second
+	if in.MessageID != "" {
+		return s.waitMessage(ctx, call, h, orchestron.MessageID(in.MessageID), timeout)
+	}
+	waiting, cancel := patience(ctx, timeout)
+	defer cancel()
+	rest := func() bool {
+		a := h.state.Agent
+		return !a.Alive() || a.Status == orchestron.Idle && a.Queued == 0
+	}
+	done := h.await(waiting, 0, rest)
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
+		return WaitOut{}, err
+	}
+	return WaitOut{Done: done, Agent: s.view(h)}, nil
+}
+
+func (s *Service) waitMessage(ctx context.Context, call op.Call, h *handle, id orchestron.MessageID, timeout time.Duration) (WaitOut, error) {
+	m, err := s.store.Message(ctx, id)
+	if err != nil {
+		return WaitOut{}, err
+	}
+	if m.Agent != h.id() {
+		return WaitOut{}, orchestron.Errorf(orchestron.NotFound, "there is no message %q to %s", orchestron.Quotable(string(id)), h.id())
+	}
+	if m, err = s.awaitMessage(ctx, call, h, id, timeout); err != nil {
+		return WaitOut{}, err
+	}
+	out := describe(m, h.driver.Abilities())
+	return WaitOut{Done: out.Done, Agent: s.view(h), Message: &out}, nil
+}
+
+// describe is a message as callers see it.
+func describe(m orchestron.Message, can orchestron.Abilities) MessageOut {
+	out := MessageOut{
+		MessageID: m.ID, AgentID: m.Agent, State: m.State.Outcome(), Confirmed: m.Confirmed, Done: settled(m, can),
+		Response: m.Answer, Failure: m.Failure, Reason: m.Reason, Created: m.Created, Submitted: m.Submitted, Answered: m.Answered,
+	}
+	if !out.Done {
+		out.Next = "wait_for_instance with this instance_id and message_id"
+	}
+	if m.State == orchestron.Submitted && !can.Confirms {
+		out.Reason = "unconfirmed: this agent's program does not tell what it was given"
+	}
+	return out
+}

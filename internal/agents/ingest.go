@@ -1,0 +1,167 @@
+package agents
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/handoff"
+)
+
+// ingest takes in records, those of one agent in order and different agents at the same time, so that their commits
+// are shared. A record that comes twice counts once.
+func (s *Service) ingest(records []handoff.Record) error {
+	byAgent := map[orchestron.AgentID][]handoff.Record{}
+	for _, r := range records {
+		byAgent[r.Agent] = append(byAgent[r.Agent], r)
+	}
+	var g errgroup.Group
+	for id, records := range byAgent {
+		s.mu.RLock()
+		h := s.handles[id]
+		s.mu.RUnlock()
+		if h == nil {
+			s.log.Warn("records of an unknown agent are dropped", "agent", orchestron.Quotable(string(id)), "records", len(records))
+			continue
+		}
+		g.Go(func() error { return s.ingestOne(h, records) })
+	}
+	return g.Wait()
+}
+
+func (s *Service) ingestOne(h *handle, records []handoff.Record) error {
+	err := s.change(s.ctx, h, func(tx Tx, st *state) error {
+		for _, r := range records {
+			first, err := tx.Once(r.ID)
+			if err != nil {
+				return err
+			}
+			if !first || r.Generation != st.Agent.Generation {
+				continue
+			}
+			if err := s.record(tx, h, st, r); err != nil {
+				return fmt.Errorf("taking in record %s: %w", r.ID, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.Kind == handoff.Composed {
+			h.report(composed{Message: r.Message, Attempt: r.Attempt, Box: r.Box})
+		}
+	}
+	s.rewatch(h)
+	return nil
+}
+
+// record takes one record into the state.
+func (s *Service) record(tx Tx, h *handle, st *state, r handoff.Record) error {
+	switch r.Kind {
+	case handoff.Started:
+		st.Agent.Process, st.Agent.Started = *r.Process, r.At
+		if !h.driver.Abilities().Confirms {
+			apply(&st.Agent, orchestron.Fact{
+				Kind: orchestron.FactReady, Source: orchestron.FromProcess, At: r.At,
+				Detail: "the program runs; it does not tell when it is busy",
+			})
+		}
+		return nil
+	case handoff.Exited:
+		return s.exited(tx, st, *r.Exit)
+	case handoff.Hooked:
+		return s.hooked(tx, h, st, r)
+	case handoff.Composed:
+		return nil
+	}
+	return nil
+}
+
+func (s *Service) hooked(tx Tx, h *handle, st *state, r handoff.Record) error {
+	if r.Blocked {
+		s.log.Warn("a prompt was refused because it had been submitted before", "agent", st.Agent.ID, "message", r.Message)
+		return nil
+	}
+	facts := h.driver.Hook(r.Event, r.Payload, r.At)
+	for i := range facts {
+		if facts[i].Kind == orchestron.FactSubmitted {
+			facts[i].Message = r.Message
+		}
+	}
+	return take(tx, st, facts)
+}
+
+// exited notes that the agent's program ended, and ends what was going on with it.
+func (s *Service) exited(tx Tx, st *state, exit orchestron.Exit) error {
+	a := &st.Agent
+	if !a.Alive() {
+		return nil
+	}
+	a.Exit, a.Ended, a.Question = &exit, exit.At, nil
+	a.Status = orchestron.Failed
+	if a.Wanted == orchestron.WantStopped {
+		a.Status = orchestron.Stopped
+	}
+	a.Evidence = orchestron.Evidence{Source: orchestron.FromProcess, At: exit.At, Detail: exit.String()}
+	if err := s.recoverSubmitted(tx, st, exit.At); err != nil {
+		return err
+	}
+	died := orchestron.Fact{At: exit.At}
+	if err := endTurns(tx, st, died, outcome{failure: "the agent ended during the turn: " + exit.String()}); err != nil {
+		return err
+	}
+	return addEvent(tx, orchestron.AgentExited, a.ID, "", map[string]any{
+		"code": exit.Code, "signal": exit.Signal, "reason": exit.Reason, "generation": a.Generation,
+	})
+}
+
+// recoverSubmitted notes the messages that the agent's program accepted although no hook came to tell.
+func (s *Service) recoverSubmitted(tx Tx, st *state, at time.Time) error {
+	for _, m := range st.Inbox {
+		if m.State != orchestron.Attempting {
+			continue
+		}
+		was, err := s.home.WasSubmitted(st.Agent.ID, m.ID)
+		if err != nil {
+			return err
+		}
+		if !was {
+			continue
+		}
+		if err := beginTurn(tx, st, orchestron.Fact{At: at, Message: m.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// observe looks at the agent program's own files and takes in what they say.
+func (s *Service) observe(ctx context.Context, h *handle) error {
+	a := h.snapshot()
+	if !a.Alive() {
+		return nil
+	}
+	facts, err := h.driver.Observe(a, s.home.Agent(a.ID))
+	if err != nil {
+		return fmt.Errorf("observing %s: %w", a.ID, err)
+	}
+	probe := a
+	news := false
+	for _, f := range facts {
+		news = apply(&probe, f) || news
+	}
+	if !news {
+		return nil
+	}
+	return s.change(ctx, h, func(tx Tx, st *state) error {
+		if st.Agent.Generation != a.Generation {
+			return nil
+		}
+		return take(tx, st, facts)
+	})
+}

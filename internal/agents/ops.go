@@ -1,0 +1,136 @@
+package agents
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+// Ops declares what callers can do with agents.
+func (s *Service) Ops() []op.Op {
+	in, lead := op.In("agents"), op.For(orchestron.Manager)
+	return []op.Op{
+		op.New("spawn", op.Write, "Start an agent at a level or with a role, in a directory of its own under workDir. Answers with its id once its terminal runs; prompts sent before it is ready wait for it.",
+			s.opSpawn, in, lead, op.Long(), op.Keyed()),
+		op.New("spawn_claude", op.Write, "Start a Claude agent with a role and a name in a workspace of its own. Answers with its id once its terminal runs; prompts sent before it is ready wait for it.",
+			s.opSpawnClaude, in, lead, op.Long(), op.Keyed()),
+		op.New("spawn_multiple_instances", op.Write, "Start several agents at the same time. Each succeeds or fails by itself.",
+			s.opSpawnMany, in, lead, op.Long(), op.Keyed()),
+		op.New("send", op.Write, "Give an agent a prompt. Acknowledged means durable: it is submitted exactly once, byte for byte, when the agent can take it.",
+			s.opSend, in, lead, op.Long(), op.Keyed()),
+		op.New("send_to_instance", op.Write, "Give an agent a prompt and, unless told otherwise, wait for its answer. When the time is over first, the answer says so and wait_for_instance goes on waiting.",
+			s.opSendToInstance, in, lead, op.Long(), op.Keyed()),
+		op.New("wait_for_instance", op.Read, "Wait for the answer to a message, or until an agent is idle with an empty inbox.",
+			s.wait, in, lead, op.Long()),
+		op.New("read", op.Read, "Read the last lines of an agent's terminal; with follow, go on until its turn ends.",
+			s.read, in, lead, op.Long()),
+		op.New("get_instance_output", op.Read, "The prompts an agent was given and its exact answers, oldest first.",
+			s.output, in, lead),
+		op.New("get_instance_status", op.Read, "The state of one agent, or of all, with the evidence for it.",
+			s.opStatus, in, lead),
+		op.New("get_instance_todos", op.Read, "An agent's own list of tasks.", s.todos, in, lead),
+		op.New("list", op.Read, "The agents, oldest first, by role or level, parent and status.", s.list, in, lead),
+		op.New("interrupt_instance", op.Write, "Stop an agent's running turn. The agent and its conversation stay.",
+			s.opInterrupt, in, lead),
+		op.New("restart", op.Write, "Start an agent that has ended; its conversation resumes where it was.", s.opRestart, in, lead, op.Long()),
+		op.New("terminate", op.Write, "End an agent, with cascade also those it leads. A workspace with work in it is kept.",
+			s.opTerminate, in, lead, op.Long(), op.Destructive()),
+		op.New("terminate_instance", op.Write, "End an agent, with force at once. A workspace with work in it is kept.",
+			s.opTerminateInstance, in, lead, op.Long(), op.Destructive()),
+		op.New("get_events", op.Read, "What happened, in order, from a cursor on; waits for the first event when asked to.",
+			s.events, in, lead, op.Long()),
+	}
+}
+
+func (s *Service) opSpawn(ctx context.Context, call op.Call, in SpawnIn) (View, error) {
+	return s.start(ctx, call, request{
+		role: in.Role, name: in.Name, dir: in.WorkDir, context: in.Context, parent: in.ParentID,
+		mode: orchestron.WorkspaceMode(in.WorkspaceMode), model: in.Model, permission: in.PermissionMode, driver: in.Driver, wait: in.Wait,
+	})
+}
+
+func (s *Service) opSpawnClaude(ctx context.Context, call op.Call, in SpawnClaudeIn) (View, error) {
+	if in.MaxTotalTokens != 0 || in.MaxCost != 0 || in.TimeoutMinutes != 0 {
+		return View{}, orchestron.Errorf(orchestron.Invalid, "max_total_tokens, max_cost and timeout_minutes are not enforced by this version").
+			Try("leave them out, and watch the agent with get_instance_status")
+	}
+	return s.start(ctx, call, request{
+		role: in.Role, name: in.Name, dir: in.WorkspaceDir, context: in.SystemPrompt, replace: in.SystemPrompt != "", parent: in.Parent,
+		mode: orchestron.Isolated, model: in.Model, permission: in.PermissionMode, driver: in.Driver, wait: in.Wait,
+	})
+}
+
+func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in SpawnManyIn) (SpawnManyOut, error) {
+	out := SpawnManyOut{Instances: make([]SpawnResult, len(in.Instances))}
+	var g errgroup.Group
+	for i, one := range in.Instances {
+		g.Go(func() error {
+			each := call
+			if call.Key != "" {
+				each.Key = fmt.Sprintf("%s#%d", call.Key, i)
+			}
+			view, err := s.opSpawnClaude(ctx, each, one)
+			if err != nil {
+				s.log.Error("one of several agents could not be started", "name", one.Name, "err", err)
+				out.Instances[i].Error = orchestron.Visible(err)
+				return nil //nolint:nilerr // each succeeds or fails by itself
+			}
+			out.Instances[i].Agent = &view
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return SpawnManyOut{}, err
+	}
+	for _, r := range out.Instances {
+		if r.Agent != nil {
+			out.Spawned++
+		} else {
+			out.Failed++
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) opSend(ctx context.Context, call op.Call, in SendIn) (MessageOut, error) {
+	return s.post(ctx, call, letter{to: in.InstanceID, text: in.Text, urgent: in.Urgent, wait: in.Wait, timeout: seconds(in.Timeout)})
+}
+
+func (s *Service) opSendToInstance(ctx context.Context, call op.Call, in SendToInstanceIn) (MessageOut, error) {
+	return s.post(ctx, call, letter{to: in.InstanceID, text: in.Message, urgent: in.Urgent, wait: in.Wait, timeout: seconds(in.Timeout)})
+}
+
+func (s *Service) opStatus(ctx context.Context, call op.Call, in StatusIn) (ListOut, error) {
+	if in.InstanceID == "" {
+		return s.list(ctx, call, ListIn{})
+	}
+	<-s.started
+	h, err := s.find(call.Actor, in.InstanceID)
+	if err != nil {
+		return ListOut{}, err
+	}
+	return ListOut{Instances: []View{s.view(h)}, Count: 1}, nil
+}
+
+func (s *Service) opInterrupt(ctx context.Context, call op.Call, in InstanceRef) (View, error) {
+	return s.interrupt(ctx, call, in.InstanceID)
+}
+
+func (s *Service) opRestart(ctx context.Context, call op.Call, in InstanceIn) (View, error) {
+	return s.restart(ctx, call, in.InstanceID)
+}
+
+func (s *Service) opTerminate(ctx context.Context, call op.Call, in TerminateIn) (TerminateOut, error) {
+	return s.terminate(ctx, call, ending{id: in.InstanceID, cascade: in.Cascade})
+}
+
+func (s *Service) opTerminateInstance(ctx context.Context, call op.Call, in TerminateInstanceIn) (TerminateOut, error) {
+	return s.terminate(ctx, call, ending{id: in.InstanceID, cascade: in.Cascade, force: in.Force})
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

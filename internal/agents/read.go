@@ -1,0 +1,268 @@
+package agents
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+const keptLines = 1000 // of the terminal of an agent that was terminated
+
+// view is an agent as callers see it.
+func (s *Service) view(h *handle) View {
+	a := h.snapshot()
+	v := View{Agent: a, SessionName: a.SessionName(), PaneTarget: a.PaneTarget(), Children: []orchestron.AgentID{}, Abilities: h.driver.Abilities()}
+	for _, other := range s.all() {
+		if other.parent() == a.ID {
+			v.Children = append(v.Children, other.id())
+		}
+	}
+	return v
+}
+
+// list answers list: the agents that the caller may know of, oldest first.
+func (s *Service) list(_ context.Context, call op.Call, in ListIn) (ListOut, error) {
+	<-s.started
+	handles := s.all()
+	agents := make([]orchestron.Agent, len(handles))
+	children := map[orchestron.AgentID][]orchestron.AgentID{}
+	for i, h := range handles {
+		agents[i] = h.snapshot()
+		if p := agents[i].Parent; p != "" {
+			children[p] = append(children[p], agents[i].ID)
+		}
+	}
+	out := ListOut{Instances: []View{}}
+	for i, a := range agents {
+		if !matches(a, in) || !s.within(call.Actor, a.ID) {
+			continue
+		}
+		v := View{Agent: a, SessionName: a.SessionName(), PaneTarget: a.PaneTarget(), Children: children[a.ID], Abilities: handles[i].driver.Abilities()}
+		if v.Children == nil {
+			v.Children = []orchestron.AgentID{}
+		}
+		out.Instances = append(out.Instances, v)
+	}
+	out.Count = len(out.Instances)
+	return out, nil
+}
+
+func matches(a orchestron.Agent, in ListIn) bool {
+	switch {
+	case in.Role != "" && in.Role != a.Role && in.Role != string(a.Level):
+		return false
+	case in.ParentID != "" && in.ParentID != string(a.Parent):
+		return false
+	case in.Status == "active":
+		return a.Alive()
+	case in.Status != "":
+		return in.Status == string(a.Status)
+	}
+	return true
+}
+
+// output answers get_instance_output: what was asked and answered.
+func (s *Service) output(ctx context.Context, call op.Call, in OutputIn) (OutputOut, error) {
+	<-s.started
+	h, err := s.find(call.Actor, in.InstanceID)
+	if err != nil {
+		return OutputOut{}, err
+	}
+	var since time.Time
+	if in.Since != "" {
+		if since, err = time.Parse(time.RFC3339, in.Since); err != nil {
+			return OutputOut{}, orchestron.Errorf(orchestron.Invalid, "since %q is not an ISO 8601 time", orchestron.Quotable(in.Since)).
+				Try("write it as 2026-01-31T15:04:05Z")
+		}
+	}
+	turns, err := s.store.Turns(ctx, h.id(), since, in.Limit)
+	if err != nil {
+		return OutputOut{}, err
+	}
+	return OutputOut{AgentID: h.id(), Output: turns, Count: len(turns)}, nil
+}
+
+// read answers read: what the terminal shows.
+func (s *Service) read(ctx context.Context, call op.Call, in ReadIn) (ReadOut, error) {
+	<-s.started
+	h, err := s.find(call.Actor, in.InstanceID)
+	if err != nil {
+		return ReadOut{}, err
+	}
+	text, err := s.screen(ctx, h, in.Lines)
+	if err != nil {
+		return ReadOut{}, err
+	}
+	if in.Follow && h.snapshot().Alive() {
+		if text, err = s.follow(ctx, call, h, in, text); err != nil {
+			return ReadOut{}, err
+		}
+	}
+	a := h.snapshot()
+	return ReadOut{AgentID: a.ID, Status: a.Status, Evidence: a.Evidence, Text: text}, nil
+}
+
+// follow reports lines as they come, until the agent's turn ends, the agent ends, or the time is over.
+func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in ReadIn, text string) (string, error) {
+	waiting, cancel := patience(ctx, time.Duration(in.Timeout)*time.Second)
+	defer cancel()
+	changes, stop := s.term.Changes(h.snapshot().Pane)
+	defer stop()
+	if text != "" {
+		call.Report(op.Progress{Message: text})
+	}
+	for sent := 1.0; ; {
+		state := h.changed.wait()
+		a := h.snapshot()
+		if !a.Alive() || a.Status == orchestron.Idle && a.Queued == 0 {
+			return text, nil
+		}
+		select {
+		case _, open := <-changes:
+			if !open {
+				return text, nil
+			}
+		case <-state:
+		case <-waiting.Done():
+			if err := ctx.Err(); errors.Is(err, context.Canceled) {
+				return "", err
+			}
+			return text, nil
+		}
+		now, err := s.screen(ctx, h, in.Lines)
+		if err != nil {
+			return text, nil //nolint:nilerr // the terminal is gone; the status says why
+		}
+		if fresh := newLines(text, now); fresh != "" {
+			call.Report(op.Progress{Done: sent, Message: fresh})
+			sent++
+		}
+		text = now
+	}
+}
+
+// newLines returns the lines of now that before did not end with: what scrolled in.
+func newLines(before, now string) string {
+	old, lines := strings.Split(before, "\n"), strings.Split(now, "\n")
+	for keep := min(len(old), len(lines)); keep > 0; keep-- {
+		if equal(old[len(old)-keep:], lines[:keep]) {
+			return strings.Join(lines[keep:], "\n")
+		}
+	}
+	same := 0
+	for same < min(len(old), len(lines)) && old[same] == lines[same] {
+		same++
+	}
+	return strings.Join(lines[same:], "\n")
+}
+
+func equal(a, b []string) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// screen returns the last lines of an agent's terminal, or what was kept of them.
+func (s *Service) screen(ctx context.Context, h *handle, lines int) (string, error) {
+	a := h.snapshot()
+	text, err := "", error(orchestron.Errorf(orchestron.Conflict, "%s has no terminal yet", a.ID).Try("ask again in a moment"))
+	if !a.Pane.Zero() {
+		text, err = s.term.Screen(ctx, a.Pane, lines)
+	}
+	if err != nil {
+		kept, kerr := os.ReadFile(filepath.Join(s.home.Agent(a.ID), "screen.txt"))
+		if kerr != nil {
+			return "", err
+		}
+		text = string(kept)
+	}
+	all := strings.Split(strings.TrimRight(text, "\n "), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n"), nil
+}
+
+// keepScreen saves the terminal of an agent that is about to lose it.
+func (s *Service) keepScreen(ctx context.Context, h *handle) {
+	a := h.snapshot()
+	if a.Pane.Zero() {
+		return
+	}
+	text, err := s.term.Screen(ctx, a.Pane, keptLines)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.home.Agent(a.ID), "screen.txt"), []byte(text), 0o600)
+	}
+	if err != nil {
+		s.log.Warn("the last screen of an agent is not kept", "agent", a.ID, "err", err)
+	}
+}
+
+// todos answers get_instance_todos.
+func (s *Service) todos(_ context.Context, call op.Call, in InstanceRef) (TodosOut, error) {
+	<-s.started
+	h, err := s.find(call.Actor, in.InstanceID)
+	if err != nil {
+		return TodosOut{}, err
+	}
+	a := h.snapshot()
+	list, err := h.driver.Todos(a, s.home.Agent(a.ID))
+	if err != nil {
+		return TodosOut{}, err
+	}
+	if list == nil {
+		list = json.RawMessage("[]")
+	}
+	return TodosOut{AgentID: a.ID, Todos: list}, nil
+}
+
+// events answers get_events. Agents see the events of their own tree.
+func (s *Service) events(ctx context.Context, call op.Call, in EventsIn) (EventsOut, error) {
+	<-s.started
+	cursor := in.Cursor
+	if cursor < 0 {
+		last, err := s.store.LastEvent(ctx)
+		if err != nil {
+			return EventsOut{}, err
+		}
+		cursor = last
+	}
+	waiting, cancel := patience(ctx, time.Duration(in.Timeout)*time.Second)
+	defer cancel()
+	for {
+		news := s.news.wait()
+		found, err := s.store.Events(ctx, cursor, in.Limit)
+		if err != nil {
+			return EventsOut{}, err
+		}
+		out := EventsOut{Events: []orchestron.Event{}, Cursor: cursor}
+		for _, e := range found {
+			out.Cursor = e.Seq
+			if call.Actor.Kind == orchestron.Operator || e.Agent != "" && s.within(call.Actor, e.Agent) {
+				out.Events = append(out.Events, e)
+			}
+		}
+		if len(out.Events) > 0 {
+			return out, nil
+		}
+		cursor = out.Cursor
+		if len(found) == in.Limit {
+			continue
+		}
+		select {
+		case <-news:
+		case <-waiting.Done():
+			if err := ctx.Err(); errors.Is(err, context.Canceled) {
+				return EventsOut{}, err
+			}
+			return out, nil
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package agents
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// registry is the file that other programs read: all agents by id.
+type registry struct {
+	Instances map[orchestron.AgentID]entry `json:"instances"`
+}
+
+type entry struct {
+	InstanceID  orchestron.AgentID   `json:"instanceId"`
+	Role        string               `json:"role"`
+	ParentID    *orchestron.AgentID  `json:"parentId"`
+	SessionName string               `json:"sessionName"`
+	ProjectDir  string               `json:"projectDir"`
+	PaneTarget  string               `json:"paneTarget"`
+	Status      string               `json:"status"` // active, or how it ended
+	State       orchestron.Status    `json:"state"`
+	Created     time.Time            `json:"created"`
+	Children    []orchestron.AgentID `json:"children"`
+}
+
+// writeRegistry keeps the registry file up to date until ctx ends. Changes close together are written once.
+func (s *Service) writeRegistry(ctx context.Context) error {
+	for {
+		changed := s.registry.wait()
+		if err := s.saveRegistry(); err != nil {
+			s.log.Error("the registry file cannot be written", "err", err)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return s.saveRegistry()
+		}
+	}
+}
+
+func (s *Service) saveRegistry() error {
+	all := registry{Instances: map[orchestron.AgentID]entry{}}
+	for _, h := range s.all() {
+		a := h.snapshot()
+		e := entry{
+			InstanceID: a.ID, Role: a.Role, SessionName: a.SessionName(), ProjectDir: a.Workspace, PaneTarget: a.PaneTarget(),
+			Status: string(a.Status), State: a.Status, Created: a.Created, Children: []orchestron.AgentID{},
+		}
+		if a.Alive() {
+			e.Status = "active"
+		}
+		if a.Parent != "" {
+			e.ParentID = &a.Parent
+		}
+		all.Instances[a.ID] = e
+	}
+	for id, e := range all.Instances {
+		if e.ParentID == nil {
+			continue
+		}
+		if parent, ok := all.Instances[*e.ParentID]; ok {
+			parent.Children = append(parent.Children, id)
+			all.Instances[*e.ParentID] = parent
+		}
+	}
+	data, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.set.Registry), ".instances-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), s.set.Registry)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}

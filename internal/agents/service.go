@@ -1,0 +1,211 @@
+package agents
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/handoff"
+)
+
+// Settings is what the service is told once.
+type Settings struct {
+	Self          string   // absolute path of the orchestron program
+	Environ       []string // KEY=value of the daemon's environment that agents may see
+	MCPURL        string   // where agents reach Orchestron
+	WorkspaceDir  string   // where workspaces go when the caller names no directory
+	MaxInstances  int      // agents alive at once
+	DefaultDriver string
+	MessageTTL    time.Duration // how long a message waits for an agent that does not run
+	Registry      string        // file for the registry as JSON
+}
+
+// Service is the use cases of agents. It is safe for concurrent use between Start and the end of its context.
+type Service struct {
+	store   Store
+	term    Terminal
+	procs   Processes
+	home    handoff.Home
+	drivers map[string]Driver
+	roles   Roles
+	set     Settings
+	log     *slog.Logger
+
+	mu      sync.RWMutex
+	handles map[orchestron.AgentID]*handle
+	order   []*handle // oldest first
+
+	admit    sync.Mutex      // held while an agent is counted and made
+	tasks    *errgroup.Group // everything that runs beside the calls
+	ctx      context.Context // of the tasks
+	started  chan struct{}   // closed when the state is known and calls may be answered
+	registry signal          // the registry file is out of date
+	news     signal          // events were added
+	files    chan *handle    // handles whose files are to be watched anew
+}
+
+// New makes a service that is not running yet.
+func New(store Store, term Terminal, procs Processes, home handoff.Home, drivers []Driver, roles Roles, set Settings, log *slog.Logger) *Service {
+	s := &Service{
+		store: store, term: term, procs: procs, home: home, drivers: map[string]Driver{}, roles: roles, set: set, log: log,
+		handles: map[orchestron.AgentID]*handle{}, started: make(chan struct{}), files: make(chan *handle, 64),
+	}
+	for _, d := range drivers {
+		s.drivers[d.Name()] = d
+	}
+	return s
+}
+
+// Run loads what is stored, takes in what was written down while nobody ran, adopts live agents, and then serves
+// until ctx ends. It closes Ready in between. Agents live on after it returns.
+func (s *Service) Run(ctx context.Context) error {
+	tasks, ctx := errgroup.WithContext(ctx)
+	s.tasks, s.ctx = tasks, ctx
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	drained := make(chan struct{})
+	tasks.Go(func() error {
+		return s.home.Take(ctx, s.ingest, func() { close(drained) }, func(file string, err error) {
+			s.log.Error("a record cannot be read", "file", file, "err", err)
+		})
+	})
+	tasks.Go(func() error { return s.watchFiles(ctx) })
+	tasks.Go(func() error { return s.writeRegistry(ctx) })
+	tasks.Go(func() error {
+		select {
+		case <-drained:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := s.adopt(ctx); err != nil {
+			return err
+		}
+		close(s.started)
+		return s.reconcile(ctx)
+	})
+	return tasks.Wait()
+}
+
+// Ready is closed when the state of every agent is known.
+func (s *Service) Ready() <-chan struct{} { return s.started }
+
+func (s *Service) load(ctx context.Context) error {
+	stored, err := s.store.Agents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range stored {
+		pending, err := s.store.Pending(ctx, a.ID)
+		if err != nil {
+			return err
+		}
+		s.add(a, pending)
+	}
+	return nil
+}
+
+// add makes an agent known and starts its delivery.
+func (s *Service) add(a orchestron.Agent, pending []orchestron.Message) *handle {
+	h := &handle{driver: s.drivers[a.Driver], state: state{Agent: a, Inbox: pending}}
+	if h.driver == nil {
+		h.driver = missingDriver(a.Driver)
+	}
+	s.mu.Lock()
+	s.handles[a.ID] = h
+	s.order = append(s.order, h)
+	s.mu.Unlock()
+	s.tasks.Go(func() error { return s.deliver(s.ctx, h) })
+	return h
+}
+
+// drop forgets an agent that never came to be.
+func (s *Service) drop(h *handle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.handles, h.id())
+	s.order = slices.DeleteFunc(s.order, func(o *handle) bool { return o == h })
+	h.close()
+}
+
+func (s *Service) all() []*handle {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.order)
+}
+
+// find returns the agent if the actor may know of it.
+func (s *Service) find(actor orchestron.Actor, id string) (*handle, error) {
+	s.mu.RLock()
+	h := s.handles[orchestron.AgentID(id)]
+	s.mu.RUnlock()
+	if h == nil || !s.within(actor, h.id()) {
+		return nil, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(id)).Try("list shows the agents")
+	}
+	return h, nil
+}
+
+// command returns the agent if the actor may tell it what to do: an agent leads its descendants, not itself.
+func (s *Service) command(actor orchestron.Actor, id string) (*handle, error) {
+	h, err := s.find(actor, id)
+	if err != nil {
+		return nil, err
+	}
+	if actor.Kind == orchestron.AgentCall && actor.Agent == h.id() {
+		return nil, orchestron.Errorf(orchestron.Forbidden, "%s may not do this to itself", id).Try("ask the agent that leads you")
+	}
+	return h, nil
+}
+
+// within reports whether the agent is the actor or below it. Operators are above all.
+func (s *Service) within(actor orchestron.Actor, id orchestron.AgentID) bool {
+	if actor.Kind == orchestron.Operator {
+		return true
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for hops := 0; id != "" && hops < 16; hops++ {
+		if id == actor.Agent {
+			return true
+		}
+		h := s.handles[id]
+		if h == nil {
+			return false
+		}
+		id = h.parent()
+	}
+	return false
+}
+
+// change alters an agent and its messages in one transaction. change works on a copy; nothing changes when it fails.
+// It goes on when the caller has gone away.
+func (s *Service) change(ctx context.Context, h *handle, change func(tx Tx, st *state) error) error {
+	h.write.Lock()
+	defer h.write.Unlock()
+	var next state
+	err := s.store.Write(context.WithoutCancel(ctx), func(tx Tx) error {
+		next = h.current()
+		before := next.Agent
+		if err := change(tx, &next); err != nil {
+			return err
+		}
+		next.Agent.Queued = next.unsubmitted()
+		if err := statusEvent(tx, before, next.Agent); err != nil {
+			return err
+		}
+		return tx.PutAgent(next.Agent)
+	})
+	if err != nil {
+		return err
+	}
+	next.prune(h.driver.Abilities())
+	h.replace(next)
+	s.registry.raise()
+	s.news.raise()
+	return nil
+}
