@@ -1,0 +1,186 @@
+package mcpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/orchestron/orchestron"
+)
+
+const writeTimeout = 30 * time.Second // a client that does not read for so long is gone
+
+// ServeConn serves one client over a stream of lines until the stream or ctx ends, and closes the stream. session is
+// what the bridge said in its hello: a request that is sent again under the same session and id has its effect once.
+// When ctx ends, calls under way are cancelled and not answered, so that the bridge sends them to the next daemon.
+func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor orchestron.Actor, session string) error {
+	v, err := s.view(choice{})
+	if err != nil {
+		return err
+	}
+	c := &conn{rwc: rwc, in: newLines(rwc, maxFrame), session: session, token: tokenOf(actor)}
+	serving, err := v.mcp.Connect(ctx, c, nil)
+	if err != nil {
+		return errors.Join(err, rwc.Close())
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+	if err = serving.Wait(); ctx.Err() != nil {
+		err = nil
+	}
+	return errors.Join(err, c.Close())
+}
+
+// conn is a stream of lines as the SDK sees it.
+type conn struct {
+	rwc     io.ReadWriteCloser
+	in      *lines
+	session string
+	token   *auth.TokenInfo
+
+	mu    sync.Mutex
+	out   []byte
+	close sync.Once
+	err   error // of Close
+}
+
+// Connect implements mcp.Transport.
+func (c *conn) Connect(context.Context) (mcp.Connection, error) { return c, nil }
+
+// SessionID implements mcp.Connection. The SDK's sessions have no use for ours.
+func (c *conn) SessionID() string { return "" }
+
+// Close implements mcp.Connection. It makes Read return.
+func (c *conn) Close() error {
+	c.close.Do(func() { c.err = c.rwc.Close() })
+	return c.err
+}
+
+// Read implements mcp.Connection. What it cannot accept it answers itself.
+func (c *conn) Read(context.Context) (jsonrpc.Message, error) {
+	for {
+		line, err := c.in.next()
+		if errors.Is(err, errTooLong) {
+			f, _ := peek(line)
+			if err := c.refuse(f.id, jsonrpc.CodeInvalidRequest, "the message is larger than 4 MiB"); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, io.EOF // that the other side broke off is no news
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		msg, id, err := c.message(line)
+		if err == nil {
+			return msg, nil
+		}
+		code := jsonrpc.CodeInvalidRequest
+		if errors.Is(err, errNotJSON) {
+			code = jsonrpc.CodeParseError
+		}
+		if err := c.refuse(id, int64(code), err.Error()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// message makes the SDK's message of a line, of which nothing may be kept. The id is raw.
+func (c *conn) message(line []byte) (jsonrpc.Message, []byte, error) {
+	f, err := inspect(line)
+	if err != nil {
+		return nil, f.id, err
+	}
+	if f.method == nil {
+		msg, err := jsonrpc.DecodeMessage(bytes.Clone(line))
+		return msg, f.id, err
+	}
+	req := &jsonrpc.Request{Method: string(f.method), Params: bytes.Clone(f.params)}
+	if f.id == nil {
+		return req, nil, nil
+	}
+	if req.ID, err = idOf(f.id); err != nil {
+		return nil, nil, err
+	}
+	req.Extra = &mcp.RequestExtra{
+		TokenInfo: c.token,
+		Header:    http.Header{keyHeader: {c.session + ":" + string(f.id)}},
+	}
+	return req, f.id, nil
+}
+
+func idOf(raw []byte) (jsonrpc.ID, error) {
+	if n, err := strconv.ParseInt(string(raw), 10, 53); err == nil {
+		return jsonrpc.MakeID(float64(n))
+	}
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return jsonrpc.ID{}, errNotJSON
+	}
+	if v == nil {
+		return jsonrpc.ID{}, errors.New("the id is null")
+	}
+	return jsonrpc.MakeID(v)
+}
+
+func (c *conn) refuse(id []byte, code int64, message string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.send(append(failureFrame(id, code, message), '\n'))
+}
+
+// Write implements mcp.Connection.
+func (c *conn) Write(_ context.Context, msg jsonrpc.Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cap(c.out) > 1<<20 {
+		c.out = nil
+	}
+	resp, ok := msg.(*jsonrpc.Response)
+	if !ok || resp.Error != nil || !resp.ID.IsValid() {
+		data, err := jsonrpc.EncodeMessage(msg)
+		if err != nil {
+			return fmt.Errorf("encoding a message: %w", err)
+		}
+		return c.send(append(data, '\n'))
+	}
+	c.out = append(c.out[:0], `{"jsonrpc":"2.0","id":`...)
+	switch id := resp.ID.Raw().(type) {
+	case int64:
+		c.out = strconv.AppendInt(c.out, id, 10)
+	case string:
+		quoted, err := json.Marshal(id)
+		if err != nil {
+			return fmt.Errorf("encoding an id: %w", err)
+		}
+		c.out = append(c.out, quoted...)
+	}
+	c.out = append(c.out, `,"result":`...)
+	c.out = append(c.out, resp.Result...)
+	c.out = append(c.out, "}\n"...)
+	return c.send(c.out)
+}
+
+// send writes a line; c.mu is held.
+func (c *conn) send(line []byte) error {
+	if d, ok := c.rwc.(interface{ SetWriteDeadline(time.Time) error }); ok {
+		if err := d.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return err
+		}
+	}
+	_, err := c.rwc.Write(line)
+	return err
+}
