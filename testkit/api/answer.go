@@ -43,21 +43,20 @@ type usage struct {
 }
 
 func (a *answer) run() {
-	steps := testkit.Directives(a.prompt.text)
-	if len(steps) == 0 {
-		a.say(testkit.Echo(a.prompt.text))
-		a.finish("end_turn")
-		return
+	todo := steps(a.prompt.text)
+	for _, text := range a.prompt.within {
+		todo = append(todo, steps(text)...)
 	}
+	made := min(a.prompt.calls, count(todo, "call"))
 	calls := 0
-	for i, d := range steps {
+	for i, d := range todo {
 		if d.Name == "call" {
-			if calls++; calls <= a.prompt.calls {
+			if calls++; calls <= made {
 				continue
 			}
 		}
-		if calls < a.prompt.calls {
-			continue // was done before an earlier call
+		if calls < made && d.Name != "usage" {
+			continue // was done before an earlier call; usage counts for every answer from there on
 		}
 		if done := a.step(i, d); done {
 			return
@@ -66,11 +65,31 @@ func (a *answer) run() {
 	a.finish("end_turn")
 }
 
+func count(steps []testkit.Directive, name string) int {
+	n := 0
+	for _, d := range steps {
+		if d.Name == name {
+			n++
+		}
+	}
+	return n
+}
+
+// steps is what a text asks for: its directives, or an echo of it.
+func steps(text string) []testkit.Directive {
+	if ds := testkit.Directives(text); len(ds) > 0 {
+		return ds
+	}
+	return []testkit.Directive{{Name: "echo", Rest: text}}
+}
+
 // step does one directive and reports whether the answer ends with it.
 func (a *answer) step(i int, d testkit.Directive) bool {
 	switch d.Name {
 	case "say":
 		a.say(strings.ReplaceAll(testkit.Text(d.Rest), "{{result}}", a.prompt.result))
+	case "echo":
+		a.say(testkit.Echo(d.Rest))
 	case "usage":
 		a.setUsage(d.Rest)
 	case "call":
@@ -80,8 +99,7 @@ func (a *answer) step(i int, d testkit.Directive) bool {
 	case "error":
 		return a.fail(i, d)
 	case "cut":
-		a.begin()
-		return a.out.cut()
+		return a.cut(i, d)
 	default:
 		a.say("the scripted API does not know the directive @@" + d.Name)
 	}
@@ -158,11 +176,8 @@ func (a *answer) fail(i int, d testkit.Directive) bool {
 		a.say("@@error needs a status from 400 to 599, not: " + word)
 		return false
 	}
-	if limited {
-		most, _ := strconv.Atoi(times)
-		if !a.server.failAgain(fmt.Sprint(a.session, a.prompt.message, a.prompt.block, i, a.prompt.text), most) {
-			return false
-		}
+	if limited && a.enough(i, times) {
+		return false
 	}
 	if text == "" {
 		text = "scripted error " + number
@@ -171,11 +186,26 @@ func (a *answer) fail(i int, d testkit.Directive) bool {
 	return true
 }
 
-func (s *Server) failAgain(key string, most int) bool {
+func (s *Server) again(key string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failed[key]++
-	return s.failed[key] <= most
+	return s.failed[key]
+}
+
+// cut breaks the stream: @@cut [TIMES]. With TIMES later requests for the same prompt go on.
+func (a *answer) cut(i int, d testkit.Directive) bool {
+	if d.Rest != "" && a.enough(i, d.Rest) {
+		return false
+	}
+	a.begin()
+	return a.out.cut()
+}
+
+// enough counts a failure that the i-th directive asks for, and reports whether there were as many as wanted.
+func (a *answer) enough(i int, times string) bool {
+	most, _ := strconv.Atoi(times)
+	return a.server.again(fmt.Sprint(a.session, a.prompt.message, a.prompt.block, i, a.prompt.text)) > most
 }
 
 func (a *answer) setUsage(arg string) {

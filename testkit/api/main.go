@@ -28,8 +28,8 @@ POST /v1/messages/count_tokens and HEAD /api/hello, and does what lines of the p
   @@call TOOL {json}     call a tool; the lines below go on when its result is there
   @@hold [DURATION]      wait: for the time, or until POST /testkit/release
   @@error CODE[*N] [TEXT]  answer with an HTTP error (only the first N times)
-  @@cut                  break the connection in the middle of the stream
-  @@usage in=N out=N cache_read=N cache_write=N
+  @@cut [N]              break the connection in the middle of the stream (only the first N times)
+  @@usage in=N out=N cache_read=N cache_write=N   of every answer from here on
 
 A prompt without such lines is answered "echo: <its first 60 characters> sha256=<sum> bytes=<length>".
 

@@ -20,6 +20,8 @@ type Server struct {
 
 	mu       sync.Mutex
 	requests []Request
+	prompts  []Prompt
+	heard    map[promptKey]bool
 	systems  map[string]string // so that equal system prompts are kept once
 	failed   map[string]int    // how often an @@error with a count has been given
 	release  chan struct{}     // closed to let every held answer go on
@@ -40,14 +42,12 @@ type Request struct {
 	SHA256    string    `json:"sha256"`
 	Calls     int       `json:"calls"` // tool calls made since
 	System    string    `json:"-"`     // the system prompt
-
-	key promptKey
 }
 
-// promptKey tells a new prompt from a further request for the same one.
+// promptKey tells a new prompt from one that a further request repeats.
 type promptKey struct {
-	session, sum   string
-	message, block int
+	session, sum string
+	nth          int // of what was said in the conversation
 }
 
 // Prompt is one thing a user said, however many requests it took to answer.
@@ -61,7 +61,8 @@ type Prompt struct {
 // New returns a server without requests.
 func New() *Server {
 	s := &Server{
-		mux: http.NewServeMux(), systems: map[string]string{}, failed: map[string]int{}, release: make(chan struct{}),
+		mux: http.NewServeMux(), systems: map[string]string{}, heard: map[promptKey]bool{},
+		failed: map[string]int{}, release: make(chan struct{}),
 	}
 	s.mux.HandleFunc("POST /v1/messages", s.messages)
 	s.mux.HandleFunc("POST /v1/messages/count_tokens", s.countTokens)
@@ -92,16 +93,7 @@ func (s *Server) Requests() []Request {
 func (s *Server) Prompts() []Prompt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seen := map[promptKey]bool{}
-	out := []Prompt{}
-	for _, r := range s.requests {
-		if r.key.message < 0 || seen[r.key] {
-			continue
-		}
-		seen[r.key] = true
-		out = append(out, Prompt{At: r.At, Session: r.Session, Prompt: r.Prompt, SHA256: r.SHA256})
-	}
-	return out
+	return append([]Prompt{}, s.prompts...)
 }
 
 // Release lets every answer go on that is held at this moment.
@@ -137,12 +129,10 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) record(r *http.Request, req request, p prompt, session string) {
-	sum := testkit.Sum(p.text)
 	rec := Request{
 		At: time.Now(), Path: r.URL.Path, Session: session, Model: req.Model, Stream: req.Stream,
 		Messages: len(req.Messages), Tools: len(req.Tools), ToolNames: []string{},
-		Prompt: p.text, SHA256: sum, Calls: p.calls,
-		key: promptKey{session, sum, p.message, p.block},
+		Prompt: p.text, SHA256: testkit.Sum(p.text), Calls: p.calls,
 	}
 	for _, t := range req.Tools {
 		rec.ToolNames = append(rec.ToolNames, t.Name)
@@ -157,6 +147,13 @@ func (s *Server) record(r *http.Request, req request, p prompt, session string) 
 	rec.System = system
 	rec.ID = len(s.requests) + 1
 	s.requests = append(s.requests, rec)
+	for i, said := range sayings(req.Messages) {
+		key := promptKey{session, testkit.Sum(said.text), i}
+		if !s.heard[key] {
+			s.heard[key] = true
+			s.prompts = append(s.prompts, Prompt{At: rec.At, Session: session, Prompt: said.text, SHA256: key.sum})
+		}
+	}
 }
 
 func (s *Server) countTokens(w http.ResponseWriter, r *http.Request) {
