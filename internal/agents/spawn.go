@@ -405,3 +405,19 @@ func (s *Service) awaitReady(ctx context.Context, call op.Call, h *handle) {
 func hashOf(v any) [32]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "%#v", v))
 }
+
+// OwnerOf returns the agent whose program is among the processes, if any is.
+func (s *Service) OwnerOf(pids []int) (orchestron.Actor, bool) {
+	for _, h := range s.all() {
+		a := h.snapshot()
+		if !a.Alive() {
+			continue
+		}
+		for _, pid := range pids {
+			if pid == a.Process.PID || pid == a.Pane.Process.PID {
+				return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, true
+			}
+		}
+	}
+	return orchestron.Actor{}, false
+}

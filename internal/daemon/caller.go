@@ -1,0 +1,90 @@
+package daemon
+
+import (
+	"context"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/restapi"
+)
+
+// callers tells who calls from the credential shown: the operator's token, an agent's token, or the process at the
+// other end of the unix socket.
+type callers struct {
+	operator string // the operator's token
+	agents   *agents.Service
+}
+
+// bearer is who a token belongs to.
+func (c callers) bearer(ctx context.Context, token string) (orchestron.Actor, bool) {
+	if subtle.ConstantTimeCompare([]byte(token), []byte(c.operator)) == 1 {
+		return orchestron.Actor{Kind: orchestron.Operator}, true
+	}
+	return c.agents.Authenticate(ctx, token)
+}
+
+// request is who sends a request. A token decides when there is one, also over the unix socket; without one, only
+// the unix socket says who calls.
+func (c callers) request(r *http.Request) (orchestron.Actor, bool) {
+	if header := r.Header.Get("Authorization"); header != "" {
+		token, found := strings.CutPrefix(header, "Bearer ")
+		if !found {
+			return orchestron.Actor{}, false
+		}
+		return c.bearer(r.Context(), token)
+	}
+	p, local := r.Context().Value(peerKey{}).(peer)
+	if !local {
+		return orchestron.Actor{}, false
+	}
+	return c.peer(p)
+}
+
+// peer is who a process on this machine is: an agent when it runs below an agent's program, else the operator.
+func (c callers) peer(p peer) (orchestron.Actor, bool) {
+	if !p.own {
+		return orchestron.Actor{}, false
+	}
+	if actor, found := c.agents.OwnerOf(ancestors(p.pid)); found {
+		return actor, true
+	}
+	return orchestron.Actor{Kind: orchestron.Operator}, true
+}
+
+// identify puts the caller into the request's context and refuses requests without one.
+func (c callers) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		actor, ok := c.request(r)
+		if !ok {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="orchestron"`)
+			http.Error(w, "401 unauthorized: show the operator's token or an agent's", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(restapi.WithActor(r.Context(), actor)))
+	})
+}
+
+// peer is the process at the other end of a unix socket.
+type peer struct {
+	pid int
+	own bool // it runs as our user
+}
+
+type peerKey struct{}
+
+// withPeer notes the peer of a connection over the unix socket.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	unixConn, ok := c.(*net.UnixConn)
+	if !ok {
+		return ctx
+	}
+	p, err := peerOf(unixConn)
+	if err != nil {
+		return ctx // without a peer there is no caller, and the request is refused
+	}
+	return context.WithValue(ctx, peerKey{}, p)
+}

@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+func peerOf(c *net.UnixConn) (peer, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return peer{}, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	err = raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err != nil {
+		return peer{}, err
+	}
+	if credErr != nil {
+		return peer{}, credErr
+	}
+	return peer{pid: int(cred.Pid), own: int(cred.Uid) == os.Getuid()}, nil
+}
+
+// ancestors returns the process and those it descends from, as far as /proc tells.
+func ancestors(pid int) []int {
+	var line []int
+	for pid > 1 && len(line) < 64 {
+		line = append(line, pid)
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return line
+		}
+		_, rest, found := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+		fields := strings.Fields(rest)
+		if !found || len(fields) < 2 {
+			return line
+		}
+		if pid, err = strconv.Atoi(fields[1]); err != nil {
+			return line
+		}
+	}
+	return line
+}

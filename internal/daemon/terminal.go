@@ -1,0 +1,137 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/tmux"
+)
+
+// terminal is the tmux server as agents see it. A server that has gone is started again when it is needed next.
+type terminal struct {
+	cfg tmux.Config
+
+	mu     sync.Mutex
+	server *tmux.Server
+}
+
+func openTerminal(ctx context.Context, cfg tmux.Config) (*terminal, error) {
+	t := &terminal{cfg: cfg}
+	_, err := t.open(ctx)
+	return t, err
+}
+
+func (t *terminal) open(ctx context.Context) (*tmux.Server, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.server != nil {
+		select {
+		case <-t.server.Lost():
+			t.cfg.Log.Error("the tmux server is gone; starting another")
+			if err := t.server.Close(); err != nil {
+				t.cfg.Log.Warn("leaving the tmux server that is gone", "err", err)
+			}
+			t.server = nil
+		default:
+			return t.server, nil
+		}
+	}
+	server, err := tmux.Open(ctx, t.cfg)
+	if err != nil {
+		return nil, err
+	}
+	t.server = server
+	return server, nil
+}
+
+// close leaves the server and all agents running.
+func (t *terminal) close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.server == nil {
+		return nil
+	}
+	return t.server.Close()
+}
+
+// shutdown ends the server and with it every terminal.
+func (t *terminal) shutdown(ctx context.Context) error {
+	server, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	return server.Shutdown(ctx)
+}
+
+func (t *terminal) New(ctx context.Context, w agents.Window) (orchestron.Pane, error) {
+	server, err := t.open(ctx)
+	if err != nil {
+		return orchestron.Pane{}, err
+	}
+	return server.New(ctx, tmux.Spec{Session: w.Session, Argv: w.Argv, Agent: w.Agent, Generation: w.Generation})
+}
+
+func (t *terminal) List(ctx context.Context) ([]agents.Listed, error) {
+	server, err := t.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	panes, err := server.List(ctx)
+	listed := make([]agents.Listed, len(panes))
+	for i, p := range panes {
+		listed[i] = agents.Listed{Pane: p.Pane, Session: p.Session, Agent: p.Agent, Generation: p.Generation, Dead: p.Dead}
+	}
+	return listed, err
+}
+
+func (t *terminal) Press(ctx context.Context, p orchestron.Pane, keys ...orchestron.Key) error {
+	server, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	return server.Press(ctx, p, keys...)
+}
+
+func (t *terminal) Paste(ctx context.Context, p orchestron.Pane, text string) error {
+	server, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	return server.Paste(ctx, p, text)
+}
+
+func (t *terminal) Unread(p orchestron.Pane) (int, bool, error) {
+	server, err := t.open(context.Background())
+	if err != nil {
+		return 0, false, err
+	}
+	return server.Unread(p)
+}
+
+func (t *terminal) Screen(ctx context.Context, p orchestron.Pane, history int) (string, error) {
+	server, err := t.open(ctx)
+	if err != nil {
+		return "", err
+	}
+	return server.Screen(ctx, p, history)
+}
+
+func (t *terminal) Changes(p orchestron.Pane) (<-chan struct{}, func()) {
+	server, err := t.open(context.Background())
+	if err != nil {
+		gone := make(chan struct{})
+		close(gone)
+		return gone, func() {}
+	}
+	return server.Changes(p)
+}
+
+func (t *terminal) Kill(ctx context.Context, p orchestron.Pane) error {
+	server, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	return server.Kill(ctx, p)
+}
