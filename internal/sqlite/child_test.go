@@ -1,0 +1,5 @@
+package sqlite
+
+func writeUntilKilled(path string) {}
+
+func failFsync(path string) {}

@@ -1,0 +1,134 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// query asks the database, on the connection that reads or inside a transaction.
+type query func(query string, args ...any) (*sql.Rows, error)
+
+func querier(ctx context.Context, db *sql.DB) query {
+	return func(query string, args ...any) (*sql.Rows, error) { return db.QueryContext(ctx, query, args...) }
+}
+
+// collect returns all rows of a query, never nil.
+func collect[T any](q query, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
+	all := []T{}
+	rows, err := q(text, args...)
+	if err != nil {
+		return all, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+// one returns the first row of a query, or NotFound in the words given.
+func one[T any](q query, scan func(*sql.Rows) (T, error), missing *orchestron.Error, text string, args ...any) (T, error) {
+	found, err := collect(q, scan, text, args...)
+	if err == nil && len(found) == 0 {
+		err = missing
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return found[0], nil
+}
+
+func noAgent(id orchestron.AgentID) *orchestron.Error {
+	return orchestron.Errorf(orchestron.NotFound, "there is no agent %s", id)
+}
+
+func noMessage(id orchestron.MessageID) *orchestron.Error {
+	return orchestron.Errorf(orchestron.NotFound, "there is no message %s", id)
+}
+
+// nanos is how a time is stored. It keeps the instant and drops the zone.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func moment(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+const (
+	selectAgents = `SELECT doc, (SELECT count(*) FROM messages
+		WHERE agent = agents.id AND done = 0 AND state IN ('queued', 'attempting')) FROM agents ORDER BY n`
+	selectMessage = `SELECT id, agent, seq, sender, text, urgent, state, reason, confirmed, attempts, answer, failure,
+		created, submitted, answered FROM messages `
+	selectTurn = `SELECT id, agent, message, prompt, answer, failure, started, ended FROM turns `
+)
+
+func scanAgent(rows *sql.Rows) (a orchestron.Agent, err error) {
+	var doc string
+	var queued int
+	if err := rows.Scan(&doc, &queued); err != nil {
+		return a, err
+	}
+	if err := json.Unmarshal([]byte(doc), &a); err != nil {
+		return a, fmt.Errorf("reading an agent: %w", err)
+	}
+	a.Queued = queued
+	return a, nil
+}
+
+func scanMessage(rows *sql.Rows) (m orchestron.Message, err error) {
+	var created, submitted, answered int64
+	err = rows.Scan(&m.ID, &m.Agent, &m.Seq, &m.From, &m.Text, &m.Urgent, &m.State, &m.Reason, &m.Confirmed, &m.Attempts,
+		&m.Answer, &m.Failure, &created, &submitted, &answered)
+	m.Created, m.Submitted, m.Answered = moment(created), moment(submitted), moment(answered)
+	return m, err
+}
+
+func scanTurn(rows *sql.Rows) (t orchestron.Turn, err error) {
+	var started, ended int64
+	err = rows.Scan(&t.ID, &t.Agent, &t.Message, &t.Prompt, &t.Answer, &t.Failure, &started, &ended)
+	t.Started, t.Ended = moment(started), moment(ended)
+	return t, err
+}
+
+func scanEvent(rows *sql.Rows) (e orchestron.Event, err error) {
+	var at int64
+	var data string
+	err = rows.Scan(&e.Seq, &at, &e.Type, &e.Agent, &e.Actor, &data)
+	e.At = moment(at)
+	if data != "" {
+		e.Data = json.RawMessage(data)
+	}
+	return e, err
+}
+
+func scanJSON(rows *sql.Rows) (json.RawMessage, error) {
+	text, err := scanText(rows)
+	return json.RawMessage(text), err
+}
+
+func scanText(rows *sql.Rows) (s string, err error) {
+	err = rows.Scan(&s)
+	return s, err
+}
+
+func scanInt(rows *sql.Rows) (n int64, err error) {
+	err = rows.Scan(&n)
+	return n, err
+}

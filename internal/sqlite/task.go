@@ -1,0 +1,37 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// PutTask stores the record of a task durably, in place of an earlier one with its id. live says that the task has not
+// ended; after expires nobody asks for the record.
+func (db *DB) PutTask(ctx context.Context, id string, record json.RawMessage, live bool, expires time.Time) error {
+	return db.Write(ctx, func(tx *Tx) error {
+		_, err := tx.exec(`INSERT INTO mcp_tasks (id, record, live, expires) VALUES (?, ?, ?, ?) ON CONFLICT (id)
+			DO UPDATE SET record = excluded.record, live = excluded.live, expires = excluded.expires`,
+			id, string(record), live, nanos(expires))
+		return err
+	})
+}
+
+// GetTask returns the record of a task, or NotFound.
+func (db *DB) GetTask(ctx context.Context, id string) (json.RawMessage, error) {
+	missing := orchestron.Errorf(orchestron.NotFound, "there is no task %q", id)
+	record, err := one(querier(ctx, db.read), scanJSON, missing, `SELECT record FROM mcp_tasks WHERE id = ?`, id)
+	return record, db.readError(err)
+}
+
+// LiveTasks returns the records of the tasks that have not ended, oldest first.
+func (db *DB) LiveTasks(ctx context.Context) ([]json.RawMessage, error) {
+	return read(ctx, db, scanJSON, `SELECT record FROM mcp_tasks WHERE live = 1 ORDER BY n`)
+}
+
+// DropTasks removes the records of the tasks that expired before a time.
+func (db *DB) DropTasks(ctx context.Context, before time.Time) error {
+	return db.drop(ctx, "mcp_tasks", "expires", before)
+}
