@@ -291,3 +291,26 @@ func (s *Service) untouched(a orchestron.Agent, path string) bool {
 	want, err := os.ReadFile(filepath.Join(s.home.Agent(a.ID), "context.md"))
 	return err == nil && string(got) == string(want)
 }
+
+// StopAll ends every agent, those that lead last.
+func (s *Service) StopAll(ctx context.Context) error {
+	var errs []error
+	for _, h := range s.all() {
+		if h.parent() != "" || !s.anyAlive(h) {
+			continue
+		}
+		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(op.Progress) {}}
+		_, err := s.terminate(ctx, call, ending{id: string(h.id()), cascade: true})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Service) anyAlive(h *handle) bool {
+	for _, one := range append(s.descendants(h.id()), h) {
+		if one.snapshot().Alive() {
+			return true
+		}
+	}
+	return false
+}

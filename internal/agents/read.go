@@ -54,6 +54,15 @@ func (s *Service) list(_ context.Context, call op.Call, in ListIn) (ListOut, err
 	return out, nil
 }
 
+// Count returns how many agents are in each state.
+func (s *Service) Count() map[orchestron.Status]int {
+	count := map[orchestron.Status]int{}
+	for _, h := range s.all() {
+		count[h.snapshot().Status]++
+	}
+	return count
+}
+
 func matches(a orchestron.Agent, in ListIn) bool {
 	switch {
 	case in.Role != "" && in.Role != a.Role && in.Role != string(a.Level):

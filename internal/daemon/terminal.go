@@ -46,6 +46,20 @@ func (t *terminal) open(ctx context.Context) (*tmux.Server, error) {
 	return server, nil
 }
 
+// current is the server if there is one.
+func (t *terminal) current() *tmux.Server {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.server
+}
+
+func (t *terminal) version() string {
+	if server := t.current(); server != nil {
+		return server.Version()
+	}
+	return ""
+}
+
 // close leaves the server and all agents running.
 func (t *terminal) close() error {
 	t.mu.Lock()
