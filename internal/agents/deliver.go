@@ -92,7 +92,7 @@ func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) 
 	if err != nil || !ok {
 		return "", err
 	}
-	channel := h.driver.Channel(s.home.Agent(m.Agent))
+	channel := protect(h.driver.Channel(s.home.Agent(m.Agent)))
 	if len(channel.Editor) == 0 {
 		return s.paste(ctx, h, m, channel)
 	}
