@@ -66,20 +66,31 @@ func (c *Client) Call(ctx context.Context, name string, args any, key string, re
 	if err != nil {
 		return nil, fmt.Errorf("the arguments of %s: %w", name, err)
 	}
+	var answer json.RawMessage
+	err = c.persist(ctx, name, key != "", func() error {
+		var err error
+		answer, err = c.try(ctx, name, body, key, report)
+		return err
+	})
+	return answer, err
+}
+
+// persist does a request again when it lost its daemon, if that can do no harm.
+func (c *Client) persist(ctx context.Context, what string, again bool, request func() error) error {
 	for n := 1; ; n++ {
-		answer, err := c.try(ctx, name, body, key, report)
+		err := request()
 		var l *lost
 		if !errors.As(err, &l) {
-			return answer, err
+			return err
 		}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
-		if c.start == nil || n == tries || !l.unsent && key == "" {
-			return nil, gone(name, l)
+		if c.start == nil || n == tries || !l.unsent && !again {
+			return gone(what, l)
 		}
 		if err := c.launch(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
@@ -140,22 +151,13 @@ func (c *Client) try(ctx context.Context, name string, body []byte, key string, 
 
 // Tools returns the operations that the caller may call, as the daemon lists them: {"tools":[…],"count":n}.
 func (c *Client) Tools(ctx context.Context) (json.RawMessage, error) {
-	for n := 1; ; n++ {
-		answer, err := c.get(ctx, "/api/v1/tools")
-		var l *lost
-		if !errors.As(err, &l) {
-			return answer, err
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if c.start == nil || n == tries {
-			return nil, gone("the list of operations", l)
-		}
-		if err := c.launch(ctx); err != nil {
-			return nil, err
-		}
-	}
+	var answer json.RawMessage
+	err := c.persist(ctx, "the list of operations", true, func() error {
+		var err error
+		answer, err = c.get(ctx, "/api/v1/tools")
+		return err
+	})
+	return answer, err
 }
 
 // Health returns nil when a daemon answers and is ready. It never starts one.
@@ -192,31 +194,40 @@ func (c *Client) get(ctx context.Context, path string) (json.RawMessage, error) 
 	return nil, refusal(resp, data)
 }
 
-// Stdio opens the raw stream on which the daemon speaks MCP, as the program at the other end of a pipe would. The
-// session names the stream for the daemon. The stream ends with ctx; its CloseWrite tells the daemon that no more
-// comes while answers still do.
-func (c *Client) Stdio(ctx context.Context, session string) (io.ReadWriteCloser, error) {
-	resp, err := c.request(ctx, "GET", "/api/v1/stdio", nil, http.Header{
-		"Connection":         {"Upgrade"},
-		"Upgrade":            {"orchestron-mcp"},
-		"Orchestron-Session": {session},
+// Stdio opens the raw stream on which the daemon speaks MCP, as the program at the other end of a pipe would. It
+// starts the daemon as Call does. The stream ends with ctx; its CloseWrite tells the daemon that no more comes while
+// answers still do.
+func (c *Client) Stdio(ctx context.Context) (io.ReadWriteCloser, error) {
+	var raw io.ReadWriteCloser
+	err := c.persist(ctx, "the start of a stream", true, func() error {
+		var err error
+		raw, err = c.upgrade(ctx)
+		return err
 	})
-	var l *lost
-	if errors.As(err, &l) && ctx.Err() == nil {
-		return nil, gone("the start of a stream", l)
-	}
 	if err != nil {
 		return nil, err
-	}
-	raw, ok := resp.Body.(io.ReadWriteCloser)
-	if resp.StatusCode != http.StatusSwitchingProtocols || !ok {
-		defer resp.Body.Close()
-		data, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		return nil, refusal(resp, data)
 	}
 	s := &stream{ReadWriteCloser: raw}
 	s.stop = context.AfterFunc(ctx, func() { _ = raw.Close() })
 	return s, nil
+}
+
+func (c *Client) upgrade(ctx context.Context) (io.ReadWriteCloser, error) {
+	resp, err := c.request(ctx, "GET", "/api/v1/stdio", nil, http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"orchestron-mcp"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if raw, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
+		return raw, nil
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return nil, &lost{cause: err}
+	}
+	return nil, refusal(resp, data)
 }
 
 // stream is a connection that closes with a context.
@@ -275,8 +286,12 @@ func refusal(resp *http.Response, data []byte) error {
 
 func strange(resp *http.Response) error {
 	kind := orchestron.Internal
-	if resp.StatusCode == http.StatusServiceUnavailable {
+	switch resp.StatusCode {
+	case http.StatusServiceUnavailable:
 		kind = orchestron.Unavailable
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return orchestron.Errorf(orchestron.Forbidden, "the daemon does not accept who calls").
+			Try("unset ORCHESTRON_TOKEN if it is left over from an agent that has ended")
 	}
 	return orchestron.Errorf(kind, "the daemon answered %s, which means nothing here", strings.TrimSpace(resp.Status)).
 		Try("check that the program and the daemon have the same version: orchestron version, orchestron status")

@@ -254,6 +254,6 @@ func stdio(w http.ResponseWriter, r *http.Request) {
 	if _, err := rw.ReadByte(); err == nil {
 		return
 	}
-	fmt.Fprintf(rw, "session %s said %s", r.Header.Get("Orchestron-Session"), said)
+	fmt.Fprintf(rw, "you said %s", said)
 	rw.Flush()
 }
