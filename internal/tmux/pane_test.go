@@ -3,11 +3,14 @@ package tmux
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 	"github.com/orchestron/orchestron"
 )
@@ -68,6 +71,34 @@ func TestNewReturnsTheIdentity(t *testing.T) {
 	size, err := s.ask(t.Context(), "display-message -p -t "+p.ID+" '#{pane_width}x#{pane_height} #{history_limit}'")
 	if err != nil || len(size) != 1 || size[0] != "200x50 10000" {
 		t.Errorf("the pane is %q (%v), want 200x50 with 10000 lines", size, err)
+	}
+}
+
+func TestPanesKeepTheirSizeWhoeverLooks(t *testing.T) {
+	s := start(t)
+	p := makePane(t, s, spec(1, "sleep", "1000"))
+	argv, err := AttachCommand(s.cfg.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	person := exec.Command(argv[0], append(argv[1:], "-t", "=claude_exec_1")...)
+	person.Env = []string{"TERM=xterm", "PATH=" + os.Getenv("PATH")}
+	terminal, err := pty.StartWithSize(person, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = person.Process.Kill()
+		_ = person.Wait()
+		_ = terminal.Close()
+	}()
+	eventually(t, "the person is there", func() bool {
+		lines, err := s.ask(t.Context(), "list-clients -t =claude_exec_1 -F '#{client_width}x#{client_height}'")
+		return err == nil && slices.Equal(lines, []string{"80x24"})
+	})
+	size, err := s.ask(t.Context(), "display-message -p -t "+p.ID+" '#{pane_width}x#{pane_height}'")
+	if err != nil || !slices.Equal(size, []string{"200x50"}) {
+		t.Errorf("the pane is %q (%v), want 200x50", size, err)
 	}
 }
 

@@ -174,6 +174,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // ask runs one command line on the server.
 func (s *Server) ask(ctx context.Context, command string) ([]string, error) {
+	if ctx.Err() != nil {
+		return nil, orchestron.Errorf(orchestron.Unavailable, "not asked of tmux; the command did not run: %w", context.Cause(ctx))
+	}
 	c, err := s.commander(ctx)
 	if err != nil {
 		return nil, err
