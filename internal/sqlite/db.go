@@ -35,9 +35,9 @@ type DB struct {
 	write *sql.DB // of the one connection that writes; nothing but writer uses it
 	read  *sql.DB
 
-	queue chan *change
+	turn  chan *writer  // holds the writer while no Write has it
+	queue chan *change  // from a Write that waits to the one that has the writer
 	stop  chan struct{} // closed when no more changes are taken
-	ended chan struct{} // closed when the writer has ended
 	dead  chan struct{} // closed when the disk failed
 	once  sync.Once
 	err   error // of Close
@@ -68,14 +68,14 @@ func open(ctx context.Context, path string, log *slog.Logger, steps fs.FS) (*DB,
 		return nil, err
 	}
 	db := &DB{
-		path: path, log: log, now: time.Now, lock: lock, queue: make(chan *change),
-		stop: make(chan struct{}), ended: make(chan struct{}), dead: make(chan struct{}),
+		path: path, log: log, now: time.Now, lock: lock, turn: make(chan *writer, 1), queue: make(chan *change),
+		stop: make(chan struct{}), dead: make(chan struct{}),
 	}
 	w, err := db.start(ctx, steps)
 	if err != nil {
 		return nil, errors.Join(err, db.closeFiles(), lock.release(lock.clean))
 	}
-	go w.loop() // Close waits for it
+	db.turn <- w
 	return db, nil
 }
 
@@ -160,7 +160,7 @@ func (db *DB) Close() error {
 	db.once.Do(func() {
 		close(db.stop)
 		err := db.read.Close() // first: the last checkpoint needs the file for itself
-		<-db.ended
+		(<-db.turn).finish()
 		select {
 		case <-db.dead:
 			db.err = errors.Join(err, db.lock.release(false), errDead())

@@ -9,12 +9,10 @@ import (
 // AddMessage stores a message at the end of its agent's inbox and gives it its Seq. It is NotFound when there is no
 // such agent, and a Conflict when there is a message of that id.
 func (tx *Tx) AddMessage(m *orchestron.Message) error {
-	seq, err := collect(tx.query, scanInt, `INSERT INTO messages (id, agent, seq, sender, text, urgent, state, done,
-		reason, confirmed, attempts, answer, failure, created, submitted, answered)
-		VALUES (?1, ?2, (SELECT coalesce(max(seq), 0) + 1 FROM messages WHERE agent = ?2),
-		?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) RETURNING seq`,
-		m.ID, m.Agent, m.From, m.Text, m.Urgent, m.State, m.State.Done(),
-		m.Reason, m.Confirmed, m.Attempts, m.Answer, m.Failure, nanos(m.Created), nanos(m.Submitted), nanos(m.Answered))
+	result, err := tx.exec(`INSERT INTO messages (id, agent, sender, text, urgent, state, done, reason, confirmed, attempts,
+		answer, failure, created, submitted, answered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.ID, m.Agent, m.From, m.Text, m.Urgent, m.State, m.State.Done(), m.Reason, m.Confirmed, m.Attempts,
+		m.Answer, m.Failure, nanos(m.Created), nanos(m.Submitted), nanos(m.Answered))
 	switch {
 	case codeOf(err) == codeForeignKey:
 		return noAgent(m.Agent)
@@ -23,8 +21,8 @@ func (tx *Tx) AddMessage(m *orchestron.Message) error {
 	case err != nil:
 		return fmt.Errorf("adding message %s: %w", m.ID, err)
 	}
-	m.Seq = seq[0]
-	return nil
+	m.Seq, err = result.LastInsertId()
+	return err
 }
 
 // PutMessage stores what became of a message, or returns NotFound. Its agent and its Seq never change.

@@ -23,22 +23,27 @@ type change struct {
 
 // Write runs do in a transaction and commits it with a full sync; what it wrote is durable when Write returns nil.
 // Changes run one at a time, in the order they come; those that wait share one commit. When do fails or panics,
-// nothing of it is kept. When ctx ends before do begins, do does not run; later it makes no difference. do must not
-// call Write, and must not wait for anything else.
+// nothing of it is kept. When ctx ends before do begins, do does not run; later it makes no difference. do runs in any
+// goroutine that is inside Write. It must not call Write, and must not wait for anything else.
 func (db *DB) Write(ctx context.Context, do func(*Tx) error) error {
 	c := &change{ctx: ctx, do: do, done: make(chan struct{})}
 	select {
+	case w := <-db.turn:
+		defer func() { db.turn <- w }()
+		w.group(c)
+		w.checkpoint()
 	case db.queue <- c:
 		<-c.done
-		return c.err
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-db.stop:
 		return errClosed()
 	}
+	return c.err
 }
 
-// writer is the one goroutine that changes the database, and what belongs to it.
+// writer is the one connection that changes the database, and what belongs to it. It passes from one Write to another:
+// whoever has it commits for all that wait. That is faster than a goroutine of its own, and as orderly.
 type writer struct {
 	db    *DB
 	conn  *sql.Conn
@@ -48,22 +53,6 @@ type writer struct {
 
 func newWriter(db *DB, conn *sql.Conn) *writer {
 	return &writer{db: db, conn: conn, stmts: map[string]*sql.Stmt{}}
-}
-
-func (w *writer) loop() {
-	defer close(w.db.ended)
-	for {
-		select {
-		case c := <-w.db.queue:
-			w.group(c)
-			w.checkpoint()
-		case <-w.db.stop:
-			if w.fatal == nil {
-				w.finish()
-			}
-			return
-		}
-	}
 }
 
 // group runs the first change and those that wait behind it, commits them together and answers.
@@ -77,14 +66,18 @@ func (w *writer) group(first *change) {
 	if first.err = w.begin(first); first.err != nil {
 		return
 	}
-	lost := w.run(first)
+	if first.err = w.call(first); first.err != nil {
+		w.rollback() // nothing else is in it yet, so the first change needs no savepoint
+		return
+	}
+	var lost error
 	for lost == nil && len(ran) < groupSize {
 		next := w.waiting()
 		if next == nil {
 			break
 		}
 		ran = append(ran, next)
-		lost = w.run(next)
+		lost = w.join(next)
 	}
 	if lost == nil {
 		_, lost = w.exec("COMMIT")
@@ -98,7 +91,7 @@ func (w *writer) group(first *change) {
 			c.err = lost
 		}
 	}
-	_, _ = w.exec("ROLLBACK") // fails when SQLite has rolled back by itself
+	w.rollback()
 }
 
 func (w *writer) begin(first *change) error {
@@ -112,6 +105,9 @@ func (w *writer) begin(first *change) error {
 	return w.fault(err)
 }
 
+// rollback fails only when SQLite has rolled back by itself.
+func (w *writer) rollback() { _, _ = w.exec("ROLLBACK") }
+
 // waiting returns a change that somebody waits for now, or nil.
 func (w *writer) waiting() *change {
 	select {
@@ -122,37 +118,38 @@ func (w *writer) waiting() *change {
 	}
 }
 
-// run runs one change inside a savepoint and notes its error. What it returns means that the transaction is lost.
-func (w *writer) run(c *change) error {
+// join runs one more change in the transaction, inside a savepoint, and notes its error. What it returns means that
+// the transaction is lost.
+func (w *writer) join(c *change) error {
 	if c.err = c.ctx.Err(); c.err != nil {
 		return nil
 	}
 	if _, err := w.exec("SAVEPOINT change"); err != nil {
 		return err
 	}
-	tx := &Tx{w: w}
-	c.err = w.safely(c, tx)
-	tx.w = nil // whoever kept tx must not write into another's change
-	if c.err == nil {
-		c.err = tx.broken
-	}
-	if c.err != nil {
+	if c.err = w.call(c); c.err != nil {
 		if _, err := w.exec("ROLLBACK TO change"); err != nil {
-			return errors.Join(tx.broken, err)
+			return errors.Join(c.err, err)
 		}
 	}
 	_, err := w.exec("RELEASE change")
 	return err
 }
 
-func (w *writer) safely(c *change, tx *Tx) (err error) {
+// call calls the change's function. It fails, too, when the function ignored that the storage failed.
+func (w *writer) call(c *change) (err error) {
+	tx := &Tx{w: w}
 	defer func() {
+		tx.w = nil // whoever kept tx must not write into another's change
 		if p := recover(); p != nil {
 			w.db.log.ErrorContext(c.ctx, "a change panicked", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("a change panicked: %v", p)
 		}
 	}()
-	return c.do(tx)
+	if err := c.do(tx); err != nil {
+		return err
+	}
+	return tx.broken
 }
 
 // checkpoint moves the log into the file when it has grown. SQLite could do so by itself after a commit, but would
@@ -183,6 +180,9 @@ func (w *writer) pages(checkpoint string) (int, error) {
 
 // finish leaves an empty log behind, as far as nobody else reads.
 func (w *writer) finish() {
+	if w.fatal != nil {
+		return
+	}
 	if _, err := w.pages("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 		w.db.log.Warn("moving the log into the database failed", "err", w.fault(err))
 	}

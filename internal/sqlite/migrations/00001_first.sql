@@ -23,9 +23,9 @@ CREATE TABLE ordinals (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE messages (
-    id        TEXT NOT NULL PRIMARY KEY,
+    seq       INTEGER PRIMARY KEY, -- counts over all agents; the order within each inbox is what matters
+    id        TEXT NOT NULL UNIQUE,
     agent     TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
-    seq       INTEGER NOT NULL,
     sender    TEXT NOT NULL,
     text      TEXT NOT NULL,
     urgent    INTEGER NOT NULL,
@@ -38,11 +38,10 @@ CREATE TABLE messages (
     failure   TEXT NOT NULL,
     created   INTEGER NOT NULL,
     submitted INTEGER NOT NULL,
-    answered  INTEGER NOT NULL,
-    UNIQUE (agent, seq)
+    answered  INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX messages_open ON messages (agent, seq) WHERE done = 0;
+CREATE INDEX messages_agent ON messages (agent, done);
 
 CREATE TABLE turns (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
