@@ -1,0 +1,80 @@
+package agents
+
+import (
+	"testing"
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+func TestApply(t *testing.T) {
+	now := time.Now()
+	at := func(d time.Duration) time.Time { return now.Add(d) }
+	hook, file := orchestron.FromHook, orchestron.FromStateFile
+	tests := []struct {
+		name string
+		from orchestron.Status
+		fact orchestron.Fact
+		want orchestron.Status
+	}{
+		{"ready ends the start", orchestron.Starting, orchestron.Fact{Kind: orchestron.FactReady, Source: hook, At: at(1)}, orchestron.Idle},
+		{"a session that begins anew is still idle", orchestron.Idle, orchestron.Fact{Kind: orchestron.FactReady, Source: hook, At: at(1)}, orchestron.Idle},
+		{"an accepted prompt makes busy", orchestron.Idle, orchestron.Fact{Kind: orchestron.FactSubmitted, Source: hook, At: at(1)}, orchestron.Busy},
+		{"a dialog makes waiting", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactAsked, Source: hook, At: at(1), Question: &orchestron.Question{}}, orchestron.Waiting},
+		{"a tool that ran ends the dialog", orchestron.Waiting, orchestron.Fact{Kind: orchestron.FactWorking, Source: hook, At: at(1)}, orchestron.Busy},
+		{"a tool that ran says nothing new of an idle agent", orchestron.Idle, orchestron.Fact{Kind: orchestron.FactWorking, Source: hook, At: at(1)}, orchestron.Idle},
+		{"the end of the turn makes idle", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactTurnEnded, Source: hook, At: at(1)}, orchestron.Idle},
+		{"background work keeps busy", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactTurnEnded, Source: hook, At: at(1), Background: 1}, orchestron.Busy},
+		{"a failed turn makes idle", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactTurnFailed, Source: hook, At: at(1)}, orchestron.Idle},
+		{"the program's newer word counts", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactStatus, Status: orchestron.Idle, Source: file, At: at(1)}, orchestron.Idle},
+		{"the program's older word does not", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactStatus, Status: orchestron.Idle, Source: file, At: at(-1)}, orchestron.Busy},
+		{"an old line of the transcript does not", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactTurnFailed, Source: orchestron.FromTranscript, At: at(-1)}, orchestron.Busy},
+		{"a stopped agent stays stopped", orchestron.Stopped, orchestron.Fact{Kind: orchestron.FactSubmitted, Source: hook, At: at(1)}, orchestron.Stopped},
+		{"a lost agent stays lost", orchestron.Lost, orchestron.Fact{Kind: orchestron.FactReady, Source: hook, At: at(1)}, orchestron.Lost},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := orchestron.Agent{Status: tt.from, Evidence: orchestron.Evidence{Source: hook, At: now}}
+			changed := apply(&a, tt.fact)
+			if a.Status != tt.want {
+				t.Errorf("apply(%s, %s) makes %s, want %s", tt.from, tt.fact.Kind, a.Status, tt.want)
+			}
+			if a.Status != tt.from && (!changed || a.Evidence.Source != tt.fact.Source || !a.Evidence.At.Equal(tt.fact.At)) {
+				t.Errorf("apply(%s, %s) leaves the evidence %+v", tt.from, tt.fact.Kind, a.Evidence)
+			}
+			if (a.Question != nil) != (a.Status == orchestron.Waiting) {
+				t.Errorf("apply(%s, %s) leaves the question %v at %s", tt.from, tt.fact.Kind, a.Question, a.Status)
+			}
+		})
+	}
+}
+
+func TestCanTake(t *testing.T) {
+	for _, status := range []orchestron.Status{
+		orchestron.Starting, orchestron.Idle, orchestron.Busy, orchestron.Waiting, orchestron.Limited, orchestron.Stopped,
+		orchestron.Failed, orchestron.Lost,
+	} {
+		for _, urgent := range []bool{false, true} {
+			want := status == orchestron.Idle || urgent && status == orchestron.Busy
+			if got := canTake(orchestron.Agent{Status: status}, orchestron.Message{Urgent: urgent}); got != want {
+				t.Errorf("canTake(%s, urgent %v) = %v, want %v", status, urgent, got, want)
+			}
+		}
+	}
+}
+
+func TestNewLines(t *testing.T) {
+	tests := []struct{ before, now, want string }{
+		{"", "a", "a"},
+		{"a\nb", "a\nb", ""},
+		{"a\nb", "a\nb\nc", "c"},
+		{"a\nb\nc", "b\nc\nd\ne", "d\ne"},
+		{"a\nb\nprompt", "a\nb\nanswer\nprompt", "answer\nprompt"},
+		{"a", "x\ny", "x\ny"},
+	}
+	for _, tt := range tests {
+		if got := newLines(tt.before, tt.now); got != tt.want {
+			t.Errorf("newLines(%q, %q) = %q, want %q", tt.before, tt.now, got, tt.want)
+		}
+	}
+}
