@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,8 +93,26 @@ func spawn(t testing.TB, role string, env ...string) (io.WriteCloser, *bufio.Rea
 	return in, bufio.NewReaderSize(out, 64<<10)
 }
 
+// startDaemon starts the daemon in a process of its own and returns what kills it.
+func startDaemon(t testing.TB, env string) (kill func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), env, "MCPAPI_CHILD=daemon")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	t.Cleanup(kill)
+	return kill
+}
+
 // serveSocket is the daemon's side of the bridge.
 func serveSocket(ctx context.Context, s *Server, path string) error {
+	_ = os.Remove(path) // of one that was killed
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return err

@@ -1,0 +1,416 @@
+package mcpapi
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+// site is a server as HTTP clients reach it.
+type site struct {
+	t   testing.TB
+	url string
+}
+
+func serveSite(t testing.TB, s *Server) *site {
+	t.Helper()
+	h := httptest.NewServer(s.Handler())
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		h.CloseClientConnections()
+		h.Close()
+		s.endSessions()
+		s.Close()
+	})
+	return &site{t, h.URL + "/mcp"}
+}
+
+// endSessions ends what an idle client leaves, so that nothing outlives a test.
+func (s *Server) endSessions() {
+	for _, v := range s.views {
+		for session := range v.mcp.Sessions() {
+			_ = session.Close()
+		}
+	}
+}
+
+type header map[string]string
+
+// answer is an HTTP response; data is the last message in it.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	data   string
+}
+
+// do makes a request with the operator's token, unless header says otherwise. An empty value leaves a header out.
+func (s *site) do(method, query, body string, h header) answer {
+	s.t.Helper()
+	req, err := http.NewRequest(method, s.url+query, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for k, v := range map[string]string{
+		"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Authorization": "Bearer token",
+	} {
+		req.Header.Set(k, v)
+	}
+	for k, v := range h {
+		if req.Header.Set(k, v); v == "" {
+			req.Header.Del(k)
+		}
+		if k == "Host" {
+			req.Host = v
+		}
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a := answer{res.StatusCode, res.Header, string(text), string(text)}
+	for line := range strings.Lines(string(text)) {
+		if data, ok := strings.CutPrefix(line, "data: "); ok {
+			a.data = strings.TrimSpace(data)
+		}
+	}
+	return a
+}
+
+func (s *site) modern(id int, method, params, capabilities string, h header) answer {
+	s.t.Helper()
+	all := header{versionHeader: "2026-07-28", "Mcp-Method": method}
+	for k, v := range h {
+		all[k] = v
+	}
+	return s.do("POST", "", modernLine(id, method, params, capabilities), all)
+}
+
+// open starts a session with a token and returns its id.
+func (s *site) open(token string) string {
+	s.t.Helper()
+	a := s.do("POST", "", initializeLine, header{"Authorization": "Bearer " + token})
+	id := a.header.Get(sessionHeader)
+	if a.status != 200 || id == "" {
+		s.t.Fatalf("initialize: %d %s", a.status, a.body)
+	}
+	s.do("POST", "", initializedLine, header{"Authorization": "Bearer " + token, sessionHeader: id})
+	return id
+}
+
+func TestEveryRequestNeedsAToken(t *testing.T) {
+	var log bytes.Buffer
+	s := serveSite(t, newServer(catalogue(echoOp()), func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }))
+	session := s.open("token")
+	for _, auth := range []string{"", "Bearer", "Bearer s3cret-wrong", "Basic token", "token", "Bearer token x"} {
+		for _, method := range []string{"GET", "POST", "DELETE", "OPTIONS"} {
+			a := s.do(method, "", callLine(1, "echo", `{"text":"a"}`), header{"Authorization": auth, sessionHeader: session})
+			if a.status != 401 || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer") {
+				t.Errorf("%s with Authorization %q: %d %q, want 401 and WWW-Authenticate", method, auth, a.status, a.header.Get("WWW-Authenticate"))
+			}
+		}
+	}
+	if a := s.do("POST", "?token=token", initializeLine, header{"Authorization": ""}); a.status != 401 {
+		t.Errorf("a token in the query: %d, want 401", a.status)
+	}
+	if strings.Contains(log.String(), "s3cret") || strings.Contains(log.String(), "Bearer") {
+		t.Errorf("the log has a token: %s", &log)
+	}
+}
+
+func TestSessionsBelongToTheirActor(t *testing.T) {
+	s := serveSite(t, newServer(catalogue(echoOp()), nil))
+	mine := s.open("token")
+	call := callLine(1, "echo", `{"text":"a"}`)
+	for _, h := range []header{
+		{sessionHeader: mine, "Authorization": "Bearer agent"},
+		{sessionHeader: "nothing", "Authorization": "Bearer token"},
+	} {
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			if a := s.do(method, "", call, h); a.status != 404 {
+				t.Errorf("%s with %v: %d %s, want 404", method, h, a.status, a.body)
+			}
+		}
+	}
+	// Without an id there is no falling back on the only session.
+	if a := s.do("POST", "", call, nil); strings.Contains(a.body, "structuredContent") {
+		t.Errorf("a call without a session was served: %s", a.body)
+	}
+	a := s.do("POST", "", call, header{sessionHeader: mine})
+	want(t, a.data, "a", "result", "structuredContent", "text")
+	if a := s.do("DELETE", "", "", header{sessionHeader: mine}); a.status != 204 {
+		t.Errorf("DELETE: %d, want 204", a.status)
+	}
+	if a := s.do("POST", "", call, header{sessionHeader: mine}); a.status != 404 {
+		t.Errorf("a deleted session: %d, want 404", a.status)
+	}
+}
+
+func TestManySessionsAreRefused(t *testing.T) {
+	s := serveSite(t, newServer(catalogue(echoOp()), nil))
+	before := runtime.NumGoroutine()
+	var mu sync.Mutex
+	count := map[int]int{}
+	ids := []string{}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 3000 / 8 {
+				a := s.do("POST", "", initializeLine, nil)
+				mu.Lock()
+				count[a.status]++
+				if id := a.header.Get(sessionHeader); id != "" && a.status == 200 {
+					ids = append(ids, id)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	if count[200] == 0 || count[200] > maxSessions || count[200]+count[429] != 3000 {
+		t.Errorf("answers to 3,000 initialize: %v, want at most %d sessions and 429 for the others", count, maxSessions)
+	}
+	if more := runtime.NumGoroutine() - before; more > 4*maxSessions {
+		t.Errorf("%d goroutines more than before", more)
+	}
+	s.open("agent") // another actor is not hindered
+	s.do("DELETE", "", "", header{sessionHeader: ids[0]})
+	until(t, "room for another session", func() bool { return s.do("POST", "", initializeLine, nil).status == 200 })
+}
+
+func TestDisconnectCancels(t *testing.T) {
+	began, ended := make(chan op.Call, 1), make(chan error, 1)
+	s := serveSite(t, newServer(catalogue(blockOp(began, ended)), nil))
+	ctx, hangUp := context.WithCancel(context.Background())
+	req, _ := http.NewRequestWithContext(ctx, "POST", s.url, strings.NewReader(modernLine(1, "tools/call", `"name":"block","arguments":{}`, "{}")))
+	for k, v := range map[string]string{
+		"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Authorization": "Bearer token",
+		versionHeader: "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "block",
+	} {
+		req.Header.Set(k, v)
+	}
+	go func() {
+		<-began
+		hangUp()
+	}()
+	if _, err := http.DefaultClient.Do(req); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the call returned %v", err)
+	}
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("the operation ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the operation went on after its client was gone")
+	}
+}
+
+func TestHTTPCaller(t *testing.T) {
+	calls := make(chan op.Call, 1)
+	s := serveSite(t, newServer(catalogue(op.New("act", op.Write, "Acts.", func(_ context.Context, call op.Call, _ none) (none, error) {
+		calls <- call
+		return none{}, nil
+	}, op.Keyed(), op.For(orchestron.Specialist))), nil))
+	h := header{"Authorization": "Bearer agent", keyHeader: "k1", "Mcp-Name": "act"}
+	s.modern(1, "tools/call", `"name":"act","arguments":{}`, "{}", h)
+	if call := <-calls; call.Actor != someone || call.Key != "k1" {
+		t.Errorf("modern: call of %v with key %q, want %v and k1", call.Actor, call.Key, someone)
+	}
+	h[sessionHeader] = s.open("agent")
+	s.do("POST", "", callLine(1, "act", `{}`), h)
+	if call := <-calls; call.Actor != someone || call.Key != "k1" {
+		t.Errorf("older: call of %v with key %q, want %v and k1", call.Actor, call.Key, someone)
+	}
+	h[keyHeader] = ""
+	s.do("POST", "", callLine(1, "act", `{}`), h)
+	if call := <-calls; call.Key != "" {
+		t.Errorf("a call without a key came with %q", call.Key)
+	}
+}
+
+func TestToolsets(t *testing.T) {
+	do := func(context.Context, op.Call, none) (none, error) { return none{}, nil }
+	s := serveSite(t, newServer(catalogue(
+		op.New("list", op.Read, "Lists.", do, op.In("agents")),
+		op.New("spawn", op.Write, "Spawns.", do, op.In("agents")),
+		op.New("note", op.Read, "Notes.", do, op.In("notes")),
+	), nil))
+	for _, c := range []struct{ query, names string }{
+		{"", "[list note spawn]"},
+		{"?toolsets=agents", "[list spawn]"},
+		{"?toolsets=notes,agents&readonly=1", "[list note]"},
+		{"?readonly=0", "[list note spawn]"},
+	} {
+		h := header{versionHeader: "2026-07-28", "Mcp-Method": "tools/list"}
+		a := s.do("POST", c.query, modernLine(1, "tools/list", "", "{}"), h)
+		var names []string
+		list, _ := at(t, a.data, "result", "tools").([]any)
+		for _, tool := range list {
+			names = append(names, tool.(map[string]any)["name"].(string))
+		}
+		if fmt.Sprint(names) != c.names {
+			t.Errorf("%q lists %v, want %s", c.query, names, c.names)
+		}
+		h["Mcp-Method"], h["Mcp-Name"] = "tools/call", "spawn"
+		a = s.do("POST", c.query, modernLine(2, "tools/call", `"name":"spawn","arguments":{}`, "{}"), h)
+		if shown := strings.Contains(c.names, "spawn"); shown != (a.status == 200) {
+			t.Errorf("%q: calling spawn: %d %s", c.query, a.status, a.body)
+		}
+	}
+	for _, bad := range []string{"?toolsets=nothing", "?readonly=maybe"} {
+		if a := s.do("POST", bad, initializeLine, nil); a.status != 400 {
+			t.Errorf("%s: %d, want 400", bad, a.status)
+		}
+	}
+}
+
+func TestBadBodies(t *testing.T) {
+	s := serveSite(t, newServer(catalogue(echoOp()), nil))
+	session := s.open("token")
+	for _, c := range []struct {
+		name, body string
+		status     int
+	}{
+		{"two spellings", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","Name":"spawn","arguments":{"text":""}}}`, 400},
+		{"two keys", `{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}`, 400},
+		{"a batch", `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`, 400},
+		{"nesting", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}}`, 400},
+		{"no UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"a\":\"\xff\"}}", 400},
+		{"nothing", ``, 400},
+		{"too large", callLine(1, "echo", `{"text":"`+strings.Repeat("x", 5<<20)+`"}`), 413},
+		{"large", callLine(1, "echo", `{"text":"`+strings.Repeat("x", 3<<20)+`"}`), 200},
+	} {
+		for _, version := range []string{"2025-06-18", "2025-03-26"} {
+			a := s.do("POST", "", c.body, header{sessionHeader: session, versionHeader: version})
+			if a.status != c.status {
+				t.Errorf("%s: %d %.200s, want %d", c.name, a.status, a.body, c.status)
+			}
+		}
+	}
+	if a := s.do("POST", "", callLine(1, "echo", `{}`), header{sessionHeader: session, "Content-Type": "text/plain"}); a.status != 415 {
+		t.Errorf("text/plain: %d, want 415", a.status)
+	}
+}
+
+func TestHTTPProgress(t *testing.T) {
+	s := serveSite(t, newServer(catalogue(op.New("work", op.Read, "Works.", func(_ context.Context, call op.Call, _ none) (none, error) {
+		call.Report(op.Progress{Done: 1, Message: "half"})
+		time.Sleep(50 * time.Millisecond) // the notification is on its way
+		return none{}, nil
+	})), nil))
+	line := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"work","arguments":{},"_meta":{"progressToken":1}}}`
+	a := s.do("POST", "", line, header{sessionHeader: s.open("token")})
+	if !strings.Contains(a.body, "notifications/progress") || !strings.Contains(a.body, "half") {
+		t.Errorf("the stream has no progress: %s", a.body)
+	}
+}
+
+func TestGuard(t *testing.T) {
+	h := httptest.NewServer(Guard(func() []string { return []string{"orch.example:8443"} },
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "in") })))
+	defer h.Close()
+	own := strings.TrimPrefix(h.URL, "http://")
+	_, port, _ := net.SplitHostPort(own)
+	type kase struct {
+		host   string
+		header header
+		pass   bool
+	}
+	var cases []kase
+	for _, host := range []string{own, "localhost:" + port, "LOCALHOST:" + port, "[::1]:" + port, "orch.example:8443"} {
+		cases = append(cases, kase{host, nil, true})
+	}
+	for _, host := range []string{
+		"evil.example:" + port, "127.0.0.1.evil.example:" + port, "localhost.evil:" + port, "0x7f.1:" + port, "127.1:" + port,
+		"[::ffff:127.0.0.1]:" + port, "127.0.0.1", "localhost:1", "orch.example", "0.0.0.0:" + port, "127.0.0.1:" + port + ".",
+	} {
+		cases = append(cases, kase{host, nil, false})
+	}
+	for origin, pass := range map[string]bool{
+		"http://" + own: true, "http://localhost:" + port: true, "https://orch.example:8443": true,
+		"http://evil": false, "null": false, "http://127.0.0.1.evil": false, "http://localhost:1": false, "file://": false,
+		"http://u@" + own: false, "ftp://" + own: false, "": false,
+	} {
+		cases = append(cases, kase{own, header{"Origin": origin}, pass})
+	}
+	for site, pass := range map[string]bool{"same-origin": true, "none": true, "cross-site": false, "same-site": false} {
+		cases = append(cases, kase{own, header{"Sec-Fetch-Site": site}, pass})
+	}
+	for _, c := range cases {
+		for _, method := range []string{"GET", "POST"} {
+			status := 403
+			if c.pass {
+				status = 200
+			}
+			if got := raw(t, own, method, c.host, c.header); got != status {
+				t.Errorf("%s with Host %s and %v: %d, want %d", method, c.host, c.header, got, status)
+			}
+		}
+	}
+	for _, hosts := range []string{"Host:\r\n", "Host: " + own + "\r\nHost: evil\r\n", ""} {
+		if got := rawRequest(t, own, "GET / HTTP/1.1\r\n"+hosts+"Connection: close\r\n\r\n"); got != 403 && got != 400 {
+			t.Errorf("%q: %d, want it refused", hosts, got)
+		}
+	}
+}
+
+// raw makes a request with headers as given, even those that clients would mend.
+func raw(t *testing.T, addr, method, host string, h header) int {
+	t.Helper()
+	text := method + " / HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\nContent-Length: 0\r\n"
+	for k, v := range h {
+		text += k + ": " + v + "\r\n"
+	}
+	return rawRequest(t, addr, text+"\r\n")
+}
+
+func rawRequest(t *testing.T, addr, text string) int {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
+}
+
+// The guard comes before the token: a page that was rebound learns nothing.
+func TestGuardComesFirst(t *testing.T) {
+	s := serveSite(t, newServer(catalogue(echoOp()), nil))
+	for _, h := range []header{{"Origin": "http://evil", "Authorization": ""}, {"Host": "evil.example", "Authorization": ""}, {"Origin": "http://evil"}} {
+		for _, method := range []string{"GET", "POST"} {
+			if a := s.do(method, "", initializeLine, h); a.status != 403 {
+				t.Errorf("%s with %v: %d, want 403", method, h, a.status)
+			}
+		}
+	}
+}
