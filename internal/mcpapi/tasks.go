@@ -97,7 +97,8 @@ func (t *tasks) close() {
 	t.wait.Wait()
 }
 
-// begin starts a job. It returns the job's result when that comes at once, and otherwise a task that is durable.
+// begin starts a job. It returns the job's result when that comes at once, and otherwise a task that is durable. Its
+// errors are for the caller to see.
 func (t *tasks) begin(ctx context.Context, rec record, do job) (mcp.Result, error) {
 	now := time.Now().UTC()
 	rec.ID, rec.Status, rec.Created, rec.Updated = rand.Text(), working, now, now
@@ -124,7 +125,8 @@ func (t *tasks) begin(ctx context.Context, rec record, do job) (mcp.Result, erro
 	}
 	if err := r.store(ctx); err != nil {
 		r.cancel()
-		return nil, err
+		t.log.ErrorContext(ctx, "a task is not stored", "op", rec.Operation, "err", err)
+		return nil, orchestron.Errorf(orchestron.Internal, "the task could not be stored").Try("orchestron doctor says more")
 	}
 	return r.view("task"), nil
 }
@@ -137,7 +139,7 @@ func (t *tasks) start(rec record, do job) (*run, error) {
 	defer t.mu.Unlock()
 	if t.ctx.Err() != nil {
 		cancel()
-		return nil, unavailable("Orchestron is shutting down")
+		return nil, orchestron.Errorf(orchestron.Unavailable, "Orchestron is shutting down").Try("try again in a moment")
 	}
 	mine := 0
 	for _, other := range t.runs {
@@ -147,7 +149,8 @@ func (t *tasks) start(rec record, do job) (*run, error) {
 	}
 	if mine >= maxTasks {
 		cancel()
-		return nil, unavailable(fmt.Sprintf("%s has %d tasks under way; let some end first", rec.Actor, mine))
+		return nil, orchestron.Errorf(orchestron.Limit, "%s has %d tasks under way", rec.Actor, mine).
+			Try("let some end, or cancel them")
 	}
 	t.runs[rec.ID] = r
 	t.wait.Go(func() {
@@ -341,8 +344,4 @@ func (t *tasks) find(ctx context.Context, id string, actor orchestron.Actor) (*r
 		return nil, record{}, unknown
 	}
 	return nil, rec, nil
-}
-
-func unavailable(message string) error {
-	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: message}
 }

@@ -3,11 +3,13 @@ package mcpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -74,11 +76,15 @@ func knowsTasks[P mcp.Params](req *mcp.ServerRequest[P]) bool {
 func (v *view) begin(ctx context.Context, o op.Op, req *mcp.CallToolRequest) (mcp.Result, error) {
 	key, err := keyOf(req)
 	if err != nil {
-		return failure(err), nil
+		return &completeResult{failure(err)}, nil
 	}
 	call := op.Call{Actor: actorOf(req.Extra), Key: key}
 	rec := record{Actor: call.Actor, Operation: o.Name, Arguments: req.Params.Arguments, Key: key}
 	res, err := v.server.tasks.begin(ctx, rec, v.server.job(o, rec.Arguments, call))
+	var visible *orchestron.Error
+	if errors.As(err, &visible) {
+		return &completeResult{failure(visible)}, nil
+	}
 	if plain, ok := res.(*mcp.CallToolResult); ok {
 		return &completeResult{plain}, err
 	}

@@ -1,0 +1,237 @@
+package mcpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+const withTasks = `{"extensions":{"io.modelcontextprotocol/tasks":{}}}`
+
+// gated is an operation that ends when it is let go, and says under which key it ran.
+type gated struct {
+	began chan string
+	open  chan struct{}
+}
+
+func newGated() *gated { return &gated{make(chan string, 8), make(chan struct{})} }
+
+func (g *gated) op() op.Op {
+	return op.New("work", op.Write, "Works.", func(ctx context.Context, call op.Call, in echoIn) (echoOut, error) {
+		call.Report(op.Progress{Message: "at work"})
+		g.began <- call.Key
+		select {
+		case <-ctx.Done():
+			return echoOut{}, ctx.Err()
+		case <-g.open:
+		}
+		if in.Text == "" {
+			return echoOut{}, orchestron.Errorf(orchestron.Conflict, "nothing to do")
+		}
+		if in.Text == "panic" {
+			panic("at work")
+		}
+		return echoOut(in), nil
+	}, op.Long(), op.Keyed(), op.For(orchestron.Specialist))
+}
+
+func work(text string) string {
+	return modernLine(1, "tools/call", `"name":"work","arguments":{"text":"`+text+`"}`, withTasks)
+}
+
+// begin starts the operation as a task and returns the task's id.
+func begin(w *wire, text string) string {
+	w.t.Helper()
+	got := w.ask(work(text))
+	want(w.t, got, "task", "result", "resultType")
+	want(w.t, got, "working", "result", "status")
+	id, _ := at(w.t, got, "result", "taskId").(string)
+	if len(id) < 26 {
+		w.t.Fatalf("the task has the id %q, want 128 random bits", id)
+	}
+	return id
+}
+
+func on(w *wire, method, id string) string {
+	return w.ask(modernLine(2, "tasks/"+method, `"taskId":"`+id+`","inputResponses":{}`, withTasks))
+}
+
+// settled waits for a task to end.
+func settled(w *wire, id string) (got string) {
+	w.t.Helper()
+	until(w.t, "the task to end", func() bool {
+		got = on(w, "get", id)
+		return at(w.t, got, "result", "status") != "working"
+	})
+	return got
+}
+
+func TestTaskLife(t *testing.T) {
+	for _, c := range []struct {
+		text, status string
+		path         []any
+		value        any
+	}{
+		{"done", "completed", []any{"result", "result", "structuredContent", "text"}, "done"},
+		{"", "completed", []any{"result", "result", "isError"}, true},
+		{"panic", "failed", []any{"result", "error", "code"}, -32603.0},
+	} {
+		g := newGated()
+		s := newServer(catalogue(g.op()), nil)
+		w := connect(t, s, operator)
+		id := begin(w, c.text)
+		<-g.began
+		got := on(w, "get", id)
+		want(t, got, "working", "result", "status")
+		want(t, got, "at work", "result", "statusMessage")
+		want(t, got, "complete", "result", "resultType")
+		want(t, got, nil, "result", "result")
+		close(g.open)
+		got = settled(w, id)
+		want(t, got, c.status, "result", "status")
+		want(t, got, c.value, c.path...)
+		on(w, "cancel", id) // changes nothing any more
+		want(t, on(w, "get", id), c.status, "result", "status")
+		s.Close()
+	}
+}
+
+func TestTaskThatEndsAtOnce(t *testing.T) {
+	g := newGated()
+	close(g.open)
+	s := newServer(catalogue(g.op()), nil)
+	defer s.Close()
+	got := connect(t, s, operator).ask(work("quick"))
+	want(t, got, "complete", "result", "resultType")
+	want(t, got, "quick", "result", "structuredContent", "text")
+}
+
+func TestTaskCancel(t *testing.T) {
+	g := newGated()
+	store := &MemoryTasks{}
+	s := newServer(catalogue(g.op()), func(c *Config) { c.Tasks = store })
+	defer s.Close()
+	w := connect(t, s, operator)
+	id := begin(w, "x")
+	want(t, on(w, "cancel", id), "complete", "result", "resultType")
+	want(t, on(w, "get", id), "cancelled", "result", "status")
+	until(t, "the run to end", func() bool {
+		s.tasks.mu.Lock()
+		defer s.tasks.mu.Unlock()
+		return len(s.tasks.runs) == 0
+	})
+	want(t, on(w, "get", id), "cancelled", "result", "status")
+	if live, _ := store.LiveTasks(context.Background()); len(live) != 0 {
+		t.Errorf("%d tasks are unfinished in the store, want none", len(live))
+	}
+}
+
+func TestTasksBelongToTheirActor(t *testing.T) {
+	g := newGated()
+	s := newServer(catalogue(g.op()), nil)
+	defer s.Close()
+	mine, other := connect(t, s, operator), connect(t, s, someone)
+	id := begin(mine, "x")
+	for _, live := range []bool{true, false} {
+		for _, method := range []string{"get", "update", "cancel"} {
+			got := on(other, method, id)
+			want(t, got, -32602.0, "error", "code")
+			want(t, on(other, method, "nothing"), at(t, got, "error", "message"), "error", "message")
+		}
+		if live {
+			want(t, on(mine, "get", id), "working", "result", "status")
+			close(g.open)
+			settled(mine, id)
+		}
+	}
+}
+
+func TestTasksNeedTheExtension(t *testing.T) {
+	g := newGated()
+	close(g.open)
+	s := newServer(catalogue(g.op()), nil)
+	defer s.Close()
+	w := connect(t, s, operator)
+	got := w.ask(modernLine(1, "tasks/get", `"taskId":"x"`, "{}"))
+	want(t, got, -32021.0, "error", "code")
+	want(t, w.ask(modernLine(2, "tools/call", `"name":"work","arguments":{"text":"a"}`, "{}")), "a", "result", "structuredContent", "text")
+	// The older revisions have no tasks, whatever their clients declare.
+	old := connect(t, s, operator)
+	old.ask(strings.Replace(initializeLine, `"capabilities":{}`, `"capabilities":`+withTasks, 1))
+	old.send(initializedLine)
+	want(t, old.ask(callLine(1, "work", `{"text":"b"}`)), "b", "result", "structuredContent", "text")
+}
+
+// A daemon that stops leaves its tasks unfinished, and the next runs them again under the same keys.
+func TestTasksOutliveTheDaemon(t *testing.T) {
+	store := &MemoryTasks{}
+	g := newGated()
+	first := newServer(catalogue(g.op()), func(c *Config) { c.Tasks = store })
+	w := connect(t, first, someone)
+	id := begin(w, "again")
+	key := <-g.began
+	if key != "session:1" {
+		t.Errorf("the operation has the key %q, want that of the request: it may be sent again", key)
+	}
+	first.Close()
+
+	second := newServer(catalogue(g.op()), func(c *Config) { c.Tasks = store })
+	defer second.Close()
+	if err := second.Resume(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if again := <-g.began; again != key {
+		t.Errorf("the operation runs again with the key %q, want %q", again, key)
+	}
+	w = connect(t, second, someone)
+	want(t, on(w, "get", id), "working", "result", "status")
+	close(g.open)
+	got := settled(w, id)
+	want(t, got, "again", "result", "result", "structuredContent", "text")
+}
+
+func TestResumeWithoutTheOperation(t *testing.T) {
+	store := &MemoryTasks{}
+	g := newGated()
+	first := newServer(catalogue(g.op()), func(c *Config) { c.Tasks = store })
+	id := begin(connect(t, first, operator), "x")
+	first.Close()
+	second := newServer(catalogue(echoOp()), func(c *Config) { c.Tasks = store })
+	defer second.Close()
+	if err := second.Resume(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, settled(connect(t, second, operator), id), "failed", "result", "status")
+}
+
+func TestExpiredTasks(t *testing.T) {
+	store := &MemoryTasks{}
+	s := newServer(catalogue(echoOp()), func(c *Config) { c.Tasks = store })
+	defer s.Close()
+	rec := record{ID: "old", Actor: operator, Status: completed, Created: time.Now().Add(-taskTTL - time.Second)}
+	data, _ := json.Marshal(rec)
+	_ = store.PutTask(context.Background(), rec.ID, data, false, rec.expires())
+	want(t, on(connect(t, s, operator), "get", "old"), -32602.0, "error", "code")
+	if err := s.Resume(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.GetTask(context.Background(), "old"); orchestron.KindOf(err) != orchestron.NotFound {
+		t.Errorf("an expired task is kept: %v", err)
+	}
+}
+
+func TestTasksAreLimited(t *testing.T) {
+	s := newServer(catalogue(newGated().op()), nil)
+	defer s.Close()
+	for i := range maxTasks {
+		s.tasks.runs[fmt.Sprint(i)] = &run{rec: record{Actor: operator}}
+	}
+	want(t, connect(t, s, operator).ask(work("x")), "limit", "result", "structuredContent", "kind")
+	begin(connect(t, s, someone), "x")
+}
