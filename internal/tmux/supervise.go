@@ -34,6 +34,11 @@ func (s *Server) run(ctx context.Context, opened chan<- error) {
 		case <-command.dead:
 		case <-watch.dead:
 		}
+		for _, c := range []*client{command, watch} {
+			if !c.usable() {
+				c.close() // it may be leaving still
+			}
+		}
 		if sleep(s.ctx, wait) != nil || !Alive(s.process) {
 			return
 		}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -130,6 +131,15 @@ func TestKilledDaemonLeavesNoKeepers(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = daemon.Wait()
+	server, err := ProcessOf(serverPID(t, cfg.Socket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // in case nobody opens it again below
+		if Alive(server) {
+			_ = syscall.Kill(server.PID, syscall.SIGKILL)
+		}
+	})
 	eventually(t, "the keepers have ended", func() bool {
 		return !slices.ContainsFunc(processesOf(t, cfg.Socket), func(p string) bool { return strings.Contains(p, " -C ") })
 	})
@@ -202,3 +212,15 @@ func sleeper(t *testing.T) orchestron.Process {
 	return p
 }
 
+func serverPID(t *testing.T, socket string) int {
+	t.Helper()
+	out, err := exec.Command("tmux", "-S", socket, "display-message", "-p", "#{pid}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
