@@ -1,0 +1,130 @@
+// Package cli is the command line: it turns arguments into operations on the daemon, and their answers into text.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"charm.land/fang/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+// Daemon is what the commands need of the daemon. Call returns the result of an operation; the same key means the
+// same call. Tools returns {"tools":[…]}, the operations that may be called, with their schemas.
+type Daemon interface {
+	Call(ctx context.Context, name string, args any, key string, report func(op.Progress)) (json.RawMessage, error)
+	Tools(ctx context.Context) (json.RawMessage, error)
+}
+
+// Program is the process that the commands run in. Everything outside reaches them through it.
+type Program struct {
+	Version        string
+	Self           string // absolute path of the program
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Environ        []string
+	Now            func() time.Time
+
+	// Connect returns the daemon. Without start it fails as unavailable when none answers.
+	Connect func(ctx context.Context, start bool) (Daemon, error)
+	// Serve is the daemon itself. It returns when it has stopped.
+	Serve func(ctx context.Context, s Serve) error
+	// Bridge joins the standard input and output to the daemon's MCP server.
+	Bridge func(ctx context.Context, b Bridge) error
+	// Hook, Compose, AgentExec and Testkit parse their own arguments and return the exit code.
+	Hook, Compose, AgentExec, Testkit func(ctx context.Context, args []string) int
+	// Attach returns the command that shows a tmux session: tmux -S socket … attach-session -t session.
+	Attach func(ctx context.Context, session string) ([]string, error)
+	// Exec replaces the process. It returns only an error.
+	Exec func(argv, env []string) error
+	// Checks are what doctor looks at, in order.
+	Checks []Check
+	// BindKeys adds Orchestron's keys to the person's own Claude Code and says what it did.
+	BindKeys func(ctx context.Context) (string, error)
+}
+
+// Serve is how the daemon is to run.
+type Serve struct {
+	ReadyFD int // where to say that it is ready; 0 means nowhere
+}
+
+// Bridge is how the MCP bridge is to run.
+type Bridge struct {
+	Toolsets []string // none means all
+	ReadOnly bool
+}
+
+// Check is one thing that must be right for Orchestron to work.
+type Check struct {
+	Name string
+	Run  func(ctx context.Context) Finding
+}
+
+// Finding is what a check found.
+type Finding struct {
+	State  State  `json:"state"`
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"` // of Warn and Fail
+}
+
+// State is how bad a finding is.
+type State string
+
+// The states of a finding.
+const (
+	OK   State = "ok"
+	Warn State = "warn"
+	Fail State = "fail"
+)
+
+// app is one run of the program.
+type app struct {
+	Program
+	json    bool // answers are printed as JSON
+	out     screen
+	err     screen
+	daemon  Daemon         // once connected
+	subject subject        // what the running command is about
+	help    *cobra.Command // whose help was asked for
+}
+
+// Run runs the command that args name and returns the exit code. A cancelled ctx interrupts it.
+func Run(ctx context.Context, p Program, args []string) int {
+	a := &app{Program: p, out: screenOf(p.Stdout, p.Environ), err: screenOf(p.Stderr, p.Environ)}
+	cmd, err := a.execute(ctx, args)
+	switch {
+	case a.help != nil:
+		return a.showHelp(ctx, a.help)
+	case err == nil:
+		return 0
+	case ctx.Err() != nil:
+		err = a.interrupted(ctx)
+	}
+	return a.fail(cmd, err)
+}
+
+func (a *app) execute(ctx context.Context, args []string) (*cobra.Command, error) {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { a.help = c })
+	return root.ExecuteContextC(ctx)
+}
+
+// showHelp runs the command line again, for the help only. Nothing else goes through fang: it asks the terminal for
+// its colours, which would make every error slow and eat what the person types.
+func (a *app) showHelp(ctx context.Context, c *cobra.Command) int {
+	var path []string
+	for ; c.HasParent(); c = c.Parent() {
+		path = append([]string{c.Name()}, path...)
+	}
+	root := a.root()
+	root.SetArgs(append(path, "--help"))
+	if err := fang.Execute(ctx, root, fang.WithVersion(a.Version), fang.WithoutManpage()); err != nil {
+		return failed
+	}
+	return 0
+}

@@ -1,0 +1,514 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/cli"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestHumanOutput(t *testing.T) {
+	f := newFake()
+	f.add("exec_1", "", "executive", orchestron.Idle, 3*time.Hour)
+	f.add("mgr_1_1", "exec_1", "manager", orchestron.Busy, 5*time.Minute).Queued = 2
+	f.add("spec_1_1_1", "mgr_1_1", "tester", orchestron.Failed, 30*time.Second)
+	f.add("mgr_1_2", "exec_1", "manager", orchestron.Waiting, 90*time.Hour)
+	f.add("spec_9_1", "mgr_9", "写代码", orchestron.Stopped, time.Hour)
+	f.text = "line 1\nline 2\n"
+	f.todos = `[{"content":"plan","status":"completed"},{"subject":"build","status":"in_progress"},{"content":"ship","status":"pending"}]`
+	f.turns = []orchestron.Turn{
+		{Message: "m-1", Prompt: "two\nlines\n", Answer: "done", Started: now.Add(-time.Hour), Ended: now},
+		{Prompt: "x", Failure: "overloaded", Started: now.Add(-time.Minute), Ended: now},
+		{Message: "m-3", Prompt: "y", Started: now.Add(-time.Second)},
+	}
+	f.events = []orchestron.Event{
+		{Seq: 1, At: now.Add(-48 * time.Hour), Type: orchestron.DaemonStarted},
+		{Seq: 2, At: now, Type: orchestron.AgentSpawned, Agent: "exec_1", Actor: "operator", Data: json.RawMessage(`{"role": "x"}`)},
+	}
+	t.Setenv("TZ", "UTC")
+	tests := map[string]struct {
+		args string
+		want ran
+	}{
+		"list": {"list", ran{0, strings.TrimPrefix(`
+ID                NAME          ROLE       STATUS   AGE  QUEUED  MODEL
+exec_1            n-exec_1      executive  idle     3h   -       haiku
+├─ mgr_1_1        n-mgr_1_1     manager    busy     5m   2       haiku
+│  └─ spec_1_1_1  n-spec_1_1_1  tester     failed   30s  -       haiku
+└─ mgr_1_2        n-mgr_1_2     manager    waiting  3d   -       haiku
+spec_9_1          n-spec_9_1    写代码     stopped  1h   -       haiku
+`, "\n"), ""}},
+		"status": {"status", ran{0, strings.TrimPrefix(`
+daemon  1.0, process 77, started 3h ago
+home    /h
+listens http://127.0.0.1:8080
+tmux    3.3a, process 78, /h/tmux
+agents  1 busy, 1 failed, 1 idle, 1 stopped, 1 waiting
+`, "\n"), ""}},
+		"up":        {"up", ran{0, "the daemon runs already: process 77, http://127.0.0.1:8080, 3 agents running\n", ""}},
+		"send":      {"send exec_1 hello", ran{0, "m-1\n", "queued for exec_1\n"}},
+		"send wait": {"send exec_1 hello --wait", ran{0, "42\n", ""}},
+		"wait":      {"wait exec_1", ran{0, "exec_1 is idle\n", ""}},
+		"wait msg":  {"wait exec_1 --message m-1", ran{0, "42\n", ""}},
+		"read":      {"read exec_1", ran{0, "line 1\nline 2\n", ""}},
+		"follow":    {"read exec_1 --follow", ran{0, "line 1\nline 2\nfresh\n", ""}},
+		"restart":   {"restart mgr_1_1", ran{0, "mgr_1_1 is busy\n", ""}},
+		"interrupt": {"interrupt mgr_1_1", ran{0, "mgr_1_1 is busy\n", ""}},
+		"terminate": {"terminate mgr_1_1", ran{0, "terminated mgr_1_1\n", "kept /w/mgr_1_1\n"}},
+		"todos":     {"todos exec_1", ran{0, "[x] plan\n[~] build\n[ ] ship\n", ""}},
+		"output":    {"output exec_1", ran{0, "1h ago, m-1\n> two\n  lines\ndone\n\n1m ago, typed into the terminal\n> x\nfailed: overloaded\n\n1s ago, m-3\n> y\n…\n", ""}},
+		"events":    {"events", ran{0, "1  2026-02-27 12:00:00  daemon.started\n2  12:00:00  agent.spawned  exec_1  by operator  {\"role\":\"x\"}\n", ""}},
+		"version":   {"version", ran{0, "1.0\n", ""}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, run(t, f, "", strings.Fields(test.args)...)); diff != "" {
+				t.Errorf("orchestron %s (-want +got):\n%s", test.args, diff)
+			}
+		})
+	}
+}
+
+// Every command that prints an answer prints it verbatim with --json.
+func TestJSON(t *testing.T) {
+	f := newFake()
+	f.add("exec_1", "", "executive", orchestron.Idle, time.Hour)
+	f.text, f.todos = evil, "[]"
+	f.events = []orchestron.Event{{Seq: 1, At: now, Type: orchestron.DaemonStarted}}
+	for _, args := range []string{
+		"list", "status", "up", "send exec_1 x", "send exec_1 x --wait", "wait exec_1", "wait exec_1 --message m-1", "read exec_1",
+		"read exec_1 --follow", "restart exec_1", "interrupt exec_1", "terminate exec_1", "todos exec_1", "output exec_1", "events",
+		"version", "tools", "tools spawn", "call list", "doctor", "spawn executive", "spawn executive --wait", "install claude --print",
+		"install codex", "install vscode", "install claude-desktop", "down",
+	} {
+		got := run(t, f, "", strings.Fields("--json "+args)...)
+		if !json.Valid([]byte(got.Stdout)) || got.Code != 0 || got.Stderr != "" {
+			t.Errorf("orchestron %s --json: got %+v, want JSON and nothing else", args, got)
+		}
+	}
+	f.down = false
+	raw, err := f.Call(t.Context(), "list", nil, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t, f, "", "list", "--json"); got.Stdout != string(raw)+"\n" {
+		t.Errorf("list --json is not the answer as it came:\n%s\n%s", got.Stdout, raw)
+	}
+	if got := run(t, f, "", "restart", "--json", "exec_9"); got.Code != 3 || !strings.HasPrefix(got.Stderr, `{"error":{"kind":"not_found"`) {
+		t.Errorf("an error with --json: got %+v", got)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("brief.md", []byte("be\nbrief"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		args []string
+		op   string
+		want string
+	}{
+		{[]string{"spawn", "executive"}, "spawn", `{"role":"executive"}`},
+		{
+			[]string{"spawn", "tester", "--dir", "sub/..", "--context", "@brief.md", "--parent", "mgr_1", "--model", "haiku", "--name", "a b", "--driver", "scripted", "--shared", "--permission-mode", "plan"}, "spawn",
+			`{"context":"be\nbrief","driver":"scripted","model":"haiku","name":"a b","parentId":"mgr_1","permissionMode":"plan","role":"tester","workDir":"` + dir + `","workspaceMode":"shared"}`,
+		},
+		{[]string{"send", "exec_1", "a  b"}, "send", `{"instanceId":"exec_1","text":"a  b"}`},
+		{[]string{"send", "exec_1", "@brief.md", "--urgent"}, "send", `{"instanceId":"exec_1","text":"be\nbrief","urgent":true}`},
+		{[]string{"send", "exec_1", "@@src look"}, "send", `{"instanceId":"exec_1","text":"@src look"}`},
+		{[]string{"send", "exec_1", "-"}, "send", `{"instanceId":"exec_1","text":"from stdin\n"}`},
+		{[]string{"send", "exec_1"}, "send", `{"instanceId":"exec_1","text":"from stdin\n"}`},
+		{[]string{"send", "exec_1", "--", "--force"}, "send", `{"instanceId":"exec_1","text":"--force"}`},
+		{[]string{"send", "exec_1", "x", "--wait", "--timeout", "1500ms"}, "wait_for_instance", `{"instance_id":"exec_1","message_id":"m-1","timeout_seconds":2}`},
+		{[]string{"wait", "exec_1", "--timeout", "0s"}, "wait_for_instance", `{"instance_id":"exec_1","timeout_seconds":0}`},
+		{[]string{"list", "--role", "tester", "--status", "active", "--parent", "mgr_1"}, "list", `{"parentId":"mgr_1","role":"tester","status":"active"}`},
+		{[]string{"read", "exec_1", "--lines", "7"}, "read", `{"instanceId":"exec_1","lines":7}`},
+		{[]string{"read", "exec_1", "--follow"}, "read", `{"follow":true,"instanceId":"exec_1","lines":50,"timeout_seconds":86400}`},
+		{[]string{"terminate", "exec_1", "--cascade", "--force"}, "terminate_instance", `{"cascade":true,"force":true,"instance_id":"exec_1"}`},
+		{[]string{"output", "exec_1", "--since", "90m"}, "get_instance_output", `{"instance_id":"exec_1","limit":100,"since":"2026-03-01T10:30:00Z"}`},
+		{[]string{"events", "--cursor", "5", "--limit", "3"}, "get_events", `{"cursor":5,"limit":3,"timeout_seconds":0}`},
+		{[]string{"call", "list", "status=idle"}, "list", `{"status":"idle"}`},
+		{[]string{"call", "send", "instanceId=7", "text=a=b", "urgent=true", "timeout_seconds=3"}, "send", `{"instanceId":"7","text":"a=b","timeout_seconds":3,"urgent":true}`},
+		{[]string{"call", "send", `{"instanceId":"x","text":"y"}`}, "send", `{"instanceId":"x","text":"y"}`},
+		{[]string{"down", "--agents"}, "stop_daemon", `{"agents":true}`},
+	}
+	for _, test := range tests {
+		f := newFake()
+		f.add("exec_1", "", "executive", orchestron.Idle, 0)
+		got := run(t, f, "from stdin\n", test.args...)
+		if diff := cmp.Diff([]string{test.want}, f.did(test.op)); diff != "" || got.Code != 0 {
+			t.Errorf("orchestron %q: %+v, %s (-want +got):\n%s", test.args, got, test.op, diff)
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	f := newFake()
+	f.add("exec_1", "", "executive", orchestron.Idle, 0)
+	seen := map[string]bool{}
+	for range 3 {
+		run(t, f, "", "send", "exec_1", "x")
+	}
+	for _, c := range f.calls {
+		if len(c.key) < 20 || seen[c.key] {
+			t.Errorf("%s was called with key %q, want a new random one", c.name, c.key)
+		}
+		seen[c.key] = true
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for kind, want := range map[orchestron.Kind]int{
+		orchestron.Internal: 1, orchestron.Invalid: 2, orchestron.NotFound: 3, orchestron.Conflict: 4,
+		orchestron.Forbidden: 5, orchestron.Unavailable: 6, orchestron.Limit: 7,
+	} {
+		f := newFake()
+		f.fails = orchestron.Errorf(kind, "it is %s", kind).Try("something else")
+		want := ran{want, "", "orchestron: it is " + string(kind) + "\n  try: something else\n"}
+		if diff := cmp.Diff(want, run(t, f, "", "list")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", kind, diff)
+		}
+	}
+	late := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted}
+	failure := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Failure: "overloaded"}
+	dead := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Undeliverable, Done: true, Reason: "it ended"}
+	mute := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted, Done: true}
+	tests := []struct {
+		args    string
+		message agents.MessageOut
+		code    int
+		say     string
+	}{
+		{"send exec_1 x --wait --timeout 2s", late, 8, "orchestron wait exec_1 --message m-1 waits again"},
+		{"wait exec_1 --message m-1", late, 8, "no answer within 5m0s: message m-1 is submitted, exec_1 is busy; it asks: Bash ls"},
+		{"send exec_1 x --wait", failure, 1, "overloaded"},
+		{"send exec_1 x --wait", dead, 1, "not submitted: it ended"},
+		{"send exec_1 x --wait", mute, 0, "does not tell its answers"},
+		{"wait exec_1", late, 8, "orchestron attach exec_1"},
+		{"wait exec_2", late, 3, "no agent"},
+		{"wait exec_1 --timeout 25h", late, 2, "--timeout"},
+		{"wait exec_1 --timeout -1s", late, 2, "--timeout"},
+	}
+	for _, test := range tests {
+		f := newFake()
+		f.idle, f.message = false, test.message
+		f.add("exec_1", "", "executive", orchestron.Busy, 0).Question = &orchestron.Question{Tool: "Bash", Detail: "ls"}
+		for _, asJSON := range []string{"", " --json"} {
+			got := run(t, f, "", strings.Fields(test.args+asJSON)...)
+			if got.Code != test.code || asJSON == "" && !strings.Contains(got.Stderr, test.say) {
+				t.Errorf("orchestron %s%s: got %+v, want %d and %q", test.args, asJSON, got, test.code, test.say)
+			}
+		}
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	tests := map[string]string{
+		"lst":                          "did you mean orchestron list?",
+		"zzzzz":                        "there is no command",
+		"list --stauts x":              "did you mean --status?",
+		"list --zzzzz":                 "has no flag --zzzzz",
+		"list x":                       "takes no arguments",
+		"restart":                      "orchestron restart needs ID",
+		"send exec_1 two words":        "text of several words needs quotes",
+		"send exec_1 @/nowhere/at/all": "write @@",
+		"spawn":                        "needs ROLE",
+		"read exec_1 --lines many":     "invalid argument",
+		"call":                         "requires at least 1 arg",
+		"call list status":             "neither JSON nor key=value",
+		"call list state=idle":         "did you mean status?",
+		"call list {":                  "not valid JSON",
+		"call send timeout_seconds=x":  `"x" is no integer`,
+		"call list status=a status=b":  "given twice",
+		"install emacs":                "claude, claude-desktop, vscode or codex",
+		"attach exec_1":                "attach needs a terminal",
+		"list --status sleeping":       "list: ",
+	}
+	for args, want := range tests {
+		got := run(t, newFake(), "", strings.Fields(args)...)
+		if got.Code != 2 || got.Stdout != "" || !strings.Contains(got.Stderr, want) {
+			t.Errorf("orchestron %s: got %+v, want 2 and %q", args, got, want)
+		}
+	}
+	got := run(t, newFake(), "", "call", "lsit")
+	if got.Code != 3 || !strings.Contains(got.Stderr, "did you mean list?") {
+		t.Errorf("call lsit: got %+v", got)
+	}
+}
+
+func TestSpawn(t *testing.T) {
+	f := newFake()
+	if diff := cmp.Diff(ran{0, "exec_1\n", "exec_1 (executive) is starting in /w/exec_1; orchestron attach exec_1 shows it\n"}, run(t, f, "", "spawn", "executive", "--wait")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	f = newFake()
+	f.idle = false
+	if got := run(t, f, "", "spawn", "executive", "--wait"); got.Code != 8 || !strings.Contains(got.Stderr, "still starting") {
+		t.Errorf("an agent that is not ready: got %+v, want 8", got)
+	}
+	f = newFake()
+	f.add("exec_1", "", "executive", orchestron.Failed, 0).Exit = &orchestron.Exit{Code: 3}
+	if got := run(t, f, "", "spawn", "executive", "--wait"); got.Code != 1 || !strings.Contains(got.Stderr, "exit code 3") {
+		t.Errorf("an agent that failed: got %+v, want 1", got)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	tests := []struct {
+		args []string
+		want string
+	}{
+		{[]string{"send", "exec_1", "x", "--wait"}, "orchestron: interrupted; exec_1 is busy, message m-1 is submitted\n  try: orchestron wait exec_1 --message m-1 waits again\n"},
+		{[]string{"wait", "exec_1"}, "orchestron: interrupted; exec_1 is busy\n"},
+		{[]string{"wait", "exec_1", "--message", "m-1"}, "orchestron: interrupted; exec_1 is busy, message m-1 is submitted\n  try: orchestron wait exec_1 --message m-1 waits again\n"},
+	}
+	for _, test := range tests {
+		f := newFake()
+		f.add("exec_1", "", "executive", orchestron.Busy, 0)
+		f.message = agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted}
+		f.hang = make(chan struct{})
+		p, _, stderr := program(f, "")
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-f.hang; cancel() }()
+		code := cli.Run(ctx, p, test.args)
+		if code != 130 || stderr.String() != test.want {
+			t.Errorf("orchestron %q interrupted: got %d %q, want 130 %q", test.args, code, stderr, test.want)
+		}
+		cancel()
+	}
+}
+
+// What agents and repositories write reaches nothing but as text.
+func TestHostileStrings(t *testing.T) {
+	f := newFake()
+	v := f.add("exec_1", "", evil, orchestron.Waiting, 0)
+	v.Name, v.Model, v.Workspace = evil, evil, evil
+	v.Question = &orchestron.Question{Tool: evil, Detail: evil}
+	f.text, f.todos = evil, string(must(json.Marshal([]map[string]string{{"content": evil}})))
+	f.turns = []orchestron.Turn{{Prompt: evil, Answer: evil, Ended: now}, {Prompt: evil, Failure: evil}}
+	f.events = []orchestron.Event{{Seq: 1, Type: orchestron.EventType(evil), Agent: evil, Actor: evil, Data: must(json.Marshal(map[string]string{"x": evil}))}}
+	f.message = agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Response: evil}
+	commands := []string{
+		"list", "status", "send exec_1 x --wait", "wait exec_1", "read exec_1", "read exec_1 --follow", "todos exec_1", "output exec_1",
+		"events", "spawn x", "restart exec_1", "tools", "tools spawn", "__complete read e", "restart " + strings.ReplaceAll(evil, "\n", ""),
+	}
+	for _, args := range commands {
+		got := run(t, f, "", strings.Split(args, " ")...)
+		harmless(t, args, got.Stdout+got.Stderr)
+	}
+	f.fails = orchestron.Errorf(orchestron.Conflict, "%s", evil).Try("%s", evil)
+	harmless(t, "an error", run(t, f, "", "list").Stderr)
+	f.fails = nil
+	f.idle = false
+	harmless(t, "a question", run(t, f, "", "wait", "exec_1").Stderr)
+}
+
+func harmless(t *testing.T, what, text string) {
+	t.Helper()
+	if text == "" {
+		t.Errorf("%s printed nothing", what)
+	}
+	for _, r := range text {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar {
+			t.Errorf("%s printed %U in %q", what, r, text)
+			return
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestUpAndDown(t *testing.T) {
+	f := newFake()
+	f.add("exec_1", "", "executive", orchestron.Idle, 0)
+	steps := []struct {
+		args string
+		want string
+		code int
+	}{
+		{"down", "the daemon has stopped; 1 agents live on, and orchestron up finds them again\n", 0},
+		{"down", "no daemon runs\n", 0},
+		{"status", "", 6},
+		{"up", "the daemon has started: process 77, http://127.0.0.1:8080, 1 agents running\n", 0},
+		{"down --agents", "the daemon has stopped and ended 1 agents\n", 0},
+		{"list --json", "", 0}, // starts it again
+	}
+	for _, s := range steps {
+		got := run(t, f, "", strings.Fields(s.args)...)
+		if got.Code != s.code || s.want != "" && got.Stdout != s.want {
+			t.Errorf("orchestron %s: got %+v, want %d %q", s.args, got, s.code, s.want)
+		}
+	}
+	if f.starts != 2 {
+		t.Errorf("the daemon was started %d times, want 2", f.starts)
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	p, stdout, _ := program(newFake(), "")
+	check := func(name string, f cli.Finding) cli.Check {
+		return cli.Check{Name: name, Run: func(context.Context) cli.Finding { return f }}
+	}
+	p.Checks = []cli.Check{check("tmux", cli.Finding{State: cli.OK, Detail: "3.3a"}), check("git", cli.Finding{State: cli.Warn, Detail: "old", Remedy: "update it"})}
+	if code := cli.Run(t.Context(), p, []string{"doctor"}); code != 0 {
+		t.Errorf("with a warning: got %d, want 0", code)
+	}
+	want := "ok    tmux               3.3a\nwarn  git                old\n                         try: update it\n"
+	if diff := cmp.Diff(want, stdout.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	p.Checks = append(p.Checks, check("claude", cli.Finding{State: cli.Fail, Detail: "missing", Remedy: "install it"}))
+	for _, args := range [][]string{{"doctor"}, {"doctor", "--json"}} {
+		if code := cli.Run(t.Context(), p, args); code != 1 {
+			t.Errorf("%q with a failure: got %d, want 1", args, code)
+		}
+	}
+}
+
+func TestBodies(t *testing.T) {
+	p, _, stderr := program(newFake(), "")
+	var got []string
+	body := func(name string) func(context.Context, []string) int {
+		return func(_ context.Context, args []string) int {
+			got = append(got, name+" "+strings.Join(args, " "))
+			return 7
+		}
+	}
+	p.Hook, p.Compose, p.AgentExec, p.Testkit = body("hook"), body("compose"), body("agent-exec"), body("testkit")
+	for _, args := range []string{"hook Stop --x", "compose f", "agent-exec exec_1 --json -- claude --help", "testkit api --help"} {
+		if code := cli.Run(t.Context(), p, strings.Fields(args)); code != 7 || stderr.String() != "" {
+			t.Errorf("orchestron %s: got %d %s, want the body's own code", args, code, stderr)
+		}
+	}
+	want := []string{"hook Stop --x", "compose f", "agent-exec exec_1 --json -- claude --help", "testkit api --help"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var served cli.Serve
+	var bridged cli.Bridge
+	p.Serve = func(_ context.Context, s cli.Serve) error { served = s; return nil }
+	p.Bridge = func(_ context.Context, b cli.Bridge) error { bridged = b; return nil }
+	if cli.Run(t.Context(), p, strings.Fields("serve --ready-fd 3")) != 0 || served.ReadyFD != 3 {
+		t.Errorf("serve got %+v", served)
+	}
+	if cli.Run(t.Context(), p, strings.Fields("mcp --toolsets agents,admin --read-only")) != 0 ||
+		!cmp.Equal(bridged, cli.Bridge{Toolsets: []string{"agents", "admin"}, ReadOnly: true}) {
+		t.Errorf("mcp got %+v", bridged)
+	}
+}
+
+func TestTools(t *testing.T) {
+	got := run(t, newFake(), "", "tools", "send")
+	for _, want := range []string{"send (write)", "instanceId       string   required", "timeout_seconds  integer  300", "orchestron call send instanceId=exec_1 text='…'"} {
+		if !strings.Contains(got.Stdout, want) {
+			t.Errorf("tools send lacks %q:\n%s", want, got.Stdout)
+		}
+	}
+	if got := run(t, newFake(), "", "tools"); !strings.Contains(got.Stdout, "terminate_instance   write   agents   End.") {
+		t.Errorf("tools:\n%s", got.Stdout)
+	}
+}
+
+func TestComplete(t *testing.T) {
+	f := newFake()
+	f.add("exec_1", "", "executive", orchestron.Idle, 0)
+	tests := map[string]string{
+		"__complete read ":                  "exec_1\tn-exec_1 (executive), idle\n:36\n",
+		"__complete read exec_1 ":           ":0\n",
+		"__complete list --status ac":       "active\n:4\n",
+		"__complete spawn ma":               "manager\n:4\n",
+		"__complete call get_daemon":        "get_daemon_status\tStatus.\n:4\n",
+		"__complete spawn x --parent exec_": "exec_1\tn-exec_1 (executive), idle\n:36\n",
+		"__complete install vs":             "vscode\tPrint the configuration for VS Code\n:4\n",
+	}
+	for args, want := range tests {
+		if got := run(t, f, "", strings.Split(args, " ")...); got.Stdout != want {
+			t.Errorf("%s: got %q, want %q", args, got.Stdout, want)
+		}
+	}
+	f.down = true
+	if got := run(t, f, "", "__complete", "read", ""); got.Stdout != ":4\n" || f.starts != 0 {
+		t.Errorf("completion without a daemon: got %q, %d starts", got.Stdout, f.starts)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if got := run(t, f, "", "completion", shell); got.Code != 0 || !strings.Contains(got.Stdout, "orchestron") {
+			t.Errorf("completion %s: got %d", shell, got.Code)
+		}
+	}
+}
+
+func TestInstallClaude(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\necho \"$@\" >> '" + filepath.Join(dir, "log") + "'\n[ \"$2\" = add ] || exit 1\n"
+	if err := os.WriteFile(filepath.Join(dir, "claude"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p, stdout, stderr := program(newFake(), "")
+	p.Environ = []string{"PATH=relative:" + dir + ":/usr/bin:/bin"}
+	p.BindKeys = func(context.Context) (string, error) { return "the keys are bound", nil }
+	if code := cli.Run(t.Context(), p, []string{"install", "claude", "--keybindings"}); code != 0 {
+		t.Errorf("got %d %s", code, stderr)
+	}
+	if !strings.Contains(stdout.String(), "the keys are bound") {
+		t.Errorf("it said %s", stdout)
+	}
+	want := "mcp remove --scope user orchestron\nmcp add --scope user orchestron -- /usr/bin/orchestron mcp\n"
+	if log, err := os.ReadFile(filepath.Join(dir, "log")); err != nil || string(log) != want {
+		t.Errorf("claude was called with %q %v, want %q", log, err, want)
+	}
+	p.Environ = []string{"PATH=" + t.TempDir()}
+	if code := cli.Run(t.Context(), p, []string{"install", "claude"}); code != 6 {
+		t.Errorf("without claude: got %d, want 6", code)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	root := run(t, newFake(), "", "--help")
+	if root.Code != 0 {
+		t.Fatalf("got %+v", root)
+	}
+	doc, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range strings.Fields("serve up down status doctor spawn send read list attach interrupt restart terminate wait output todos events call tools mcp install testkit completion version") {
+		if !strings.Contains(root.Stdout, "  "+name) {
+			t.Errorf("orchestron --help lacks %s", name)
+		}
+		if !strings.Contains(string(doc), "orchestron "+name) {
+			t.Errorf("docs/cli.md lacks %s", name)
+		}
+		help := run(t, newFake(), "", name, "--help").Stdout
+		if name != "testkit" && !strings.Contains(help, "EXAMPLES") && name != "completion" {
+			t.Errorf("orchestron %s --help has no example:\n%s", name, help)
+		}
+	}
+	for _, hidden := range []string{"hook", "compose", "agent-exec"} {
+		if strings.Contains(root.Stdout, "  "+hidden) {
+			t.Errorf("orchestron --help shows %s", hidden)
+		}
+	}
+}

@@ -1,0 +1,288 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/orchestron/orchestron"
+)
+
+// status is what get_daemon_status answers.
+type status struct {
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Home    string `json:"home"`
+	URL     string `json:"url"`
+	Tmux    struct {
+		Version string `json:"version"`
+		PID     int    `json:"pid"`
+		Socket  string `json:"socket"`
+	} `json:"tmux"`
+	Agents  map[orchestron.Status]int `json:"agents"`
+	Started time.Time                 `json:"started"`
+}
+
+// alive is how many agents run.
+func (s status) alive() int {
+	n := 0
+	for state, count := range s.Agents {
+		if state.Alive() {
+			n += count
+		}
+	}
+	return n
+}
+
+func (a *app) serve() *cobra.Command {
+	var o Serve
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the daemon in the foreground",
+		Long:    "Run the daemon in the foreground. Other commands start it in the background when they need it.",
+		Example: "orchestron serve",
+		Args:    need(), ValidArgsFunction: words(),
+	}
+	cmd.Flags().IntVar(&o.ReadyFD, "ready-fd", 0, "descriptor to say on that the daemon is ready")
+	_ = cmd.Flags().MarkHidden("ready-fd") // the flag exists
+	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		err := a.Serve(ctx, o)
+		if err == nil && ctx.Err() != nil {
+			return nil // a signal is the usual way to stop it
+		}
+		return err
+	})
+	return cmd
+}
+
+func (a *app) mcp() *cobra.Command {
+	var o Bridge
+	cmd := &cobra.Command{
+		Use: "mcp", Short: "Serve MCP on stdin and stdout",
+		Long:    "Serve MCP on stdin and stdout: the bridge that MCP clients start. orchestron install prints their configuration.",
+		Example: "orchestron mcp\norchestron mcp --toolsets agents --read-only",
+		Args:    need(), ValidArgsFunction: words(),
+	}
+	cmd.Flags().StringSliceVar(&o.Toolsets, "toolsets", nil, "offer only these groups of operations")
+	cmd.Flags().BoolVar(&o.ReadOnly, "read-only", false, "offer only operations that change nothing")
+	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error { return a.Bridge(ctx, o) })
+	return cmd
+}
+
+func (a *app) status() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show the daemon and how its agents are",
+		Long:    "Show the daemon, its tmux, and how many agents are in each state. Exits with 6 when no daemon runs.",
+		Example: "orchestron status",
+		Args:    need(), ValidArgsFunction: words(),
+	}
+	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		var err error
+		if a.daemon, err = a.Connect(ctx, false); err != nil {
+			return err
+		}
+		s, raw, err := ask[status](ctx, a, "get_daemon_status", args{})
+		if err != nil {
+			return err
+		}
+		return a.show(raw, func() error { return a.tell(s) })
+	})
+	return cmd
+}
+
+func (a *app) tell(s status) error {
+	line := func(name, format string, values ...any) {
+		fmt.Fprintf(a.Stdout, "%s %s\n", a.out.paint(bold, fmt.Sprintf("%-7s", name)), cell(fmt.Sprintf(format, values...)))
+	}
+	line("daemon", "%s, process %d, started %s ago", s.Version, s.PID, a.since(s.Started))
+	line("home", "%s", s.Home)
+	line("listens", "%s", s.URL)
+	if s.Tmux.PID != 0 {
+		line("tmux", "%s, process %d, %s", s.Tmux.Version, s.Tmux.PID, s.Tmux.Socket)
+	} else {
+		line("tmux", "%s, not running", s.Tmux.Version)
+	}
+	line("agents", "%s", count(s.Agents))
+	return nil
+}
+
+// count is how many agents are in each state, the busiest word first.
+func count(agents map[orchestron.Status]int) string {
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(agents)) {
+		if agents[state] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", agents[state], state))
+		}
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (a *app) up() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "up", Short: "Start the daemon in the background",
+		Long:    "Start the daemon in the background, unless it runs already.",
+		Example: "orchestron up",
+		Args:    need(), ValidArgsFunction: words(),
+	}
+	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		var err error
+		said := "runs already"
+		if a.daemon, err = a.Connect(ctx, false); err != nil {
+			said = "has started"
+			if a.daemon, err = a.Connect(ctx, true); err != nil {
+				return err
+			}
+		}
+		s, raw, err := ask[status](ctx, a, "get_daemon_status", args{})
+		if err != nil {
+			return err
+		}
+		return a.show(raw, func() error {
+			return a.print(fmt.Sprintf("the daemon %s: process %d, %s, %d agents running", said, s.PID, s.URL, s.alive()))
+		})
+	})
+	return cmd
+}
+
+// stopPatience is how long a daemon may take to stop.
+const stopPatience = 30 * time.Second
+
+func (a *app) down() *cobra.Command {
+	var agents bool
+	cmd := &cobra.Command{
+		Use: "down", Short: "Stop the daemon; agents live on",
+		Long:    "Stop the daemon. Its agents live on in tmux, and the next daemon finds them again; --agents ends them too.",
+		Example: "orchestron down\norchestron down --agents",
+		Args:    need(), ValidArgsFunction: words(),
+	}
+	cmd.Flags().BoolVar(&agents, "agents", false, "end all agents too")
+	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		var err error
+		if a.daemon, err = a.Connect(ctx, false); err != nil {
+			if orchestron.KindOf(err) != orchestron.Unavailable {
+				return err
+			}
+			return a.show(json.RawMessage(`{"stopping":false}`), func() error { return a.print("no daemon runs") })
+		}
+		s, _, err := ask[status](ctx, a, "get_daemon_status", args{})
+		if err != nil {
+			return err
+		}
+		raw, err := a.call(ctx, "stop_daemon", args{}.with("agents", agents))
+		if orchestron.KindOf(err) == orchestron.Unavailable && ctx.Err() == nil {
+			raw, err = json.RawMessage(`{"stopping":true}`), nil // it went before it could answer
+		}
+		if err != nil {
+			return err
+		}
+		if err := a.gone(ctx); err != nil {
+			return err
+		}
+		return a.show(raw, func() error { return a.print(farewell(s.alive(), agents)) })
+	})
+	return cmd
+}
+
+func farewell(alive int, ended bool) string {
+	switch {
+	case alive == 0:
+		return "the daemon has stopped; no agents were running"
+	case ended:
+		return fmt.Sprintf("the daemon has stopped and ended %d agents", alive)
+	}
+	return fmt.Sprintf("the daemon has stopped; %d agents live on, and orchestron up finds them again", alive)
+}
+
+// gone waits until no daemon answers any more.
+func (a *app) gone(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, stopPatience, tooLate("the daemon is still there after %s", stopPatience))
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := a.Connect(ctx, false); err != nil && ctx.Err() == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// checkTime is how long one check of doctor may take.
+const checkTime = 20 * time.Second
+
+func (a *app) doctor() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Check that Orchestron has what it needs",
+		Long:    "Check that Orchestron has what it needs, and say how to repair what is wrong. Exits with 1 when a check failed.",
+		Example: "orchestron doctor",
+		Args:    need(), ValidArgsFunction: words(),
+	}
+	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		type result struct {
+			Name string `json:"name"`
+			Finding
+		}
+		results := []result{}
+		bad := 0
+		for _, c := range a.Checks {
+			r := result{c.Name, within(ctx, checkTime, c.Run)}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if r.State == Fail {
+				bad++
+			}
+			results = append(results, r)
+			if !a.json {
+				a.found(r.Name, r.Finding)
+			}
+		}
+		if a.json {
+			raw, err := json.Marshal(map[string]any{"checks": results, "ok": bad == 0})
+			if err != nil {
+				return err
+			}
+			if err := a.showJSON(raw); err != nil {
+				return err
+			}
+		}
+		if bad > 0 {
+			return &exit{code: failed}
+		}
+		return nil
+	})
+	return cmd
+}
+
+func within(ctx context.Context, d time.Duration, check func(context.Context) Finding) Finding {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return check(ctx)
+}
+
+func (a *app) found(name string, f Finding) {
+	c := green
+	switch f.State {
+	case OK:
+	case Warn:
+		c = yellow
+	case Fail:
+		c = red
+	}
+	fmt.Fprintf(a.Stdout, "%s  %-18s %s\n", a.out.paint(c, fmt.Sprintf("%-4s", f.State)), cell(name), cell(f.Detail))
+	if f.Remedy != "" && f.State != OK {
+		fmt.Fprintf(a.Stdout, "%s%s %s\n", strings.Repeat(" ", 25), a.out.paint(faint, "try:"), cell(f.Remedy))
+	}
+}

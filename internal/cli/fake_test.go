@@ -1,0 +1,268 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/cli"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// evil is what an agent or a repository may try to do to a terminal.
+const evil = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\u009b5mblink\x7f\u202egnp.exe\r\n\tx"
+
+// fake is a daemon in the test's process. Its operations take the real arguments through a real catalogue.
+type fake struct {
+	mu      sync.Mutex
+	agents  []agents.View
+	message agents.MessageOut  // what send and wait_for_instance answer
+	idle    bool               // what waiting for an agent gives
+	hang    chan struct{}      // closed when wait_for_instance hangs; nil means that it does not
+	fails   *orchestron.Error  // what every operation answers
+	events  []orchestron.Event // of get_events
+	turns   []orchestron.Turn
+	text    string
+	todos   string
+	down    bool // nothing runs
+	starts  int
+	calls   []recorded
+	cat     *op.Catalogue
+}
+
+type recorded struct {
+	name, key string
+	args      string
+}
+
+func (f *fake) Call(ctx context.Context, name string, in any, key string, report func(op.Progress)) (json.RawMessage, error) {
+	raw, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	f.calls = append(f.calls, recorded{name, key, string(raw)})
+	f.mu.Unlock()
+	answer, err := f.cat.Call(ctx, name, raw, op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Key: key, Report: report})
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // as the client does
+	}
+	return answer, err
+}
+
+func (f *fake) Tools(context.Context) (json.RawMessage, error) {
+	type tool struct {
+		Name    string          `json:"name"`
+		Summary string          `json:"summary"`
+		Access  op.Access       `json:"access"`
+		Toolset string          `json:"toolset"`
+		Input   json.RawMessage `json:"input"`
+	}
+	var tools []tool
+	for _, o := range f.cat.All() {
+		tools = append(tools, tool{o.Name, o.Summary, o.Access, o.Toolset, o.Input})
+	}
+	return json.Marshal(map[string]any{"tools": tools, "count": len(tools)})
+}
+
+// did returns the arguments of the calls of an operation.
+func (f *fake) did(name string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var args []string
+	for _, c := range f.calls {
+		if c.name == name {
+			args = append(args, c.args)
+		}
+	}
+	return args
+}
+
+type ledger struct{}
+
+func (ledger) Begin(context.Context, string, string, string, [32]byte) (json.RawMessage, error) {
+	return nil, nil
+}
+func (ledger) End(context.Context, string, string, json.RawMessage) error { return nil }
+
+// answers makes a handler that fails as the fake is told to, or answers with what f gives.
+func answers[In, Out any](f *fake, give func(ctx context.Context, c op.Call, in In) (Out, error)) op.Handler[In, Out] {
+	return func(ctx context.Context, c op.Call, in In) (Out, error) {
+		if f.fails != nil {
+			var none Out
+			return none, f.fails
+		}
+		return give(ctx, c, in)
+	}
+}
+
+func newFake() *fake {
+	f := &fake{idle: true, message: agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Response: "42\n"}}
+	f.cat = op.NewCatalogue(ledger{}, slog.New(slog.DiscardHandler),
+		op.New("spawn", op.Write, "Start an agent.", answers(f, f.spawn), op.In("agents")),
+		op.New("list", op.Read, "The agents.", answers(f, f.list), op.In("agents")),
+		op.New("send", op.Write, "Give an agent a prompt.", answers(f, f.send), op.In("agents")),
+		op.New("wait_for_instance", op.Read, "Wait.", answers(f, f.wait), op.In("agents")),
+		op.New("read", op.Read, "Read.", answers(f, f.read), op.In("agents")),
+		op.New("get_instance_output", op.Read, "Output.", answers(f, f.output), op.In("agents")),
+		op.New("get_instance_todos", op.Read, "Todos.", answers(f, func(context.Context, op.Call, agents.InstanceRef) (agents.TodosOut, error) {
+			return agents.TodosOut{AgentID: "exec_1", Todos: json.RawMessage(f.todos)}, nil
+		}), op.In("agents")),
+		op.New("restart", op.Write, "Restart.", answers(f, func(_ context.Context, _ op.Call, in agents.InstanceIn) (agents.View, error) {
+			return f.find(in.InstanceID)
+		}), op.In("agents")),
+		op.New("interrupt_instance", op.Write, "Interrupt.", answers(f, func(_ context.Context, _ op.Call, in agents.InstanceRef) (agents.View, error) {
+			return f.find(in.InstanceID)
+		}), op.In("agents")),
+		op.New("terminate_instance", op.Write, "End.", answers(f, func(_ context.Context, _ op.Call, in agents.TerminateInstanceIn) (agents.TerminateOut, error) {
+			return agents.TerminateOut{Terminated: []orchestron.AgentID{orchestron.AgentID(in.InstanceID)}, Workspaces: []string{"/w/" + in.InstanceID}}, nil
+		}), op.In("agents")),
+		op.New("get_events", op.Read, "Events.", answers(f, f.getEvents), op.In("agents")),
+		op.New("get_daemon_status", op.Read, "Status.", answers(f, f.status), op.In("admin")),
+		op.New("stop_daemon", op.Write, "Stop.", answers(f, f.stop), op.In("admin")),
+	)
+	return f
+}
+
+func (f *fake) find(id string) (agents.View, error) {
+	i := slices.IndexFunc(f.agents, func(v agents.View) bool { return string(v.ID) == id })
+	if i < 0 {
+		return agents.View{}, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", id).Try("orchestron list shows them")
+	}
+	return f.agents[i], nil
+}
+
+func (f *fake) add(id, parent, role string, status orchestron.Status, age time.Duration) *agents.View {
+	v := agents.View{Agent: orchestron.Agent{
+		ID: orchestron.AgentID(id), Parent: orchestron.AgentID(parent), Name: "n-" + id, Role: role, Status: status,
+		Model: "haiku", Created: now.Add(-age), Workspace: "/w/" + id,
+	}, SessionName: "claude_" + id}
+	f.agents = append(f.agents, v)
+	return &f.agents[len(f.agents)-1]
+}
+
+func (f *fake) spawn(_ context.Context, _ op.Call, in agents.SpawnIn) (agents.View, error) {
+	f.add("exec_1", in.ParentID, in.Role, orchestron.Starting, 0)
+	return f.find("exec_1")
+}
+
+func (f *fake) list(context.Context, op.Call, agents.ListIn) (agents.ListOut, error) {
+	return agents.ListOut{Instances: append([]agents.View{}, f.agents...), Count: len(f.agents)}, nil
+}
+
+func (f *fake) send(_ context.Context, _ op.Call, in agents.SendIn) (agents.MessageOut, error) {
+	return agents.MessageOut{MessageID: "m-1", AgentID: orchestron.AgentID(in.InstanceID), State: orchestron.Queued}, nil
+}
+
+func (f *fake) wait(ctx context.Context, c op.Call, in agents.WaitIn) (agents.WaitOut, error) {
+	v, err := f.find(in.InstanceID)
+	if err != nil {
+		return agents.WaitOut{}, err
+	}
+	if f.hang != nil && in.Timeout > 0 {
+		c.Report(op.Progress{Message: "waiting for " + in.InstanceID + evil})
+		close(f.hang)
+		<-ctx.Done()
+		return agents.WaitOut{}, ctx.Err()
+	}
+	if in.MessageID == "" {
+		return agents.WaitOut{Done: f.idle, Agent: v}, nil
+	}
+	m := f.message
+	return agents.WaitOut{Done: m.Done, Agent: v, Message: &m}, nil
+}
+
+func (f *fake) read(_ context.Context, c op.Call, in agents.ReadIn) (agents.ReadOut, error) {
+	if in.Follow {
+		c.Report(op.Progress{Message: f.text})
+		c.Report(op.Progress{Done: 1, Message: "fresh"})
+	}
+	return agents.ReadOut{AgentID: "exec_1", Text: f.text}, nil
+}
+
+func (f *fake) output(context.Context, op.Call, agents.OutputIn) (agents.OutputOut, error) {
+	return agents.OutputOut{AgentID: "exec_1", Output: append([]orchestron.Turn{}, f.turns...), Count: len(f.turns)}, nil
+}
+
+func (f *fake) getEvents(ctx context.Context, _ op.Call, in agents.EventsIn) (agents.EventsOut, error) {
+	out := agents.EventsOut{Events: []orchestron.Event{}, Cursor: in.Cursor}
+	if in.Cursor < 0 {
+		return agents.EventsOut{Events: []orchestron.Event{}, Cursor: int64(len(f.events))}, nil
+	}
+	for _, e := range f.events {
+		if e.Seq > in.Cursor && len(out.Events) < in.Limit {
+			out.Events, out.Cursor = append(out.Events, e), e.Seq
+		}
+	}
+	if len(out.Events) == 0 && in.Timeout > 0 {
+		return out, orchestron.Errorf(orchestron.Unavailable, "that was all")
+	}
+	return out, nil
+}
+
+type statusOut struct {
+	Version string                    `json:"version"`
+	PID     int                       `json:"pid"`
+	Home    string                    `json:"home"`
+	URL     string                    `json:"url"`
+	Tmux    map[string]any            `json:"tmux"`
+	Agents  map[orchestron.Status]int `json:"agents"`
+	Started time.Time                 `json:"started"`
+}
+
+func (f *fake) status(context.Context, op.Call, struct{}) (statusOut, error) {
+	count := map[orchestron.Status]int{}
+	for _, v := range f.agents {
+		count[v.Status]++
+	}
+	return statusOut{"1.0", 77, "/h", "http://127.0.0.1:8080", map[string]any{"version": "3.3a", "pid": 78, "socket": "/h/tmux"}, count, now.Add(-3 * time.Hour)}, nil
+}
+
+func (f *fake) stop(_ context.Context, _ op.Call, in struct {
+	Agents bool `json:"agents,omitempty"`
+},
+) (map[string]bool, error) {
+	f.down = true
+	return map[string]bool{"stopping": true}, nil
+}
+
+// program is the command line in front of a fake, with its output in buffers.
+func program(f *fake, stdin string) (cli.Program, *bytes.Buffer, *bytes.Buffer) {
+	var stdout, stderr bytes.Buffer
+	return cli.Program{
+		Version: "1.0", Self: "/usr/bin/orchestron", Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr,
+		Now: func() time.Time { return now },
+		Connect: func(_ context.Context, start bool) (cli.Daemon, error) {
+			if f.down && !start {
+				return nil, orchestron.Errorf(orchestron.Unavailable, "no daemon runs").Try("orchestron up starts it")
+			}
+			if f.down {
+				f.down = false
+				f.starts++
+			}
+			return f, nil
+		},
+	}, &stdout, &stderr
+}
+
+type ran struct {
+	Code           int
+	Stdout, Stderr string
+}
+
+func run(t *testing.T, f *fake, stdin string, args ...string) ran {
+	t.Helper()
+	p, stdout, stderr := program(f, stdin)
+	code := cli.Run(t.Context(), p, args)
+	return ran{code, stdout.String(), stderr.String()}
+}
