@@ -17,29 +17,23 @@ type answer struct {
 	prompt  prompt
 	session string
 	model   string
-	usage   usage
+	usage   testkit.Usage
 	out     output
 	ctx     context.Context //nolint:containedctx // an answer lives exactly as long as its request
 
 	started bool
 	said    bool // some text is out
+	fixed   bool // @@usage gave the output tokens
 }
 
 // output is how an answer leaves: as a stream or whole.
 type output interface {
-	start(id, model string, u usage)
+	start(id, model string, u testkit.Usage)
 	text(s string)
 	call(id, name string, input json.RawMessage)
 	fail(code int, text string) // instead of the rest
 	cut() bool                  // break the connection; false where that cannot be
-	end(reason string, u usage)
-}
-
-type usage struct {
-	Input      int `json:"input_tokens"`
-	Output     int `json:"output_tokens"`
-	CacheWrite int `json:"cache_creation_input_tokens"`
-	CacheRead  int `json:"cache_read_input_tokens"`
+	end(reason string, u testkit.Usage)
 }
 
 func (a *answer) run() {
@@ -91,7 +85,10 @@ func (a *answer) step(i int, d testkit.Directive) bool {
 	case "echo":
 		a.say(testkit.Echo(d.Rest))
 	case "usage":
-		a.setUsage(d.Rest)
+		a.fixed = a.fixed || strings.Contains(d.Rest, "out=")
+		if err := a.usage.Set(d.Rest); err != nil {
+			a.say(err.Error())
+		}
 	case "call":
 		return a.call(d)
 	case "hold", "delay":
@@ -119,8 +116,14 @@ func (a *answer) say(text string) {
 		text = "\n" + text
 	}
 	a.said = true
-	a.usage.Output += (len(text) + 3) / 4
+	a.count(text)
 	a.out.text(text)
+}
+
+func (a *answer) count(output string) {
+	if !a.fixed {
+		a.usage.Output += (len(output) + 3) / 4
+	}
 }
 
 func (a *answer) finish(reason string) {
@@ -138,7 +141,7 @@ func (a *answer) call(d testkit.Directive) bool {
 		return false
 	}
 	a.begin()
-	a.usage.Output += (len(input) + 3) / 4
+	a.count(input)
 	a.out.call(newID("toolu"), name, json.RawMessage(input))
 	a.finish("tool_use")
 	return true
@@ -206,27 +209,4 @@ func (a *answer) cut(i int, d testkit.Directive) bool {
 func (a *answer) enough(i int, times string) bool {
 	most, _ := strconv.Atoi(times)
 	return a.server.again(fmt.Sprint(a.session, a.prompt.message, a.prompt.block, i, a.prompt.text)) > most
-}
-
-func (a *answer) setUsage(arg string) {
-	for _, pair := range strings.Fields(arg) {
-		key, value, _ := strings.Cut(pair, "=")
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			a.say("@@usage needs numbers such as in=100 out=5, not: " + pair)
-			return
-		}
-		switch key {
-		case "in":
-			a.usage.Input = n
-		case "out":
-			a.usage.Output = n
-		case "cache_read":
-			a.usage.CacheRead = n
-		case "cache_write":
-			a.usage.CacheWrite = n
-		default:
-			a.say("@@usage knows in, out, cache_read and cache_write, not: " + key)
-		}
-	}
 }

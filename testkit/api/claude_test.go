@@ -60,8 +60,8 @@ func TestRealClaude(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &result); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
-	if result.Result != "got x" || result.Usage["input_tokens"] != 20.0 {
-		t.Errorf("result %q with usage %v, want \"got x\" and 10 input tokens for each of two answers", result.Result, result.Usage)
+	if result.Result != "got x" || result.Usage["input_tokens"] != 20.0 || result.Usage["output_tokens"] != 10.0 {
+		t.Errorf("result %q with usage %v, want \"got x\" and 10+5 tokens for each of two answers", result.Result, result.Usage)
 	}
 
 	if got := claude(t, url, "-p", "@@error 400 bad stuff"); !strings.Contains(got, "API Error: 400 bad stuff") {

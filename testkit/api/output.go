@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/orchestron/orchestron/testkit"
 )
 
 // stream is an answer as server-sent events.
@@ -32,7 +34,7 @@ func (s *stream) event(name string, fields map[string]any) {
 	s.flush()
 }
 
-func (s *stream) start(id, model string, u usage) {
+func (s *stream) start(id, model string, u testkit.Usage) {
 	s.begun = true
 	s.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	s.w.Header().Set("Cache-Control", "no-cache")
@@ -89,7 +91,7 @@ func (s *stream) cut() bool {
 	panic(http.ErrAbortHandler) // the only way to end a response without ending it
 }
 
-func (s *stream) end(reason string, u usage) {
+func (s *stream) end(reason string, u testkit.Usage) {
 	if s.open {
 		s.stop()
 	}
@@ -105,9 +107,9 @@ type whole struct {
 	calls     []any
 }
 
-func (o *whole) start(id, model string, _ usage) { o.id, o.model = id, model }
-func (o *whole) text(s string)                   { o.said.WriteString(s) }
-func (o *whole) fail(code int, text string)      { writeError(o.w, code, text) }
+func (o *whole) start(id, model string, _ testkit.Usage) { o.id, o.model = id, model }
+func (o *whole) text(s string)                           { o.said.WriteString(s) }
+func (o *whole) fail(code int, text string)              { writeError(o.w, code, text) }
 
 // cut does nothing: the request without a stream is what programs fall back to after a cut.
 func (o *whole) cut() bool { return false }
@@ -116,7 +118,7 @@ func (o *whole) call(id, name string, input json.RawMessage) {
 	o.calls = append(o.calls, toolUse(id, name, input))
 }
 
-func (o *whole) end(reason string, u usage) {
+func (o *whole) end(reason string, u testkit.Usage) {
 	blocks := []any{}
 	if o.said.Len() > 0 {
 		blocks = append(blocks, map[string]any{"type": "text", "text": o.said.String()})
@@ -125,7 +127,7 @@ func (o *whole) end(reason string, u usage) {
 	writeJSON(o.w, http.StatusOK, envelope(o.id, o.model, append(blocks, o.calls...), reason, u))
 }
 
-func envelope(id, model string, blocks []any, reason any, u usage) map[string]any {
+func envelope(id, model string, blocks []any, reason any, u testkit.Usage) map[string]any {
 	if blocks == nil {
 		blocks = []any{}
 	}

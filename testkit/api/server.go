@@ -119,7 +119,7 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request) {
 	session := r.Header.Get("X-Claude-Code-Session-Id")
 	s.record(r, req, p, session)
 	a := &answer{server: s, prompt: p, session: session, model: req.Model, ctx: r.Context()}
-	a.usage = usage{Input: len(body) / 4}
+	a.usage = testkit.Usage{Input: len(body) / 4}
 	if req.Stream {
 		a.out = newStream(w)
 	} else {

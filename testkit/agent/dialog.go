@@ -1,0 +1,72 @@
+package agent
+
+import "sync"
+
+// dialog is a permission question on the screen. It is answered once: by a key or by a hook, whichever comes first.
+type dialog struct {
+	tool, detail string
+	selected     int
+
+	once   sync.Once
+	answer chan verdict
+}
+
+func newDialog(tool, detail string) *dialog {
+	return &dialog{tool: tool, detail: detail, answer: make(chan verdict, 1)}
+}
+
+func (d *dialog) options() []string {
+	return []string{"Yes", "Yes, and don't ask again for " + d.tool, "No"}
+}
+
+func (d *dialog) lines() []string {
+	lines := []string{" " + d.tool, "", "   " + shorten(printable(d.detail), 1, 500), "", " Do you want to proceed?"}
+	for i, o := range d.options() {
+		mark := "   "
+		if i == d.selected {
+			mark = " ❯ "
+		}
+		lines = append(lines, mark+string(rune('1'+i))+". "+o)
+	}
+	return append(lines, "", " Esc to cancel · Tab to amend")
+}
+
+// press handles a key. Chords of the input box mean nothing here.
+func (d *dialog) press(k key) {
+	switch k.name {
+	case "enter":
+		d.choose(d.selected)
+	case "escape", "ctrl+c":
+		d.choose(2)
+	case "up":
+		d.selected = max(0, d.selected-1)
+	case "down":
+		d.selected = min(2, d.selected+1)
+	case "text":
+		for _, r := range k.text {
+			if r >= '1' && r <= '3' {
+				d.choose(int(r - '1'))
+			}
+		}
+	}
+}
+
+func (d *dialog) choose(option int) {
+	if option == 2 {
+		d.settle(verdict{permission: "deny", interrupt: true, reason: refusal})
+		return
+	}
+	d.settle(verdict{permission: "allow"})
+}
+
+// settle answers the dialog unless it is answered. It may be called from anywhere.
+func (d *dialog) settle(v verdict) {
+	if v.permission != "allow" && v.permission != "deny" {
+		return
+	}
+	d.once.Do(func() { d.answer <- v })
+}
+
+// refusal is what Claude Code's model is told when a person said no.
+const refusal = "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. if it was a file edit, " +
+	"the new_string was NOT written to the file). STOP what you are doing and wait for the user to tell you how to proceed."

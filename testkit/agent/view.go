@@ -1,0 +1,79 @@
+package agent
+
+import "strings"
+
+// update brings the state file and the screen up to date; both are derived here and nowhere else.
+func (s *session) update() {
+	state, waitingFor := idle, ""
+	switch {
+	case s.dialog != nil:
+		state, waitingFor = waiting, "permission prompt"
+	case s.turn != nil || s.accepting > 0 || len(s.tasks) > 0:
+		state = busy
+	}
+	s.fail(s.state.set(state, waitingFor))
+	if s.editing || s.blind {
+		return
+	}
+	title := "✳ Claude Code"
+	if state == busy {
+		title = "◐ Claude Code"
+	}
+	rows, cursor, column := s.rows(state)
+	s.screen.draw(title, rows, cursor, column)
+}
+
+// rows are the live rows: what runs, then a dialog or the input box.
+func (s *session) rows(state status) (rows []string, cursor, column int) {
+	w := s.screen.width
+	if s.turn != nil {
+		rows = append(rows, s.turn.rows(w, max(1, s.screen.height/4))...)
+	}
+	rule := strings.Repeat("─", w)
+	if s.dialog != nil {
+		rows = append(rows, rule)
+		for _, line := range s.dialog.lines() {
+			rows = append(rows, cut(line, w))
+		}
+		return rows, len(rows) - 1, 0
+	}
+	for _, text := range s.queue {
+		rows = append(rows, cut("❯ "+shorten(printable(text), 1, w), w))
+	}
+	if len(s.queue) > 0 {
+		rows = append(rows, "  ⎿  Queued", "")
+	}
+	rows = append(rows, s.upperRule(rule))
+	box := s.box.rows(w, max(1, min(12, s.screen.height/2)))
+	rows = append(rows, box...)
+	cursor, column = len(rows)-1, width(rows[len(rows)-1])
+	return append(rows, rule, cut(s.bottom(state), w)), cursor, min(column, w-1)
+}
+
+func (s *session) upperRule(rule string) string {
+	name := " " + printable(s.opt.name) + " ─"
+	if s.opt.name == "" || width(name) >= s.screen.width {
+		return rule
+	}
+	return strings.Repeat("─", s.screen.width-width(name)) + name
+}
+
+// bottom is the line with the mode, which shows whether the agent is ready or busy.
+func (s *session) bottom(state status) string {
+	if s.notice != "" {
+		return "  " + printable(s.notice)
+	}
+	line := "  ⏵⏵ " + s.opt.permissionMode + " mode on"
+	switch s.opt.permissionMode {
+	case "bypassPermissions":
+		line = "  ⏵⏵ bypass permissions on (shift+tab to cycle)"
+	case "acceptEdits":
+		line = "  ⏵⏵ accept edits on (shift+tab to cycle)"
+	case "manual", "plan":
+		line = "  ⏸ " + s.opt.permissionMode + " mode on"
+	}
+	if state == busy && s.turn != nil {
+		return line + " · esc to interrupt"
+	}
+	return line + " · ? for shortcuts"
+}
