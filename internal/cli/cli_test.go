@@ -501,8 +501,10 @@ func TestHelp(t *testing.T) {
 		if !strings.Contains(string(doc), "orchestron "+name) {
 			t.Errorf("docs/cli.md lacks %s", name)
 		}
-		help := run(t, newFake(), "", name, "--help").Stdout
-		if name != "testkit" && !strings.Contains(help, "EXAMPLES") && name != "completion" {
+		if name == "testkit" || name == "completion" { // their bodies are not ours
+			continue
+		}
+		if help := run(t, newFake(), "", name, "--help").Stdout; !strings.Contains(help, "EXAMPLES") {
 			t.Errorf("orchestron %s --help has no example:\n%s", name, help)
 		}
 	}
