@@ -1,0 +1,171 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/cli"
+	"github.com/orchestron/orchestron/internal/client"
+	"github.com/orchestron/orchestron/internal/config"
+	"github.com/orchestron/orchestron/internal/driver"
+	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/mcpapi"
+	"github.com/orchestron/orchestron/internal/tmux"
+	"github.com/orchestron/orchestron/testkit/api"
+)
+
+// Command runs the command line and returns the exit code.
+func (p Process) Command(ctx context.Context) int {
+	self, err := selfPath()
+	if err != nil {
+		fmt.Fprintln(p.Stderr, "orchestron:", err)
+		return 1
+	}
+	c := commands{Process: p, self: self}
+	return cli.Run(ctx, cli.Program{
+		Version: p.Version, Self: self, Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Environ: p.Environ, Now: time.Now,
+		Connect: c.connect, Serve: c.serve, Bridge: c.bridge, Attach: c.attach, Exec: replace, Checks: c.checks(), BindKeys: c.bindKeys,
+		Hook:      func(_ context.Context, args []string) int { return p.hook(args) },
+		Compose:   func(_ context.Context, args []string) int { return p.compose(args) },
+		AgentExec: func(_ context.Context, args []string) int { return p.agentExec(args) },
+		Testkit:   c.testkit,
+	}, p.Args[1:])
+}
+
+// selfPath is the program's own absolute path, so that agents find it whatever their directory is.
+func selfPath() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding the program's own path: %w", err)
+	}
+	return filepath.EvalSymlinks(self)
+}
+
+func replace(argv, env []string) error { return syscall.Exec(argv[0], argv, env) }
+
+// commands is what the command line reaches through its functions.
+type commands struct {
+	Process
+	self string
+}
+
+func (c commands) config() (config.Config, error) { return config.Load(c.Environ, "") }
+
+func (c commands) connect(ctx context.Context, start bool) (cli.Daemon, error) {
+	return c.client(ctx, start)
+}
+
+func (c commands) client(ctx context.Context, start bool) (*client.Client, error) {
+	cfg, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	token, _ := lookup(c.Environ, handoff.EnvToken)
+	if !start {
+		cl := client.Dial(cfg.DaemonSocket, token)
+		return cl, cl.Health(ctx)
+	}
+	return client.Start(ctx, client.Launcher{
+		Socket: cfg.DaemonSocket, Token: token, Argv: []string{c.self, "serve", "--ready-fd", "3"}, Env: c.Environ, Dir: cfg.Home,
+		Lock: filepath.Join(cfg.Home, "start.lock"), Log: cfg.LogFile,
+	})
+}
+
+// serve runs the daemon and says on the descriptor whether it is ready.
+func (c commands) serve(ctx context.Context, how cli.Serve) error {
+	cfg, err := c.config()
+	if err != nil {
+		return errors.Join(err, say(how.ReadyFD, err.Error()))
+	}
+	log := slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	said := false
+	ready := func() {
+		said = true
+		if err := say(how.ReadyFD, "ready"); err != nil {
+			log.Warn("the starter does not hear that the daemon is ready", "err", err)
+		}
+	}
+	err = Serve(ctx, Instance{Version: c.Version, Self: c.self, Environ: c.Environ, Log: log}, cfg, ready)
+	if err == nil || said {
+		return err
+	}
+	word := orchestron.Visible(err).Error()
+	if errors.Is(err, errRunning) {
+		word = "running"
+	}
+	return errors.Join(err, say(how.ReadyFD, word))
+}
+
+// say writes a line to the descriptor on which the starter listens, and closes it.
+func say(fd int, line string) error {
+	if fd == 0 {
+		return nil
+	}
+	f := os.NewFile(uintptr(fd), "ready")
+	if f == nil {
+		return fmt.Errorf("descriptor %d is not open", fd)
+	}
+	_, err := io.WriteString(f, line+"\n")
+	return errors.Join(err, f.Close())
+}
+
+// bridge joins the standard input and output to the daemon, which it starts when none runs.
+func (c commands) bridge(ctx context.Context, how cli.Bridge) error {
+	cl, err := c.client(ctx, true)
+	if err != nil {
+		return err
+	}
+	return mcpapi.Bridge(ctx, c.Stdin, c.Stdout, func(ctx context.Context) (io.ReadWriteCloser, error) {
+		return cl.Stdio(ctx, choice(how))
+	})
+}
+
+func (c commands) attach(_ context.Context, session string) ([]string, error) {
+	cfg, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	argv, err := tmux.AttachCommand(cfg.TmuxSocket)
+	if err != nil {
+		return nil, err
+	}
+	return append(argv, "-t", "="+session), nil
+}
+
+// bindKeys puts our keys into the person's own Claude Code.
+func (c commands) bindKeys(context.Context) (string, error) {
+	dir := filepath.Join(c.userHome(), ".claude")
+	if own, found := lookup(c.Environ, "CLAUDE_CONFIG_DIR"); found {
+		dir = own
+	}
+	path := filepath.Join(dir, "keybindings.json")
+	changed, err := driver.MergeKeybindings(path)
+	if err != nil {
+		return "", err
+	}
+	if !changed {
+		return path + " has the keys already", nil
+	}
+	return "the keys were added to " + path, nil
+}
+
+func (c commands) userHome() string {
+	home, _ := lookup(c.Environ, "HOME")
+	return home
+}
+
+func (c commands) testkit(ctx context.Context, args []string) int {
+	if len(args) > 0 && args[0] == "api" {
+		return api.Main(ctx, args[1:], c.Stdout, c.Stderr)
+	}
+	fmt.Fprint(c.Stderr, "usage: orchestron testkit agent|api [--help]\n\nagent  a scripted agent in the terminal\napi    a scripted model API on loopback\n")
+	return 2
+}
