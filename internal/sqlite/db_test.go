@@ -21,7 +21,9 @@ func TestMain(m *testing.M) {
 	case "writer":
 		writeUntilKilled(path)
 	case "fsync":
-		failFsync(path)
+		failFsync(path, "")
+	case "fsync-wal":
+		failFsync(path, "-wal")
 	}
 	goleak.VerifyTestMain(m)
 }

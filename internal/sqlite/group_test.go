@@ -157,7 +157,9 @@ func TestCancelledAfterItBegan(t *testing.T) {
 func TestFirstOfAGroupFailsAlone(t *testing.T) {
 	db := openTemp(t)
 	for _, do := range []func(*Tx) error{
-		func(tx *Tx) error { return errors.Join(tx.AddEvent(&orchestron.Event{Type: "no"}), errors.New("failed")) },
+		func(tx *Tx) error {
+			return errors.Join(tx.AddEvent(&orchestron.Event{Type: "no"}), errors.New("failed"))
+		},
 		func(tx *Tx) error { _ = tx.AddEvent(&orchestron.Event{Type: "no"}); panic("on purpose") },
 	} {
 		if err := db.Write(t.Context(), do); err == nil {

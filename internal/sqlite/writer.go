@@ -162,7 +162,7 @@ func (w *writer) checkpoint() {
 	if err == nil && pages >= walPages {
 		_, err = w.pages("PRAGMA wal_checkpoint(PASSIVE)")
 	}
-	if err != nil {
+	if err != nil && !full(err) { // a Write will soon meet a full disk, too, and tell its caller
 		w.db.log.Warn("moving the log into the database failed", "err", w.fault(err))
 	}
 }
