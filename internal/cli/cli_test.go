@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -175,85 +174,6 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func TestExitCodes(t *testing.T) {
-	for kind, want := range map[orchestron.Kind]int{
-		orchestron.Internal: 1, orchestron.Invalid: 2, orchestron.NotFound: 3, orchestron.Conflict: 4,
-		orchestron.Forbidden: 5, orchestron.Unavailable: 6, orchestron.Limit: 7,
-	} {
-		f := newFake()
-		f.fails = orchestron.Errorf(kind, "it is %s", kind).Try("something else")
-		want := ran{want, "", "orchestron: it is " + string(kind) + "\n  try: something else\n"}
-		if diff := cmp.Diff(want, run(t, f, "", "list")); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", kind, diff)
-		}
-	}
-	late := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted}
-	failure := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Failure: "overloaded"}
-	dead := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Undeliverable, Done: true, Reason: "it ended"}
-	mute := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted, Done: true}
-	tests := []struct {
-		args    string
-		message agents.MessageOut
-		code    int
-		say     string
-	}{
-		{"send exec_1 x --wait --timeout 2s", late, 8, "orchestron wait exec_1 --message m-1 waits again"},
-		{"wait exec_1 --message m-1", late, 8, "no answer within 5m0s: message m-1 is submitted, exec_1 is busy; it asks: Bash ls"},
-		{"send exec_1 x --wait", failure, 1, "overloaded"},
-		{"send exec_1 x --wait", dead, 1, "not submitted: it ended"},
-		{"send exec_1 x --wait", mute, 0, "does not tell its answers"},
-		{"wait exec_1", late, 8, "orchestron attach exec_1"},
-		{"wait exec_2", late, 3, "no agent"},
-		{"wait exec_1 --timeout 25h", late, 2, "--timeout"},
-		{"wait exec_1 --timeout -1s", late, 2, "--timeout"},
-	}
-	for _, test := range tests {
-		f := newFake()
-		f.idle, f.message = false, test.message
-		f.add("exec_1", "", "executive", orchestron.Busy, 0).Question = &orchestron.Question{Tool: "Bash", Detail: "ls"}
-		for _, asJSON := range []string{"", " --json"} {
-			got := run(t, f, "", strings.Fields(test.args+asJSON)...)
-			if got.Code != test.code || asJSON == "" && !strings.Contains(got.Stderr, test.say) {
-				t.Errorf("orchestron %s%s: got %+v, want %d and %q", test.args, asJSON, got, test.code, test.say)
-			}
-		}
-	}
-}
-
-func TestUsageErrors(t *testing.T) {
-	tests := map[string]string{
-		"lst":                          "did you mean orchestron list?",
-		"zzzzz":                        "there is no command",
-		"list --stauts x":              "did you mean --status?",
-		"list --zzzzz":                 "has no flag --zzzzz",
-		"list x":                       "takes no arguments",
-		"restart":                      "orchestron restart needs ID",
-		"send exec_1 two words":        "text of several words needs quotes",
-		"send exec_1 @/nowhere/at/all": "write @@",
-		"spawn":                        "needs ROLE",
-		"read exec_1 --lines many":     "invalid argument",
-		"call":                         "requires at least 1 arg",
-		"call list status":             "neither JSON nor key=value",
-		"call list state=idle":         "did you mean status?",
-		"call list {":                  "not valid JSON",
-		"call send timeout_seconds=x":  `"x" is no integer`,
-		"call list status=a status=b":  "given twice",
-		"install emacs":                "claude, claude-desktop, vscode or codex",
-		"attach exec_1":                "attach needs a terminal",
-		"list --status sleeping":       "list: ",
-	}
-	for args, want := range tests {
-		got := run(t, newFake(), "", strings.Fields(args)...)
-		if got.Code != 2 || got.Stdout != "" || !strings.Contains(got.Stderr, want) {
-			t.Errorf("orchestron %s: got %+v, want 2 and %q", args, got, want)
-		}
-	}
-	got := run(t, newFake(), "", "call", "lsit")
-	if got.Code != 3 || !strings.Contains(got.Stderr, "did you mean list?") {
-		t.Errorf("call lsit: got %+v", got)
-	}
-}
-
 func TestSpawn(t *testing.T) {
 	f := newFake()
 	if diff := cmp.Diff(ran{0, "exec_1\n", "exec_1 (executive) is starting in /w/exec_1; orchestron attach exec_1 shows it\n"}, run(t, f, "", "spawn", "executive", "--wait")); diff != "" {
@@ -268,31 +188,6 @@ func TestSpawn(t *testing.T) {
 	f.add("exec_1", "", "executive", orchestron.Failed, 0).Exit = &orchestron.Exit{Code: 3}
 	if got := run(t, f, "", "spawn", "executive", "--wait"); got.Code != 1 || !strings.Contains(got.Stderr, "exit code 3") {
 		t.Errorf("an agent that failed: got %+v, want 1", got)
-	}
-}
-
-func TestInterrupted(t *testing.T) {
-	tests := []struct {
-		args []string
-		want string
-	}{
-		{[]string{"send", "exec_1", "x", "--wait"}, "orchestron: interrupted; exec_1 is busy, message m-1 is submitted\n  try: orchestron wait exec_1 --message m-1 waits again\n"},
-		{[]string{"wait", "exec_1"}, "orchestron: interrupted; exec_1 is busy\n"},
-		{[]string{"wait", "exec_1", "--message", "m-1"}, "orchestron: interrupted; exec_1 is busy, message m-1 is submitted\n  try: orchestron wait exec_1 --message m-1 waits again\n"},
-	}
-	for _, test := range tests {
-		f := newFake()
-		f.add("exec_1", "", "executive", orchestron.Busy, 0)
-		f.message = agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted}
-		f.hang = make(chan struct{})
-		p, _, stderr := program(f, "")
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() { <-f.hang; cancel() }()
-		code := cli.Run(ctx, p, test.args)
-		if code != 130 || stderr.String() != test.want {
-			t.Errorf("orchestron %q interrupted: got %d %q, want 130 %q", test.args, code, stderr, test.want)
-		}
-		cancel()
 	}
 }
 
@@ -429,59 +324,6 @@ func TestTools(t *testing.T) {
 	}
 	if got := run(t, newFake(), "", "tools"); !strings.Contains(got.Stdout, "terminate_instance   write   agents   End.") {
 		t.Errorf("tools:\n%s", got.Stdout)
-	}
-}
-
-func TestComplete(t *testing.T) {
-	f := newFake()
-	f.add("exec_1", "", "executive", orchestron.Idle, 0)
-	tests := map[string]string{
-		"__complete read ":                  "exec_1\tn-exec_1 (executive), idle\n:36\n",
-		"__complete read exec_1 ":           ":0\n",
-		"__complete list --status ac":       "active\n:4\n",
-		"__complete spawn ma":               "manager\n:4\n",
-		"__complete call get_daemon":        "get_daemon_status\tStatus.\n:4\n",
-		"__complete spawn x --parent exec_": "exec_1\tn-exec_1 (executive), idle\n:36\n",
-		"__complete install vs":             "vscode\tPrint the configuration for VS Code\n:4\n",
-	}
-	for args, want := range tests {
-		if got := run(t, f, "", strings.Split(args, " ")...); got.Stdout != want {
-			t.Errorf("%s: got %q, want %q", args, got.Stdout, want)
-		}
-	}
-	f.down = true
-	if got := run(t, f, "", "__complete", "read", ""); got.Stdout != ":4\n" || f.starts != 0 {
-		t.Errorf("completion without a daemon: got %q, %d starts", got.Stdout, f.starts)
-	}
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		if got := run(t, f, "", "completion", shell); got.Code != 0 || !strings.Contains(got.Stdout, "orchestron") {
-			t.Errorf("completion %s: got %d", shell, got.Code)
-		}
-	}
-}
-
-func TestInstallClaude(t *testing.T) {
-	dir := t.TempDir()
-	script := "#!/bin/sh\necho \"$@\" >> '" + filepath.Join(dir, "log") + "'\n[ \"$2\" = add ] || exit 1\n"
-	if err := os.WriteFile(filepath.Join(dir, "claude"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	p, stdout, stderr := program(newFake(), "")
-	p.Environ = []string{"PATH=relative:" + dir + ":/usr/bin:/bin"}
-	p.BindKeys = func(context.Context) (string, error) { return "the keys are bound", nil }
-	if code := cli.Run(t.Context(), p, []string{"install", "claude", "--keybindings"}); code != 0 {
-		t.Errorf("got %d %s", code, stderr)
-	}
-	if !strings.Contains(stdout.String(), "the keys are bound") {
-		t.Errorf("it said %s", stdout)
-	}
-	want := "mcp remove --scope user orchestron\nmcp add --scope user orchestron -- /usr/bin/orchestron mcp\n"
-	if log, err := os.ReadFile(filepath.Join(dir, "log")); err != nil || string(log) != want {
-		t.Errorf("claude was called with %q %v, want %q", log, err, want)
-	}
-	p.Environ = []string{"PATH=" + t.TempDir()}
-	if code := cli.Run(t.Context(), p, []string{"install", "claude"}); code != 6 {
-		t.Errorf("without claude: got %d, want 6", code)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -194,34 +193,5 @@ func TestAttach(t *testing.T) {
 				t.Errorf("attaching to an agent that has ended: got %d, want 4", code)
 			}
 		})
-	}
-}
-
-func TestSnippets(t *testing.T) {
-	want := map[string]string{
-		"codex": "[mcp_servers.orchestron]\ncommand = \"/usr/bin/orchestron\"\nargs = [\"mcp\"]\n",
-		"vscode": `{
-  "servers": {
-    "orchestron": {
-      "args": [
-        "mcp"
-      ],
-      "command": "/usr/bin/orchestron",
-      "type": "stdio"
-    }
-  }
-}
-`,
-	}
-	for client, text := range want {
-		if got := run(t, newFake(), "", "install", client); got.Stdout != text || !strings.Contains(got.Stderr, "add this to ") {
-			t.Errorf("install %s: got %+v", client, got)
-		}
-	}
-	p, stdout, _ := program(newFake(), "")
-	p.Self = filepath.Join("/opt/my tools", "orchestron")
-	if code := cli.Run(t.Context(), p, []string{"install", "claude", "--print"}); code != 0 ||
-		stdout.String() != "claude mcp add --scope user orchestron -- '/opt/my tools/orchestron' mcp\n" {
-		t.Errorf("install claude --print: got %d %s", code, stdout)
 	}
 }
