@@ -74,19 +74,20 @@ func (h Home) WriteRun(r Run) error {
 	return nil
 }
 
-// ReadRun returns what to run for an agent, secrets included, and removes the file of the secrets.
+// ReadRun returns what to run for an agent, secrets included, and removes the file of the secrets. With an error it
+// returns what it knows of the run.
 func (h Home) ReadRun(id orchestron.AgentID) (Run, error) {
 	dir := h.Agent(id)
 	var r Run
 	if err := readJSON(filepath.Join(dir, "run.json"), &r); err != nil {
-		return Run{}, fmt.Errorf("reading the run of %s: %w", id, err)
+		return r, fmt.Errorf("reading the run of %s: %w", id, err)
 	}
 	path := filepath.Join(dir, "secrets.json")
 	if err := readJSON(path, &r.Command.Secrets); err != nil {
-		return Run{}, fmt.Errorf("reading the secrets of %s: %w", id, err)
+		return r, fmt.Errorf("reading the secrets of %s: %w", id, err)
 	}
 	if err := h.remove(path); err != nil {
-		return Run{}, fmt.Errorf("removing the secrets of %s: %w", id, err)
+		return r, fmt.Errorf("removing the secrets of %s: %w", id, err)
 	}
 	return r, nil
 }

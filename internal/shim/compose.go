@@ -1,0 +1,49 @@
+package shim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/handoff"
+)
+
+// Compose is the editor that an agent's program runs on its input box. It puts the offered message into file; when
+// none is offered a person asked for an editor, and Compose becomes that person's own, or one that is installed. It
+// returns only if it did not become an editor: 0 when the box is as it should be.
+func Compose(home handoff.Home, id orchestron.AgentID, generation int, file string, person []string, stderr io.Writer) int {
+	err := handoff.ErrNoIntent
+	if id.Valid() {
+		err = home.Compose(id, generation, file)
+	}
+	if errors.Is(err, handoff.ErrNoIntent) {
+		err = edit(file, person)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "orchestron: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// edit becomes an editor.
+func edit(file string, person []string) error {
+	choices := [][]string{{"vi"}, {"nano"}}
+	if len(person) > 0 {
+		choices = [][]string{person}
+	}
+	for _, argv := range choices {
+		program, err := exec.LookPath(argv[0])
+		if err != nil {
+			continue
+		}
+		err = unix.Exec(program, append(append([]string{}, argv...), file), os.Environ())
+		return fmt.Errorf("running the editor %s: %w", program, err)
+	}
+	return orchestron.Errorf(orchestron.Unavailable, "no editor is found").Try("set %s to one", handoff.EnvEditor)
+}

@@ -1,0 +1,69 @@
+package shim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/handoff"
+)
+
+// refuse is the exit code by which a hook makes the agent's program drop the prompt.
+const refuse = 2
+
+// Hook records what the agent's program says of itself on stdin, and refuses a prompt that it has accepted before.
+// event names the hook; empty means that the input does. Hook never stands in the agent's way: if it cannot do its
+// work it says so on stderr and returns 0. It writes nothing to stdout, where the program would read answers.
+func Hook(home handoff.Home, id orchestron.AgentID, generation int, event string, stdin io.Reader, _, stderr io.Writer) int {
+	r := handoff.Record{Agent: id, Generation: generation, Kind: handoff.Hooked, Event: event}
+	err := hear(home, &r, stdin)
+	err = errors.Join(err, keep(home, r))
+	if err != nil {
+		fmt.Fprintf(stderr, "orchestron: hook %s of %s: %v\n", r.Event, id, err)
+	}
+	if r.Blocked {
+		fmt.Fprintf(stderr, "Orchestron has delivered this prompt already (message %s).\n", r.Message)
+		return refuse
+	}
+	return 0
+}
+
+// hear fills the record from what the program said.
+func hear(home handoff.Home, r *handoff.Record, stdin io.Reader) error {
+	payload, err := io.ReadAll(io.LimitReader(stdin, handoff.MaxPayload+1))
+	if err != nil {
+		return fmt.Errorf("reading: %w", err)
+	}
+	if len(payload) > handoff.MaxPayload {
+		_, _ = io.Copy(io.Discard, stdin) // the program may wait until all is read
+		return fmt.Errorf("the input is longer than %d bytes", handoff.MaxPayload)
+	}
+	var said struct {
+		Event  string `json:"hook_event_name"`
+		Prompt string `json:"prompt"`
+	}
+	if err := json.Unmarshal(payload, &said); err != nil {
+		return fmt.Errorf("the input is not JSON: %w", err)
+	}
+	r.Payload = payload
+	if r.Event == "" {
+		r.Event = said.Event
+	}
+	if r.Event == "UserPromptSubmit" && r.Agent.Valid() {
+		r.Message, r.Blocked, err = home.Submit(r.Agent, said.Prompt)
+	}
+	return err
+}
+
+// keep records what is known, if that is anything.
+func keep(home handoff.Home, r handoff.Record) error {
+	if !r.Agent.Valid() {
+		return fmt.Errorf("%q is no agent's id", r.Agent)
+	}
+	if r.Event == "" {
+		return errors.New("the hook has no name")
+	}
+	return home.Put(r)
+}
