@@ -195,13 +195,13 @@ func (c *Client) get(ctx context.Context, path string) (json.RawMessage, error) 
 }
 
 // Stdio opens the raw stream on which the daemon speaks MCP, as the program at the other end of a pipe would. It
-// starts the daemon as Call does. The stream ends with ctx; its CloseWrite tells the daemon that no more comes while
-// answers still do.
-func (c *Client) Stdio(ctx context.Context) (io.ReadWriteCloser, error) {
+// starts the daemon as Call does. choice says what of the catalogue the stream shows, in the words of /mcp: toolsets,
+// readonly. The stream ends with ctx; its CloseWrite tells the daemon that no more comes while answers still do.
+func (c *Client) Stdio(ctx context.Context, choice url.Values) (io.ReadWriteCloser, error) {
 	var raw io.ReadWriteCloser
 	err := c.persist(ctx, "the start of a stream", true, func() error {
 		var err error
-		raw, err = c.upgrade(ctx)
+		raw, err = c.upgrade(ctx, choice)
 		return err
 	})
 	if err != nil {
@@ -212,8 +212,12 @@ func (c *Client) Stdio(ctx context.Context) (io.ReadWriteCloser, error) {
 	return s, nil
 }
 
-func (c *Client) upgrade(ctx context.Context) (io.ReadWriteCloser, error) {
-	resp, err := c.request(ctx, "GET", "/api/v1/stdio", nil, http.Header{
+func (c *Client) upgrade(ctx context.Context, choice url.Values) (io.ReadWriteCloser, error) {
+	path := "/api/v1/stdio"
+	if len(choice) > 0 {
+		path += "?" + choice.Encode()
+	}
+	resp, err := c.request(ctx, "GET", path, nil, http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"orchestron-mcp"},
 	})
 	if err != nil {

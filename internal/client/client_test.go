@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,7 +73,7 @@ func TestErrors(t *testing.T) {
 		"Health": nowhere.Health(t.Context()),
 		"Tools":  func() error { _, err := nowhere.Tools(t.Context()); return err }(),
 		"Call":   func() error { _, err := nowhere.Call(t.Context(), "echo", nil, "", nil); return err }(),
-		"Stdio":  func() error { _, err := nowhere.Stdio(t.Context()); return err }(),
+		"Stdio":  func() error { _, err := nowhere.Stdio(t.Context(), nil); return err }(),
 	} {
 		if !errors.As(err, &e) || e.Kind != orchestron.Unavailable || !strings.Contains(e.Remedy, "orchestron up") {
 			t.Errorf("%s without a daemon: got %v, want unavailable with a remedy", name, err)
@@ -107,7 +108,7 @@ func TestCancel(t *testing.T) {
 
 func TestStdio(t *testing.T) {
 	c := client.Dial(listen(t, t.TempDir()), "")
-	s, err := c.Stdio(t.Context())
+	s, err := c.Stdio(t.Context(), url.Values{"toolsets": {"agents"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,11 +120,11 @@ func TestStdio(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := io.ReadAll(s) // the daemon answers after our end has closed
-	if want := "you said hello\n"; err != nil || string(got) != want {
+	if want := "agents said hello\n"; err != nil || string(got) != want {
 		t.Errorf("got %q %v, want %q", got, err, want)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	s, err = c.Stdio(ctx)
+	s, err = c.Stdio(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -254,6 +254,6 @@ func stdio(w http.ResponseWriter, r *http.Request) {
 	if _, err := rw.ReadByte(); err == nil {
 		return
 	}
-	fmt.Fprintf(rw, "you said %s", said)
+	fmt.Fprintf(rw, "%s said %s", r.URL.Query().Get("toolsets"), said)
 	rw.Flush()
 }
