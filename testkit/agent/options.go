@@ -42,7 +42,7 @@ func kindOf(flag string) (flagKind, bool) {
 		"--strict-mcp-config", "--verbose":
 		return alone, true
 	case "--settings", "--session-id", "--resume", "-r", "--model", "--permission-mode", "--append-system-prompt",
-		"--append-system-prompt-file", "--name", "-n", "--effort", "--script":
+		"--append-system-prompt-file", "--name", "-n", "--effort", "--script", "--setting-sources":
 		return oneValue, true
 	case "--mcp-config", "--allowedTools", "--allowed-tools", "--disallowedTools", "--disallowed-tools", "--add-dir":
 		return manyValues, true
