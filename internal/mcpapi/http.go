@@ -128,13 +128,21 @@ func readBody(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	// The SDK compares the headers of its own methods with the body.
-	name := r.Header.Get("Mcp-Name")
-	if name != "" && bytes.HasPrefix(f.method, []byte("tasks/")) && name != text(f.params, "taskId") {
+	modern := r.Header.Get(versionHeader) >= tasksSince
+	if modern && isTaskMethod(f.method) && r.Header.Get("Mcp-Name") != text(f.params, "taskId") {
 		refuse(w, f.id, mcp.CodeHeaderMismatch, "the header Mcp-Name is not the taskId")
 		return false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return true
+}
+
+func isTaskMethod(method []byte) bool {
+	switch string(method) {
+	case "tasks/get", "tasks/update", "tasks/cancel":
+		return true
+	}
+	return false
 }
 
 // refuse answers a message that is not handed on.

@@ -32,19 +32,9 @@ func serveSite(t testing.TB, s *Server) *site {
 		http.DefaultClient.CloseIdleConnections()
 		h.CloseClientConnections()
 		h.Close()
-		s.endSessions()
 		s.Close()
 	})
 	return &site{t, h.URL + "/mcp"}
-}
-
-// endSessions ends what an idle client leaves, so that nothing outlives a test.
-func (s *Server) endSessions() {
-	for _, v := range s.views {
-		for session := range v.mcp.Sessions() {
-			_ = session.Close()
-		}
-	}
 }
 
 type header map[string]string
@@ -309,6 +299,22 @@ func TestBadBodies(t *testing.T) {
 	if a := s.do("POST", "", callLine(1, "echo", `{}`), header{sessionHeader: session, "Content-Type": "text/plain"}); a.status != 415 {
 		t.Errorf("text/plain: %d, want 415", a.status)
 	}
+}
+
+// A call of an older revision goes on when its client is gone, but not when the daemon stops.
+func TestCloseEndsLongCalls(t *testing.T) {
+	began, ended := make(chan op.Call, 1), make(chan error, 1)
+	server := newServer(catalogue(blockOp(began, ended, op.Long())), nil)
+	s := serveSite(t, server)
+	session := s.open("token")
+	done := make(chan answer)
+	go func() { done <- s.do("POST", "", callLine(1, "block", `{}`), header{sessionHeader: session}) }()
+	<-began
+	server.Close()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the operation ended with %v, want it cancelled", err)
+	}
+	<-done
 }
 
 func TestHTTPProgress(t *testing.T) {

@@ -70,7 +70,7 @@ func TestProgressOnTheWire(t *testing.T) {
 		time.Sleep(50 * time.Millisecond) // the notification is on its way
 		return none{}, nil
 	})), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	w := connect(t, s, operator).initialize()
 	got := w.ask(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"work","arguments":{},"_meta":{"progressToken":"p"}}}`)
 	want(t, got, "p", "params", "progressToken")

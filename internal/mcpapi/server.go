@@ -85,8 +85,18 @@ func (s *Server) Resume(ctx context.Context) error {
 	})
 }
 
-// Close stops the tasks and waits for them. They stay unfinished in the store, for Resume.
-func (s *Server) Close() { s.tasks.close() }
+// Close cancels long calls and tasks and waits for them, and ends what sessions are left. Tasks stay unfinished in
+// the store, for Resume. Stop the listeners first, and the connections of ServeConn: their calls get no answer then.
+func (s *Server) Close() {
+	s.tasks.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.views {
+		for session := range v.mcp.Sessions() {
+			_ = session.Close()
+		}
+	}
+}
 
 // AgentsChanged tells subscribers of orchestron://agents that it is out of date. A client that does not read can
 // hold it up for seconds, so call it from a goroutine that may wait.

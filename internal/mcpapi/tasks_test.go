@@ -106,7 +106,7 @@ func TestTaskThatEndsAtOnce(t *testing.T) {
 	g := newGated()
 	close(g.open)
 	s := newServer(catalogue(g.op()), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	got := connect(t, s, operator).ask(work("quick"))
 	want(t, got, "complete", "result", "resultType")
 	want(t, got, "quick", "result", "structuredContent", "text")
@@ -116,7 +116,7 @@ func TestTaskCancel(t *testing.T) {
 	g := newGated()
 	store := &MemoryTasks{}
 	s := newServer(catalogue(g.op()), func(c *Config) { c.Tasks = store })
-	defer s.Close()
+	t.Cleanup(s.Close)
 	w := connect(t, s, operator)
 	id := begin(w, "x")
 	want(t, on(w, "cancel", id), "complete", "result", "resultType")
@@ -135,7 +135,7 @@ func TestTaskCancel(t *testing.T) {
 func TestTasksBelongToTheirActor(t *testing.T) {
 	g := newGated()
 	s := newServer(catalogue(g.op()), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	mine, other := connect(t, s, operator), connect(t, s, someone)
 	id := begin(mine, "x")
 	for _, live := range []bool{true, false} {
@@ -156,7 +156,7 @@ func TestTasksNeedTheExtension(t *testing.T) {
 	g := newGated()
 	close(g.open)
 	s := newServer(catalogue(g.op()), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	w := connect(t, s, operator)
 	got := w.ask(modernLine(1, "tasks/get", `"taskId":"x"`, "{}"))
 	want(t, got, -32021.0, "error", "code")
@@ -182,7 +182,7 @@ func TestTasksOutliveTheDaemon(t *testing.T) {
 	first.Close()
 
 	second := newServer(catalogue(g.op()), func(c *Config) { c.Tasks = store })
-	defer second.Close()
+	t.Cleanup(second.Close)
 	if err := second.Resume(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestResumeWithoutTheOperation(t *testing.T) {
 	id := begin(connect(t, first, operator), "x")
 	first.Close()
 	second := newServer(catalogue(echoOp()), func(c *Config) { c.Tasks = store })
-	defer second.Close()
+	t.Cleanup(second.Close)
 	if err := second.Resume(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestResumeWithoutTheOperation(t *testing.T) {
 func TestExpiredTasks(t *testing.T) {
 	store := &MemoryTasks{}
 	s := newServer(catalogue(echoOp()), func(c *Config) { c.Tasks = store })
-	defer s.Close()
+	t.Cleanup(s.Close)
 	rec := record{ID: "old", Actor: operator, Status: completed, Created: time.Now().Add(-taskTTL - time.Second)}
 	data, _ := json.Marshal(rec)
 	_ = store.PutTask(context.Background(), rec.ID, data, false, rec.expires())
@@ -228,7 +228,7 @@ func TestExpiredTasks(t *testing.T) {
 
 func TestTasksAreLimited(t *testing.T) {
 	s := newServer(catalogue(newGated().op()), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	for i := range maxTasks {
 		s.tasks.runs[fmt.Sprint(i)] = &run{rec: record{Actor: operator}}
 	}

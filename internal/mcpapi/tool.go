@@ -73,6 +73,7 @@ func (v *view) handler(o op.Op) mcp.ToolHandler {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, v.server.cfg.Patience)
 			defer cancel()
+			defer context.AfterFunc(v.server.tasks.ctx, cancel)()
 		}
 		progress := newProgress(ctx, req, o.Long)
 		defer progress.stop()

@@ -122,7 +122,7 @@ func blockOp(began chan<- op.Call, ended chan<- error, options ...op.Option) op.
 // The stdio wire of both eras, byte by byte.
 func TestStdioWire(t *testing.T) {
 	s := newServer(catalogue(echoOp()), func(c *Config) { c.Instructions = "Be kind." })
-	defer s.Close()
+	t.Cleanup(s.Close)
 	t.Run("older", func(t *testing.T) {
 		w := connect(t, s, operator)
 		for _, c := range [][2]string{
@@ -159,7 +159,7 @@ func TestToolsList(t *testing.T) {
 		op.New("end", op.Write, "Ends.", fail, op.In("agents"), op.Destructive(), op.Keyed()),
 		op.New("add_note", op.Write, "Adds.", fail, op.In("notes")),
 	), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	got := connect(t, s, operator).initialize().ask(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
 	tools, _ := json.Marshal(at(t, got, "result", "tools"))
 	schema := `{"type":"object","additionalProperties":false}`
@@ -183,7 +183,7 @@ func TestFailures(t *testing.T) {
 		}),
 		op.New("broken", op.Write, "Panics.", func(context.Context, op.Call, none) (none, error) { panic("broken") }),
 	), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	w := connect(t, s, operator).initialize()
 
 	got := w.ask(callLine(1, "conflict", `{}`))
@@ -206,7 +206,7 @@ func TestKeys(t *testing.T) {
 		calls <- call
 		return none{}, nil
 	}, op.Keyed(), op.For(orchestron.Specialist))), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	w := connect(t, s, someone).initialize()
 	w.ask(callLine(7, "act", `{}`))
 	if call := <-calls; call.Key != "session:7" || call.Actor != someone {
@@ -229,7 +229,7 @@ func TestKeys(t *testing.T) {
 func TestStdioCancel(t *testing.T) {
 	began, ended := make(chan op.Call, 1), make(chan error, 1)
 	s := newServer(catalogue(blockOp(began, ended), echoOp()), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	w := connect(t, s, operator).initialize()
 	w.send(callLine(1, "block", `{}`))
 	<-began
@@ -243,7 +243,7 @@ func TestStdioCancel(t *testing.T) {
 func TestStdioDisconnectCancels(t *testing.T) {
 	began, ended := make(chan op.Call, 1), make(chan error, 1)
 	s := newServer(catalogue(blockOp(began, ended)), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	near, far := net.Pipe()
 	served := make(chan error, 1)
 	go func() { served <- s.ServeConn(context.Background(), far, operator, "s") }()
@@ -263,7 +263,7 @@ func TestStdioDisconnectCancels(t *testing.T) {
 func TestShutdownDoesNotAnswer(t *testing.T) {
 	began, ended := make(chan op.Call, 1), make(chan error, 1)
 	s := newServer(catalogue(blockOp(began, ended)), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	near, far := net.Pipe()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
@@ -283,7 +283,7 @@ func TestShutdownDoesNotAnswer(t *testing.T) {
 
 func TestLongLines(t *testing.T) {
 	s := newServer(catalogue(echoOp()), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	w := connect(t, s, operator).initialize()
 	text := strings.Repeat("x", 3<<20)
 	want(t, w.ask(callLine(1, "echo", `{"text":"`+text+`"}`)), text, "result", "structuredContent", "text")
@@ -303,7 +303,7 @@ func TestPatience(t *testing.T) {
 		return none{}, nil
 	}, op.Long())
 	s := newServer(catalogue(long), func(c *Config) { c.Patience = time.Minute })
-	defer s.Close()
+	t.Cleanup(s.Close)
 	connect(t, s, operator).initialize().ask(callLine(1, "wait", `{}`))
 	if d := <-left; d < 50*time.Second || d > time.Minute {
 		t.Errorf("a long call may take %v, want the patience of a minute", d)
@@ -314,7 +314,7 @@ func TestResource(t *testing.T) {
 	s := newServer(catalogue(op.New("list", op.Read, "Lists.", func(_ context.Context, call op.Call, _ none) (echoOut, error) {
 		return echoOut{call.Actor.String()}, nil
 	}, op.For(orchestron.Specialist))), nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	old := connect(t, s, someone).initialize()
 	got := old.ask(`{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"orchestron://agents"}}`)
 	want(t, got, `{"text":"spec_1"}`, "result", "contents", 0, "text")
