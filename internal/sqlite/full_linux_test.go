@@ -69,6 +69,9 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal("the disk was full from the beginning")
 	}
 	wantMessages(t, db, acked)
+	closeDB(t, db)
+	db = openAt(t, db.path) // although there is still no room
+	wantMessages(t, db, acked)
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}

@@ -250,3 +250,27 @@ func TestCloseWhileOthersWrite(t *testing.T) {
 		return true
 	})
 }
+
+func TestJoiningChangeThatWasCancelledDoesNotRun(t *testing.T) {
+	db := openTemp(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := &change{ctx: ctx, do: func(*Tx) error { t.Error("the change ran"); return nil }}
+	w := <-db.turn
+	defer func() { db.turn <- w }()
+	if lost := w.join(c); lost != nil || !errors.Is(c.err, context.Canceled) {
+		t.Errorf("join = %v and noted %v, want %v", lost, c.err, context.Canceled)
+	}
+}
+
+func TestIgnoredFaultOfTheStorageFailsTheChange(t *testing.T) {
+	db := openTemp(t)
+	err := db.Write(t.Context(), func(tx *Tx) error {
+		_, _ = tx.exec("a statement that SQLite does not know")
+		_ = tx.AddEvent(&orchestron.Event{Type: "no"})
+		return nil
+	})
+	if got := events(t, db); err == nil || len(got) != 0 {
+		t.Errorf("Write = %v and stored %q, want an error and nothing", err, got)
+	}
+}

@@ -66,12 +66,13 @@ func (l *lock) release(clean bool) error {
 	return errors.Join(err, l.file.Close())
 }
 
-// writeMark replaces the content durably: a stop of the machine must not make an unclean stop look clean.
+// writeMark replaces the content durably: a stop of the machine must not make an unclean stop look clean. It cuts off
+// what is left at the end and not before, so that it works on a full disk.
 func writeMark(file *os.File, text string) error {
-	if err := file.Truncate(0); err != nil {
+	if _, err := file.WriteAt([]byte(text), 0); err != nil {
 		return err
 	}
-	if _, err := file.WriteAt([]byte(text), 0); err != nil {
+	if err := file.Truncate(int64(len(text))); err != nil {
 		return err
 	}
 	return file.Sync()
