@@ -1,0 +1,160 @@
+package driver
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// ConfigMode says whose configuration an agent's Claude Code works with.
+type ConfigMode string
+
+// The configuration modes.
+const (
+	OwnConfig  ConfigMode = "own"  // a directory of the agent's own; needs an API key
+	UserConfig ConfigMode = "user" // the person's own; their login works
+	AutoConfig ConfigMode = "auto" // own where there is an API key, else the person's own
+)
+
+// ClaudeSettings says how Claude Code is found and started. The zero value finds it in PATH.
+type ClaudeSettings struct {
+	Binary     string     // a path or a name; "claude" when empty
+	Config     ConfigMode // AutoConfig when empty
+	Permission string     // the permission mode of agents that name none; acceptEdits when empty
+	Pass       []string   // names of further variables that agents see
+	Environ    []string   // the daemon's environment, as in orchestron.Launch
+}
+
+// Claude drives Claude Code, and any program that has its flags, files and hooks.
+type Claude struct {
+	name     string
+	set      ClaudeSettings
+	prefix   []string // arguments before Claude's own
+	keyless  bool     // the program needs no account
+	mu       sync.Mutex
+	versions map[string]string // what a program calls itself, by path, size and time
+}
+
+// NewClaude returns the driver of Claude Code.
+func NewClaude(set ClaudeSettings) *Claude { return newClaude("claude", set) }
+
+// NewScripted returns the driver of the scripted agent that is part of the orchestron program at self.
+func NewScripted(self string, set ClaudeSettings) *Claude {
+	set.Binary, set.Config = self, OwnConfig
+	c := newClaude("scripted", set)
+	c.prefix, c.keyless = []string{"testkit", "agent"}, true
+	return c
+}
+
+func newClaude(name string, set ClaudeSettings) *Claude {
+	if set.Binary == "" {
+		set.Binary = "claude"
+	}
+	if set.Config == "" {
+		set.Config = AutoConfig
+	}
+	if set.Permission == "" {
+		set.Permission = "acceptEdits"
+	}
+	return &Claude{name: name, set: set, versions: map[string]string{}}
+}
+
+// Name is what agents' records call the driver.
+func (c *Claude) Name() string { return c.name }
+
+// Abilities says that Claude Code tells everything.
+func (c *Claude) Abilities() orchestron.Abilities {
+	return orchestron.Abilities{Confirms: true, Answers: true, Resumes: true, Interrupts: true, Tools: true}
+}
+
+// Channel is through the editor and two chords that are bound in Claude's Chat context only, so that no dialog can
+// take them for an answer. Delete before the editor makes an empty box that a person left in shell mode, where a
+// prompt would run as a command, an ordinary one; behind a draft it does nothing.
+func (c *Claude) Channel(string) orchestron.Channel {
+	return orchestron.Channel{
+		Editor:    []orchestron.Key{"DC", "C-x", "C-o"},
+		Submit:    []orchestron.Key{"C-x", "C-y"},
+		Clear:     []orchestron.Key{"C-c"},
+		Interrupt: []orchestron.Key{"Escape"},
+	}
+}
+
+// Check finds the program and says which version it is. It is Unavailable with a remedy when the program is missing,
+// does not run, or has no account to work with.
+func (c *Claude) Check(ctx context.Context) (string, error) {
+	env := environ(c.set.Environ)
+	program, err := c.find(env)
+	if err != nil {
+		return "", err
+	}
+	if _, err := c.mode(env); err != nil {
+		return "", err
+	}
+	return c.version(ctx, program)
+}
+
+func (c *Claude) find(env environ) (string, error) {
+	program, err := find(c.set.Binary, env.get("PATH"))
+	if err != nil {
+		return "", orchestron.Errorf(orchestron.Unavailable, "Claude Code is not there: %w", err).
+			Try("install it with npm install -g @anthropic-ai/claude-code, or name its path in the configuration")
+	}
+	return program, nil
+}
+
+const versionTime = 20 * time.Second // a first start reads 400 MB from the disk
+
+// version asks a program once for as long as its file does not change.
+func (c *Claude) version(ctx context.Context, program string) (string, error) {
+	info, err := os.Stat(program)
+	if err != nil {
+		return "", orchestron.Errorf(orchestron.Unavailable, "Claude Code is not there: %w", err)
+	}
+	key := fmt.Sprint(program, info.Size(), info.ModTime().UnixNano())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v := c.versions[key]; v != "" {
+		return v, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, versionTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, append(slices.Clone(c.prefix), "--version")...) //nolint:gosec // from the configuration
+	env, _ := environ(c.set.Environ).pick(basic)
+	cmd.Env = append(env, "DISABLE_AUTOUPDATER=1")
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	version := firstWord(out)
+	if err != nil || version == "" {
+		return "", orchestron.Errorf(orchestron.Unavailable, "%s does not say its version: %w", program, because(err, context.Cause(ctx))).
+			Try("run %s --version and see what is wrong", program)
+	}
+	c.versions[key] = version
+	return version, nil
+}
+
+// because returns why a command failed: that its time was over says more than that it was killed.
+func because(err, cause error) error {
+	if cause != nil {
+		return cause
+	}
+	if err == nil {
+		return fmt.Errorf("it printed nothing")
+	}
+	return err
+}
+
+func firstWord(out []byte) string {
+	fields := bytes.Fields(out)
+	if len(fields) == 0 {
+		return ""
+	}
+	return orchestron.Quotable(strings.ToValidUTF8(string(fields[0]), "?"))
+}

@@ -1,0 +1,198 @@
+package driver
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/orchestron/orchestron"
+)
+
+// config is where an agent's Claude Code keeps its state.
+type config struct {
+	dir      string // sessions/, projects/, tasks/, keybindings.json
+	state    string // .claude.json
+	explicit bool   // Claude Code must be told with CLAUDE_CONFIG_DIR
+}
+
+var (
+	sessionID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	slugged   = regexp.MustCompile(`[^a-zA-Z0-9]`)
+)
+
+func ownConfig(dir string) config {
+	own := filepath.Join(dir, "config")
+	return config{dir: own, state: filepath.Join(own, ".claude.json"), explicit: true}
+}
+
+// userConfig is the person's own configuration, where Claude Code itself would look for it.
+func userConfig(env environ) config {
+	if dir := env.get("CLAUDE_CONFIG_DIR"); dir != "" {
+		return config{dir: dir, state: filepath.Join(dir, ".claude.json"), explicit: true}
+	}
+	home := env.get("HOME")
+	return config{dir: filepath.Join(home, ".claude"), state: filepath.Join(home, ".claude.json")}
+}
+
+// mode decides whose configuration agents work with.
+func (c *Claude) mode(env environ) (ConfigMode, error) {
+	switch c.set.Config {
+	case OwnConfig, UserConfig:
+		if c.set.Config == OwnConfig && !c.keyless && !env.hasKey() {
+			return "", orchestron.Errorf(orchestron.Unavailable, "there is no API key for Claude Code").
+				Try("start the daemon with ANTHROPIC_API_KEY set, or set the configuration mode to user")
+		}
+		return c.set.Config, nil
+	case AutoConfig:
+	default:
+		return "", orchestron.Errorf(orchestron.Invalid, "there is no configuration mode %q", orchestron.Quotable(string(c.set.Config))).
+			Try("use own, user or auto")
+	}
+	switch {
+	case env.hasKey(), c.keyless:
+		return OwnConfig, nil
+	case loggedIn(userConfig(env)):
+		return UserConfig, nil
+	}
+	return "", orchestron.Errorf(orchestron.Unavailable, "Claude Code has no account").
+		Try("run claude and log in, or start the daemon with ANTHROPIC_API_KEY set")
+}
+
+// loggedIn reports whether a person logged in with Claude Code.
+func loggedIn(conf config) bool {
+	if info, err := os.Stat(filepath.Join(conf.dir, ".credentials.json")); err == nil && info.Size() > 2 {
+		return true
+	}
+	state, err := readObject(conf.state)
+	account, _ := state["oauthAccount"].(map[string]any)
+	return err == nil && len(account) > 0
+}
+
+// configure makes the configuration ready: without it Claude Code begins with dialogs that end it when they are
+// answered by mistake.
+func (c *Claude) configure(l orchestron.Launch, env environ) (config, error) {
+	mode, err := c.mode(env)
+	if err != nil {
+		return config{}, err
+	}
+	conf := userConfig(env)
+	if mode == OwnConfig {
+		conf = ownConfig(l.Dir)
+		if err := seedOwn(conf); err != nil {
+			return config{}, err
+		}
+	} else if err := checkUser(conf); err != nil {
+		return config{}, err
+	}
+	trust := func(state map[string]any) error { return trustWorkspace(state, l.Agent.Workspace) }
+	if mode == OwnConfig {
+		trust = func(state map[string]any) error {
+			return seedState(state, l.Agent.Workspace, env.get("ANTHROPIC_API_KEY"))
+		}
+	}
+	if err := editObject(conf.state, trust); err != nil {
+		return config{}, err
+	}
+	if err := write(markFile(l.Dir), []byte(conf.dir+"\n"), 0o600); err != nil {
+		return config{}, unwritable(err)
+	}
+	return conf, nil
+}
+
+func seedOwn(conf config) error {
+	if err := os.MkdirAll(conf.dir, 0o700); err != nil {
+		return unwritable(err)
+	}
+	_, err := MergeKeybindings(conf.keybindings())
+	return err
+}
+
+// checkUser makes sure that the person agreed to the chords by which prompts are handed over.
+func checkUser(conf config) error {
+	if bound(conf.keybindings()) {
+		return nil
+	}
+	return orchestron.Errorf(orchestron.Unavailable, "Claude Code lacks the key bindings by which Orchestron hands it prompts").
+		Try("run orchestron install claude, which adds them to %s", conf.keybindings())
+}
+
+// seedState answers the questions of a first start.
+func seedState(state map[string]any, workspace, key string) error {
+	state["hasCompletedOnboarding"] = true
+	if key != "" {
+		if len(key) > 20 {
+			key = key[len(key)-20:]
+		}
+		state["customApiKeyResponses"] = map[string]any{"approved": []any{key}, "rejected": []any{}}
+	}
+	return trustWorkspace(state, workspace)
+}
+
+// trustWorkspace answers whether Claude Code may work in a directory. That its CLAUDE.md may not include files from
+// elsewhere is answered as well.
+func trustWorkspace(state map[string]any, workspace string) error {
+	projects, ok := state["projects"].(map[string]any)
+	if !ok {
+		projects = map[string]any{}
+		state["projects"] = projects
+	}
+	if real, err := filepath.EvalSymlinks(workspace); err == nil {
+		workspace = real // as the program sees its directory
+	}
+	project, ok := projects[workspace].(map[string]any)
+	if !ok {
+		project = map[string]any{}
+		projects[workspace] = project
+	}
+	project["hasTrustDialogAccepted"] = true
+	if _, answered := project["hasClaudeMdExternalIncludesApproved"]; !answered {
+		project["hasClaudeMdExternalIncludesApproved"] = false
+		project["hasClaudeMdExternalIncludesWarningShown"] = true
+	}
+	return nil
+}
+
+func (conf config) keybindings() string { return filepath.Join(conf.dir, "keybindings.json") }
+
+// transcript is where Claude Code keeps a conversation.
+func (conf config) transcript(workspace, session string) string {
+	if real, err := filepath.EvalSymlinks(workspace); err == nil {
+		workspace = real
+	}
+	return filepath.Join(conf.dir, "projects", slugged.ReplaceAllString(workspace, "-"), session+".jsonl")
+}
+
+// hasTranscript reports whether an agent's conversation was ever begun.
+func (conf config) hasTranscript(a orchestron.Agent) bool {
+	files := []string{conf.transcript(a.Workspace, a.SessionID)}
+	if a.Transcript != "" {
+		files = append(files, a.Transcript)
+	}
+	// A long path is shortened by Claude Code in a way of its own.
+	elsewhere, _ := filepath.Glob(filepath.Join(escapeGlob(conf.dir), "projects", "*", a.SessionID+".jsonl")) // the pattern is well formed
+	for _, file := range append(files, elsewhere...) {
+		if info, err := os.Stat(file); err == nil && info.Size() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+var globbing = regexp.MustCompile(`[*?\[\\]`)
+
+func escapeGlob(path string) string { return globbing.ReplaceAllString(path, `\$0`) }
+
+func markFile(dir string) string { return filepath.Join(dir, "config-dir") }
+
+// configOf returns the configuration that an agent was last prepared with.
+func configOf(dir string) (config, error) {
+	data, err := os.ReadFile(markFile(dir))
+	if errors.Is(err, os.ErrNotExist) {
+		return ownConfig(dir), nil
+	}
+	if err != nil || len(data) < 2 {
+		return config{}, errors.Join(err, errors.New("the agent's configuration directory is not known"))
+	}
+	return config{dir: string(data[:len(data)-1])}, nil
+}

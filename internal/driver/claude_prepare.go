@@ -1,0 +1,254 @@
+package driver
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Prepare writes what Claude Code needs into the agent's directory and says how to start it. Project files of the
+// workspace that could run commands, redirect the API or widen permissions (.claude/settings.json, .mcp.json, skills,
+// commands) are not loaded; its CLAUDE.md is, as text.
+func (c *Claude) Prepare(l orchestron.Launch) (orchestron.Command, error) {
+	env := environ(l.Environ)
+	program, err := c.find(env)
+	if err != nil {
+		return orchestron.Command{}, err
+	}
+	if err := checkLaunch(l); err != nil {
+		return orchestron.Command{}, err
+	}
+	permission, err := c.permission(l.Agent.Permission, env)
+	if err != nil {
+		return orchestron.Command{}, err
+	}
+	conf, err := c.configure(l, env)
+	if err != nil {
+		return orchestron.Command{}, err
+	}
+	appended, err := writeFiles(l, permission)
+	if err != nil {
+		return orchestron.Command{}, err
+	}
+	open, secret := c.environment(l, env, conf)
+	argv := slices.Concat([]string{program}, c.prefix, arguments(l, permission, appended, conf))
+	return orchestron.Command{Argv: argv, Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
+}
+
+func checkLaunch(l orchestron.Launch) error {
+	for _, path := range []string{l.Dir, l.Self, l.Agent.Workspace} {
+		if !filepath.IsAbs(path) || strings.ContainsRune(path, 0) {
+			return orchestron.Errorf(orchestron.Invalid, "the path %q is not absolute", orchestron.Quotable(path))
+		}
+	}
+	if strings.ContainsRune(l.Dir, filepath.ListSeparator) {
+		return orchestron.Errorf(orchestron.Invalid, "the path %s of the agent's directory holds a %q", l.Dir, filepath.ListSeparator).
+			Try("move Orchestron's directory")
+	}
+	return nil
+}
+
+// permission returns a permission mode as Claude Code's flag wants it. A mode is always given: without one Claude
+// Code chooses a mode that asks its vendor's servers.
+func (c *Claude) permission(mode string, env environ) (string, error) {
+	if mode == "" {
+		mode = c.set.Permission
+	}
+	switch mode {
+	case "default", "manual":
+		return "manual", nil
+	case "acceptEdits", "auto", "dontAsk", "plan":
+		return mode, nil
+	case "bypassPermissions":
+		if os.Geteuid() == 0 && env.get("IS_SANDBOX") == "" {
+			return "", orchestron.Errorf(orchestron.Invalid, "Claude Code does not run with bypassPermissions as root").
+				Try("run Orchestron as another user, or start its daemon with IS_SANDBOX=1 if this machine is a sandbox")
+		}
+		return mode, nil
+	}
+	return "", orchestron.Errorf(orchestron.Invalid, "there is no permission mode %q", orchestron.Quotable(mode)).
+		Try("use default, acceptEdits, plan, dontAsk, auto or bypassPermissions")
+}
+
+// writeFiles writes what the arguments name, and returns the file with the context when that is not in CLAUDE.md.
+func writeFiles(l orchestron.Launch, permission string) (string, error) {
+	err := errors.Join(
+		linkSelf(l),
+		writeJSON(settingsFile(l.Dir), settings(l.Self, permission)),
+		writeJSON(mcpFile(l.Dir), mcpConfig(l.MCPURL)),
+	)
+	if err != nil {
+		return "", unwritable(err)
+	}
+	if l.Context == "" {
+		return "", nil
+	}
+	ours := false
+	if l.Agent.WorkspaceMode == orchestron.Isolated {
+		if ours, err = writeMemory(l); err != nil {
+			return "", orchestron.Errorf(orchestron.Unavailable, "CLAUDE.md cannot be written: %w", err).
+				Try("check the permissions of %s", l.Agent.Workspace)
+		}
+	}
+	if ours {
+		return "", nil
+	}
+	file := filepath.Join(l.Dir, "context-appended.md")
+	if err := write(file, []byte(l.Context), 0o600); err != nil {
+		return "", unwritable(err)
+	}
+	return file, nil
+}
+
+// linkSelf puts orchestron into a directory of its own for PATH. Claude Code splits EDITOR at spaces and knows no
+// quotes, so the program is named and not its path.
+func linkSelf(l orchestron.Launch) error {
+	bin := binDir(l.Dir)
+	if err := os.MkdirAll(bin, 0o700); err != nil {
+		return err
+	}
+	link := filepath.Join(bin, "orchestron")
+	if to, err := os.Readlink(link); err == nil && to == l.Self {
+		return nil
+	}
+	fresh := link + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(l.Self, fresh); err != nil {
+		return err
+	}
+	return os.Rename(fresh, link)
+}
+
+// writeMemory writes the context to the workspace's CLAUDE.md, unless there is one that somebody else wrote or
+// changed. It reports whether the file now holds the context.
+func writeMemory(l orchestron.Launch) (bool, error) {
+	file, last := filepath.Join(l.Agent.Workspace, "CLAUDE.md"), filepath.Join(l.Dir, "claude-md")
+	info, err := os.Lstat(file)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return false, err
+	case !info.Mode().IsRegular():
+		return false, nil
+	default:
+		there, err := os.ReadFile(file)
+		if err != nil {
+			return false, err
+		}
+		wrote, err := os.ReadFile(last)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return false, err
+		}
+		if err != nil || string(there) != string(wrote) && string(there) != l.Context {
+			return false, nil
+		}
+	}
+	// The note comes first: after a crash in between the file is at most old, and still known as ours.
+	if err := write(last, []byte(l.Context), 0o600); err != nil {
+		return false, err
+	}
+	return true, write(file, []byte(l.Context), 0o600)
+}
+
+func arguments(l orchestron.Launch, permission, appended string, conf config) []string {
+	argv := []string{
+		"--settings=" + settingsFile(l.Dir),
+		"--setting-sources=user",
+		"--permission-mode=" + permission,
+		"--strict-mcp-config",
+		"--mcp-config=" + mcpFile(l.Dir),
+		"--allowedTools=mcp__orchestron",
+		"--disallowedTools=SendMessage,ListAgents",
+		"--add-dir=" + l.Agent.Workspace,
+	}
+	if appended != "" {
+		argv = append(argv, "--append-system-prompt-file="+appended)
+	}
+	if l.Agent.Model != "" {
+		argv = append(argv, "--model="+l.Agent.Model)
+	}
+	if l.Agent.Name != "" {
+		argv = append(argv, "--name="+l.Agent.Name)
+	}
+	switch id := l.Agent.SessionID; {
+	case !l.Resume || !sessionID.MatchString(id):
+	case conf.hasTranscript(l.Agent):
+		argv = append(argv, "--resume="+id)
+	default: // a conversation without a prompt leaves nothing to resume
+		argv = append(argv, "--session-id="+id)
+	}
+	return argv
+}
+
+// environment is the program's whole environment.
+func (c *Claude) environment(l orchestron.Launch, env environ, conf config) (open, secret []string) {
+	open, secret = env.pick(func(name string) bool {
+		return name != "PATH" && (basic(name) || claudes(name) || env.clouds(name) || slices.Contains(c.set.Pass, name))
+	})
+	open = append(open,
+		"PATH="+binDir(l.Dir)+string(filepath.ListSeparator)+env.get("PATH"),
+		"TERM=tmux-256color",
+		"EDITOR=orchestron compose",
+		"VISUAL=orchestron compose",
+		"GIT_EDITOR=true", // git must not open the agent's input box
+		"CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN=1",
+		"CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL=1",
+		"CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD=1", // CLAUDE.md without the rest of the project's files
+		"DISABLE_AUTOUPDATER=1",                          // a program must not change while agents run it
+	)
+	if env.get("LANG") == "" {
+		open = append(open, "LANG=C.UTF-8")
+	}
+	if conf.explicit {
+		open = append(open, "CLAUDE_CONFIG_DIR="+conf.dir)
+	}
+	if editor := cmp.Or(env.get("VISUAL"), env.get("EDITOR")); editor != "" {
+		open = append(open, envEditor+"="+editor)
+	}
+	if l.Token != "" {
+		secret = append(secret, envToken+"="+l.Token)
+	}
+	return open, secret
+}
+
+func binDir(dir string) string       { return filepath.Join(dir, "bin") }
+func settingsFile(dir string) string { return filepath.Join(dir, "settings.json") }
+func mcpFile(dir string) string      { return filepath.Join(dir, "mcp.json") }
+
+// hookTime is how long Claude Code waits for a hook. Ours writes one file.
+const hookTime = 10
+
+// settings is what Claude Code is told beside the person's own settings. Hooks for single tools are left out: they
+// cost a process each, and the state file says as much.
+func settings(self, permission string) map[string]any {
+	hook := []any{map[string]any{"hooks": []any{
+		map[string]any{"type": "command", "command": self, "args": []string{"hook"}, "timeout": hookTime},
+	}}}
+	hooks := map[string]any{}
+	for _, event := range []string{"SessionStart", "UserPromptSubmit", "PermissionRequest", "Stop", "StopFailure", "SessionEnd"} {
+		hooks[event] = hook
+	}
+	out := map[string]any{"hooks": hooks, "spinnerTipsEnabled": false, "promptSuggestionEnabled": false}
+	if permission == "bypassPermissions" {
+		out["skipDangerousModePermissionPrompt"] = true
+	}
+	return out
+}
+
+func mcpConfig(url string) map[string]any {
+	servers := map[string]any{}
+	if url != "" {
+		servers["orchestron"] = map[string]any{
+			"type": "http", "url": url, "headers": map[string]string{"Authorization": "Bearer ${" + envToken + "}"},
+			"alwaysLoad": true, "timeout": 3600000,
+		}
+	}
+	return map[string]any{"mcpServers": servers}
+}

@@ -1,0 +1,101 @@
+package driver
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// entry is one line of a transcript.
+type entry struct {
+	Type      string       `json:"type"`
+	Meta      bool         `json:"isMeta"`
+	Sidechain bool         `json:"isSidechain"`
+	Failed    bool         `json:"isApiErrorMessage"`
+	Time      time.Time    `json:"timestamp"`
+	Message   entryMessage `json:"message"`
+	Text      string       `json:"-"` // what it says, put together by lastEntry
+}
+
+type entryMessage struct {
+	ID      string          `json:"id"`
+	Stop    string          `json:"stop_reason"`
+	Content json.RawMessage `json:"content"` // a text, or a list of blocks
+}
+
+type block struct {
+	Type string `json:"type"`
+	Text string `json:"text"`
+}
+
+// lastEntry returns the last line that belongs to the conversation. A reply of several blocks has a line for each;
+// their texts are put together.
+func lastEntry(lines [][]byte) (entry, bool) {
+	var last entry
+	var texts []string
+	for _, line := range slices.Backward(lines) {
+		if !bytes.Contains(line, []byte(`"user"`)) && !bytes.Contains(line, []byte(`"assistant"`)) {
+			continue // most lines are the program's own books
+		}
+		var e entry
+		if json.Unmarshal(line, &e) != nil || e.Meta || e.Sidechain || e.Time.IsZero() || e.Type != "user" && e.Type != "assistant" {
+			continue
+		}
+		if last.Type != "" && (e.Type != "assistant" || e.Message.ID != last.Message.ID) {
+			break
+		}
+		if last.Type == "" {
+			last = e
+		}
+		if text := e.text(); text != "" {
+			texts = append(texts, text)
+		}
+		if last.Type == "user" {
+			break
+		}
+	}
+	slices.Reverse(texts)
+	last.Text = strings.Join(texts, "\n")
+	return last, last.Type != ""
+}
+
+func (e entry) blocks() []block {
+	var text string
+	if json.Unmarshal(e.Message.Content, &text) == nil {
+		return []block{{Type: "text", Text: text}}
+	}
+	var list []block
+	if json.Unmarshal(e.Message.Content, &list) != nil {
+		return nil
+	}
+	return list
+}
+
+func (e entry) text() string {
+	var texts []string
+	for _, b := range e.blocks() {
+		if b.Type == "text" {
+			texts = append(texts, b.Text)
+		}
+	}
+	return strings.Join(texts, "\n")
+}
+
+func (e entry) interrupted() bool {
+	return e.Type == "user" && strings.HasPrefix(e.Text, "[Request interrupted by user")
+}
+
+// prompt reports whether a line is a prompt, and not the result of a tool.
+func (e entry) prompt() bool {
+	if e.Type != "user" {
+		return false
+	}
+	for _, b := range e.blocks() {
+		if b.Type == "tool_result" {
+			return false
+		}
+	}
+	return true
+}
