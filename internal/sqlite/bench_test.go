@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -88,7 +89,7 @@ func BenchmarkWriteMessage(b *testing.B) {
 
 func BenchmarkWriteMessage64Parallel(b *testing.B) {
 	write := message(b)
-	b.SetParallelism(64)
+	b.SetParallelism(max(1, 64/runtime.GOMAXPROCS(0)))
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			write()
