@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -98,7 +100,7 @@ func (c commands) serve(ctx context.Context, how cli.Serve) error {
 		return err
 	}
 	word := orchestron.Visible(err).Error()
-	if errors.Is(err, errRunning) {
+	if locked := orchestron.KindOf(err) == orchestron.Conflict; locked { // another daemon holds the home
 		word = "running"
 	}
 	return errors.Join(err, say(how.ReadyFD, word))
@@ -123,9 +125,14 @@ func (c commands) bridge(ctx context.Context, how cli.Bridge) error {
 	if err != nil {
 		return err
 	}
-	return mcpapi.Bridge(ctx, c.Stdin, c.Stdout, func(ctx context.Context) (io.ReadWriteCloser, error) {
-		return cl.Stdio(ctx, choice(how))
-	})
+	choice := url.Values{}
+	if len(how.Toolsets) > 0 {
+		choice.Set("toolsets", strings.Join(how.Toolsets, ","))
+	}
+	if how.ReadOnly {
+		choice.Set("readonly", "1")
+	}
+	return mcpapi.Bridge(ctx, c.Stdin, c.Stdout, func(ctx context.Context) (io.ReadWriteCloser, error) { return cl.Stdio(ctx, choice) })
 }
 
 func (c commands) attach(_ context.Context, session string) ([]string, error) {

@@ -131,6 +131,8 @@ func (d *daemon) url() string { return "http://" + d.tcp.Addr().String() }
 
 // run serves until ctx ends, an operator stops the daemon, or a part of it fails.
 func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
+	ctx, stopped := context.WithCancel(ctx)
+	defer stopped()
 	group, ctx := errgroup.WithContext(ctx)
 	core, stopCore := context.WithCancel(context.WithoutCancel(ctx)) // the subjects outlive the doors
 	defer stopCore()
@@ -146,6 +148,7 @@ func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
 		case <-ctx.Done():
 		case agentsToo = <-d.stopping:
 		}
+		defer stopped()
 		defer stopCore()
 		return d.stop(open, local, agentsToo)
 	})

@@ -129,6 +129,7 @@ func (c *Catalogue) once(ctx context.Context, o Op, args json.RawMessage, call C
 	f := &flight{done: make(chan struct{}), hash: hash}
 	c.calls[id] = f
 	c.mu.Unlock()
+	f.err = orchestron.Errorf(orchestron.Internal, "%s failed inside Orchestron", o.Name) // until it is known better, also in a panic
 	defer func() {
 		c.mu.Lock()
 		delete(c.calls, id)
@@ -141,7 +142,7 @@ func (c *Catalogue) once(ctx context.Context, o Op, args json.RawMessage, call C
 		return nil, f.err
 	}
 	if saved != nil {
-		f.answer = saved
+		f.answer, f.err = saved, nil
 		return saved, nil
 	}
 	if f.answer, f.err = c.run(ctx, o, args, call); f.err != nil {

@@ -107,7 +107,9 @@ func TestAllows(t *testing.T) {
 
 func TestKeyMeansOnce(t *testing.T) {
 	var runs atomic.Int64
-	count := func(_ context.Context, _ Call, in addIn) (addOut, error) { return addOut{Sum: int(runs.Add(1)) + in.A}, nil }
+	count := func(_ context.Context, _ Call, in addIn) (addOut, error) {
+		return addOut{Sum: int(runs.Add(1)) + in.A}, nil
+	}
 	c := catalogue(New("count", Write, "Count.", count))
 	call := operator
 	call.Key = "k1"

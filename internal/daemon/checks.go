@@ -1,0 +1,130 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/cli"
+	"github.com/orchestron/orchestron/internal/driver"
+	"github.com/orchestron/orchestron/internal/handoff"
+)
+
+// checks are what doctor looks at.
+func (c commands) checks() []cli.Check {
+	return []cli.Check{
+		{Name: "configuration", Run: c.checkConfig},
+		{Name: "tmux", Run: func(ctx context.Context) cli.Finding { return c.checkVersion(ctx, "tmux", "-V", tmuxTooOld) }},
+		{Name: "git", Run: func(ctx context.Context) cli.Finding { return c.checkVersion(ctx, "git", "--version", nil) }},
+		{Name: "claude", Run: c.checkClaude},
+		{Name: "hooks", Run: c.checkHook},
+		{Name: "daemon", Run: c.checkDaemon},
+	}
+}
+
+func (c commands) checkConfig(context.Context) cli.Finding {
+	cfg, err := c.config()
+	if err != nil {
+		return failed(err)
+	}
+	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("home %s, configuration %s", cfg.Home, filepath.Join(cfg.Dir, "config.yaml"))}
+}
+
+// checkVersion asks a program for its version.
+func (c commands) checkVersion(ctx context.Context, name, flag string, unfit func(version string) string) cli.Finding {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, name, flag).Output() //nolint:gosec // a fixed name and flag
+	version := strings.TrimSpace(string(out))
+	switch {
+	case err != nil:
+		return cli.Finding{State: cli.Fail, Detail: fmt.Sprintf("%s does not run: %v", name, err), Remedy: "install " + name + " with your package manager"}
+	case unfit != nil && unfit(version) != "":
+		return cli.Finding{State: cli.Fail, Detail: version, Remedy: unfit(version)}
+	}
+	return cli.Finding{State: cli.OK, Detail: version}
+}
+
+// tmuxTooOld says what to do about a tmux before 3.2.
+func tmuxTooOld(version string) string {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "tmux %d.%d", &major, &minor); err == nil && (major < 3 || major == 3 && minor < 2) {
+		return "install tmux 3.2 or newer"
+	}
+	return ""
+}
+
+func (c commands) checkClaude(ctx context.Context) cli.Finding {
+	cfg, err := c.config()
+	if err != nil {
+		return failed(err)
+	}
+	claude := driver.NewClaude(driver.ClaudeSettings{
+		Binary: cfg.Claude.Binary, Config: driver.ConfigMode(cfg.Claude.Config), Permission: cfg.Claude.PermissionMode, Pass: cfg.Claude.Env, Environ: c.Environ,
+	})
+	version, err := claude.Check(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	return cli.Finding{State: cli.OK, Detail: "Claude Code " + version}
+}
+
+// checkHook fires a hook as an agent's program does and looks for its record.
+func (c commands) checkHook(ctx context.Context) cli.Finding {
+	root, err := os.MkdirTemp("", "orchestron-doctor-*")
+	if err != nil {
+		return failed(err)
+	}
+	defer os.RemoveAll(root)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	began := time.Now()
+	cmd := exec.CommandContext(ctx, c.self, "hook") //nolint:gosec // our own program
+	cmd.Env = []string{handoff.EnvHome + "=" + root, handoff.EnvAgent + "=exec_1", handoff.EnvGeneration + "=1"}
+	cmd.Stdin = strings.NewReader(`{"hook_event_name":"Stop","session_id":"doctor"}`)
+	out, err := cmd.CombinedOutput()
+	took := time.Since(began)
+	if err != nil {
+		return failed(fmt.Errorf("%s hook: %w: %s", c.self, err, out))
+	}
+	entries, err := os.ReadDir(handoff.Home{Root: root}.Spool())
+	if err != nil || len(entries) != 1 {
+		return failed(errors.Join(errors.New("the hook left no record"), err))
+	}
+	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("a hook was recorded after %d ms", took.Milliseconds())}
+}
+
+func (c commands) checkDaemon(ctx context.Context) cli.Finding {
+	cl, err := c.client(ctx, false)
+	if err != nil {
+		return cli.Finding{State: cli.Warn, Detail: "no daemon runs", Remedy: "orchestron up starts it; so does any command that needs it"}
+	}
+	raw, err := cl.Call(ctx, "get_daemon_status", nil, "", nil)
+	if err != nil {
+		return failed(err)
+	}
+	var s Status
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return failed(err)
+	}
+	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("%s, process %d, %s", s.Version, s.PID, s.URL)}
+}
+
+func failed(err error) cli.Finding {
+	f := cli.Finding{State: cli.Fail, Detail: err.Error(), Remedy: "see the message"}
+	var e *orchestron.Error
+	if errors.As(err, &e) {
+		f.Detail = e.Message
+		if e.Remedy != "" {
+			f.Remedy = e.Remedy
+		}
+	}
+	return f
+}
