@@ -3,7 +3,7 @@
 // Package conformance runs the public MCP conformance suite: its frozen requirements of both revisions and its tasks
 // scenarios against the server with fixtures, and the scenarios that need none against a server as users get it.
 //
-//	go test -tags conformance ./e2e/conformance
+//	go test -count=1 -tags conformance ./e2e/conformance
 //
 // CONFORMANCE_URL and CONFORMANCE_TOKEN name another server for the latter.
 package conformance
@@ -13,6 +13,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -211,6 +213,7 @@ func withToken(t *testing.T, target, token string) string {
 	var own string
 	proxy := httptest.NewServer(&httputil.ReverseProxy{
 		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0), // clients hang up on streams
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = u.Scheme, u.Host
 			if r.Out.Host = r.In.Host; r.In.Host == own {

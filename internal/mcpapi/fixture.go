@@ -4,248 +4,64 @@ package mcpapi
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// What the public conformance suite wants to find on a server: see e2e/conformance. It comes in through the same
-// constructor, middleware, authentication and HTTP stack as the product's tools, and is in no release.
-
-const (
-	pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
-	quiet = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAAAAA=="
-)
-
-const noArguments = `{"type":"object","properties":{}}`
-
-// prepare turns on what only the suite asks for.
-func (*view) prepare(o *mcp.ServerOptions) {
-	o.Capabilities.Logging = &mcp.LoggingCapabilities{}
-	o.Capabilities.Tools = &mcp.ToolCapabilities{ListChanged: true}
-	o.Capabilities.Prompts = &mcp.PromptCapabilities{ListChanged: true}
-	o.CompletionHandler = func(context.Context, *mcp.CompleteRequest) (*mcp.CompleteResult, error) {
-		return &mcp.CompleteResult{Completion: mcp.CompletionResultDetails{Values: []string{"paris", "park", "party"}, Total: 3}}, nil
-	}
+// fixtures are what the public conformance suite wants to find on a server: see e2e/conformance/server. They come in
+// through the same constructor, middleware, authentication and HTTP stack as the product's tools, and only in builds
+// with the tag conformance.
+type fixtures struct {
+	options func(*mcp.ServerOptions)
+	add     func(*mcp.Server, Fixture)
 }
 
-// extend adds the fixtures.
-func (v *view) extend() {
-	v.contentFixtures()
-	v.sessionFixtures()
-	v.resourceFixtures()
-	v.promptFixtures()
-	v.inputFixtures()
-	v.taskFixtures()
+// NewWithFixtures makes a Server to which a fixture server adds its own.
+func NewWithFixtures(cfg Config, options func(*mcp.ServerOptions), add func(*mcp.Server, Fixture)) *Server {
+	s := New(cfg)
+	s.fixtures = fixtures{options, add}
+	return s
 }
 
-// fixture adds a tool of the suite.
-func (v *view) fixture(name, schema string, h mcp.ToolHandler) {
-	v.mcp.AddTool(&mcp.Tool{
-		Name: name, Description: "A fixture of the conformance suite.", InputSchema: json.RawMessage(schema),
-	}, h)
-}
+func (v *view) prepare(o *mcp.ServerOptions) { v.server.fixtures.options(o) }
+func (v *view) extend()                      { v.server.fixtures.add(v.mcp, Fixture{v}) }
 
-func bytesOf(s string) []byte {
-	data, err := base64.StdEncoding.DecodeString(s)
-	if err != nil {
-		panic(err)
-	}
-	return data
-}
+// Fixture lets fixtures run as tasks, with what no operation does yet: asking the client while they run.
+type Fixture struct{ view *view }
 
-func said(format string, args ...any) *mcp.CallToolResult {
-	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: fmt.Sprintf(format, args...)}}}
-}
+// KnowsTasks reports whether a call's client declared the tasks extension.
+func (Fixture) KnowsTasks(req *mcp.CallToolRequest) bool { return knowsTasks(req) }
 
-func (v *view) contentFixtures() {
-	embed := func(uri, kind, text string) *mcp.EmbeddedResource {
-		return &mcp.EmbeddedResource{Resource: &mcp.ResourceContents{URI: uri, MIMEType: kind, Text: text}}
-	}
-	image := &mcp.ImageContent{Data: bytesOf(pixel), MIMEType: "image/png"}
-	for name, content := range map[string][]mcp.Content{
-		"test_simple_text":       {&mcp.TextContent{Text: "This is a simple text response for testing."}},
-		"test_image_content":     {image},
-		"test_audio_content":     {&mcp.AudioContent{Data: bytesOf(quiet), MIMEType: "audio/wav"}},
-		"test_embedded_resource": {embed("test://embedded-resource", "text/plain", "This is an embedded resource content.")},
-		"test_multiple_content_types": {
-			&mcp.TextContent{Text: "Multiple content types test:"}, image,
-			embed("test://mixed-content-resource", "application/json", `{"test":"data","value":123}`),
-		},
-	} {
-		v.fixture(name, noArguments, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return &mcp.CallToolResult{Content: content}, nil
-		})
-	}
-	v.fixture("test_error_handling", noArguments, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		r := said("This tool intentionally returns an error for testing")
-		r.IsError = true
-		return r, nil
+// MissingTasks is the error for a client that had to declare it.
+func (Fixture) MissingTasks() error { return missingTasks() }
+
+// Ask makes a task wait for the client's answers.
+type Ask func(context.Context, mcp.InputRequestMap) (map[string]json.RawMessage, error)
+
+// Begin runs a call as a task.
+func (f Fixture) Begin(ctx context.Context, req *mcp.CallToolRequest, do func(context.Context, Ask) (*mcp.CallToolResult, error)) (mcp.Result, error) {
+	rec := record{Actor: actorOf(req.Extra), Operation: req.Params.Name}
+	return f.view.server.tasks.begin(ctx, rec, func(ctx context.Context, r *run) (*mcp.CallToolResult, error) {
+		return do(ctx, r.ask)
 	})
-	v.fixture("json_schema_2020_12_tool", modernSchema, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		return said("fine"), nil
-	})
-	v.fixture("test_x_mcp_header", `{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}`,
-		func(_ context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return said("%s", req.Params.Arguments), nil
-		})
 }
 
-const modernSchema = `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object",
-"$defs":{"address":{"$anchor":"addressDef","type":"object","properties":{"street":{"type":"string"},"city":{"type":"string"}}}},
-"properties":{"name":{"type":"string"},"address":{"$ref":"#/$defs/address"},"contactMethod":{"type":"string","enum":["phone","email"]},
-"phone":{"type":"string"},"email":{"type":"string"}},
-"allOf":[{"anyOf":[{"required":["phone"]},{"required":["email"]}]}],
-"if":{"properties":{"contactMethod":{"const":"phone"}},"required":["contactMethod"]},
-"then":{"required":["phone"]},"else":{"required":["email"]},"additionalProperties":false}`
-
-// sessionFixtures are the tools that talk to the client while they run.
-func (v *view) sessionFixtures() {
-	v.fixture("test_tool_with_progress", noArguments, withProgress)
-	v.fixture("test_tool_with_logging", noArguments, withLogging)
-	v.fixture("test_logging_tool", noArguments, withLogging)
-	v.fixture("test_trigger_tool_change", noArguments, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		v.fixture("test_short_lived", noArguments, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return said("still here"), nil
-		})
-		v.mcp.RemoveTools("test_short_lived")
-		return said("the tools changed"), nil
-	})
-	v.fixture("test_trigger_prompt_change", noArguments, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		v.mcp.AddPrompt(&mcp.Prompt{Name: "test_short_lived"}, delegate)
-		v.mcp.RemovePrompts("test_short_lived")
-		return said("the prompts changed"), nil
-	})
-	v.fixture("test_sampling", `{"type":"object","properties":{"prompt":{"type":"string"}},"required":["prompt"]}`, sample)
-	v.fixture("test_elicitation", `{"type":"object","properties":{"message":{"type":"string"}},"required":["message"]}`,
-		func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return elicit(ctx, req, "User response", text(req.Params.Arguments, "message"),
-				`{"type":"object","properties":{"username":{"type":"string","description":"User's response"},
-				"email":{"type":"string","description":"User's email address"}},"required":["username","email"]}`)
-		})
-	v.fixture("test_elicitation_sep1034_defaults", noArguments,
-		func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return elicit(ctx, req, "Elicitation completed", "Check the defaults", `{"type":"object","properties":{
-				"name":{"type":"string","default":"John Doe"},"age":{"type":"integer","default":30},"score":{"type":"number","default":95.5},
-				"status":{"type":"string","enum":["active","inactive","pending"],"default":"active"},"verified":{"type":"boolean","default":true}}}`)
-		})
-	v.fixture("test_elicitation_sep1330_enums", noArguments,
-		func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return elicit(ctx, req, "Elicitation completed", "Choose", enumSchema)
-		})
-}
-
-const enumSchema = `{"type":"object","properties":{
-"untitledSingle":{"type":"string","enum":["option1","option2","option3"]},
-"titledSingle":{"type":"string","oneOf":[{"const":"value1","title":"First Option"},{"const":"value2","title":"Second Option"},{"const":"value3","title":"Third Option"}]},
-"legacyEnum":{"type":"string","enum":["opt1","opt2","opt3"],"enumNames":["Option One","Option Two","Option Three"]},
-"untitledMulti":{"type":"array","items":{"type":"string","enum":["option1","option2","option3"]}},
-"titledMulti":{"type":"array","items":{"anyOf":[{"const":"value1","title":"First Choice"},{"const":"value2","title":"Second Choice"},{"const":"value3","title":"Third Choice"}]}}}}`
-
-func withProgress(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-	for _, at := range []float64{0, 50, 100} {
-		if token := req.Params.GetProgressToken(); token != nil {
-			if err := req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: at, Total: 100}); err != nil {
-				return nil, err
-			}
-		}
-		time.Sleep(50 * time.Millisecond)
+func (r *run) ask(ctx context.Context, asks mcp.InputRequestMap) (map[string]json.RawMessage, error) {
+	heard := make(chan struct{})
+	r.mu.Lock()
+	r.asked, r.answer, r.heard = map[string]mcp.InputRequest{}, map[string]json.RawMessage{}, heard
+	for id, ask := range asks {
+		r.asked[id] = ask
 	}
-	return said("done"), nil
-}
-
-func withLogging(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-	for _, line := range []string{"Tool execution started", "Tool processing data", "Tool execution completed"} {
-		if err := req.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "info", Data: line}); err != nil {
-			return nil, err
-		}
-		time.Sleep(50 * time.Millisecond)
+	r.rec.Status = inputRequired
+	r.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-heard:
 	}
-	return said("done"), nil
-}
-
-func sample(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-	answer, err := req.Session.CreateMessage(ctx, &mcp.CreateMessageParams{
-		Messages:  []*mcp.SamplingMessage{{Role: "user", Content: &mcp.TextContent{Text: text(req.Params.Arguments, "prompt")}}},
-		MaxTokens: 100,
-	})
-	if err != nil {
-		return failure(err), nil
-	}
-	reply, _ := answer.Content.(*mcp.TextContent)
-	return said("LLM response: %s", reply.Text), nil
-}
-
-func elicit(ctx context.Context, req *mcp.CallToolRequest, intro, message, schema string) (*mcp.CallToolResult, error) {
-	answer, err := req.Session.Elicit(ctx, &mcp.ElicitParams{Message: message, RequestedSchema: json.RawMessage(schema)})
-	if err != nil {
-		return failure(err), nil
-	}
-	content, err := json.Marshal(answer.Content)
-	return said("%s: action=%s, content=%s", intro, answer.Action, content), err
-}
-
-func (v *view) resourceFixtures() {
-	serve := func(kind, text string, blob []byte) mcp.ResourceHandler {
-		return func(_ context.Context, req *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
-			return &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{
-				{URI: req.Params.URI, MIMEType: kind, Text: text, Blob: blob},
-			}}, nil
-		}
-	}
-	v.mcp.AddResource(&mcp.Resource{URI: "test://static-text", Name: "text", MIMEType: "text/plain"},
-		serve("text/plain", "This is the content of the static text resource.", nil))
-	v.mcp.AddResource(&mcp.Resource{URI: "test://static-binary", Name: "binary", MIMEType: "image/png"},
-		serve("image/png", "", bytesOf(pixel)))
-	v.mcp.AddResource(&mcp.Resource{URI: "test://watched-resource", Name: "watched", MIMEType: "text/plain"},
-		serve("text/plain", "Watched.", nil))
-	v.mcp.AddResourceTemplate(&mcp.ResourceTemplate{URITemplate: "test://template/{id}/data", Name: "template", MIMEType: "application/json"},
-		func(_ context.Context, req *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
-			var id string
-			if _, err := fmt.Sscanf(req.Params.URI, "test://template/%3s/data", &id); err != nil {
-				return nil, mcp.ResourceNotFoundError(req.Params.URI)
-			}
-			return &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{{
-				URI: req.Params.URI, MIMEType: "application/json",
-				Text: fmt.Sprintf(`{"id":%q,"templateTest":true,"data":"Data for ID: %s"}`, id, id),
-			}}}, nil
-		})
-}
-
-func (v *view) promptFixtures() {
-	prompt := func(name string, args []*mcp.PromptArgument, make func(map[string]string) []mcp.Content) {
-		v.mcp.AddPrompt(&mcp.Prompt{Name: name, Description: "A fixture of the conformance suite.", Arguments: args},
-			func(_ context.Context, req *mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
-				out := &mcp.GetPromptResult{}
-				for _, c := range make(req.Params.Arguments) {
-					out.Messages = append(out.Messages, &mcp.PromptMessage{Role: "user", Content: c})
-				}
-				return out, nil
-			})
-	}
-	prompt("test_simple_prompt", nil, func(map[string]string) []mcp.Content {
-		return []mcp.Content{&mcp.TextContent{Text: "This is a simple prompt for testing."}}
-	})
-	prompt("test_prompt_with_arguments", []*mcp.PromptArgument{{Name: "arg1", Required: true}, {Name: "arg2", Required: true}},
-		func(a map[string]string) []mcp.Content {
-			return []mcp.Content{&mcp.TextContent{Text: fmt.Sprintf("Prompt with arguments: arg1='%s', arg2='%s'", a["arg1"], a["arg2"])}}
-		})
-	prompt("test_prompt_with_embedded_resource", []*mcp.PromptArgument{{Name: "resourceUri", Required: true}},
-		func(a map[string]string) []mcp.Content {
-			return []mcp.Content{
-				&mcp.EmbeddedResource{Resource: &mcp.ResourceContents{
-					URI: a["resourceUri"], MIMEType: "text/plain", Text: "Embedded resource content for testing.",
-				}},
-				&mcp.TextContent{Text: "Please process the embedded resource above."},
-			}
-		})
-	prompt("test_prompt_with_image", nil, func(map[string]string) []mcp.Content {
-		return []mcp.Content{
-			&mcp.ImageContent{Data: bytesOf(pixel), MIMEType: "image/png"},
-			&mcp.TextContent{Text: "Please analyze the image above."},
-		}
-	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.answer, nil
 }

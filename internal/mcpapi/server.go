@@ -41,6 +41,7 @@ type Server struct {
 	log      *slog.Logger // for the SDK: warnings and errors only
 	tasks    *tasks
 	sessions sessions
+	fixtures fixtures
 
 	mu    sync.Mutex
 	views map[string]*view

@@ -28,7 +28,7 @@ func main() {
 
 func serve() error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	s := mcpapi.New(mcpapi.Config{
+	s := newServer(mcpapi.Config{
 		Catalogue:    op.NewCatalogue(noLedger{}, log, operations()...),
 		Version:      "0.0.0",
 		Instructions: "For the conformance suite.",

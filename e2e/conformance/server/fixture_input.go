@@ -1,6 +1,6 @@
 //go:build conformance
 
-package mcpapi
+package main
 
 import (
 	"context"
@@ -101,7 +101,7 @@ func answers(ask mcp.InputRequest, answer mcp.InputResponse) bool {
 	return answer != nil
 }
 
-func (v *view) inputFixtures() {
+func inputFixtures(s *mcp.Server) {
 	seal := make(sealer, 32)
 	_, _ = rand.Read(seal)
 	asks := func(m mcp.InputRequestMap) func(*mcp.CallToolRequest) mcp.InputRequestMap {
@@ -133,13 +133,13 @@ func (v *view) inputFixtures() {
 		}), state: "three", reply: fixed("all three are here")},
 		"capabilities": {asks: declared, reply: fixed("fine")},
 	} {
-		v.fixture("test_input_required_result_"+suffix, noArguments, a.handler(seal))
+		fixture(s, "test_input_required_result_"+suffix, noArguments, a.handler(seal))
 	}
-	v.fixture("test_input_required_result_multi_round", noArguments, rounds(seal))
-	v.fixture("test_streaming_elicitation", noArguments,
+	fixture(s, "test_input_required_result_multi_round", noArguments, rounds(seal))
+	fixture(s, "test_streaming_elicitation", noArguments,
 		asker{asks: asks(mcp.InputRequestMap{"user_name": name}), reply: fixed("fine")}.handler(seal))
-	v.fixture("test_missing_capability", noArguments, needsSampling)
-	v.mcp.AddPrompt(&mcp.Prompt{Name: "test_input_required_result_prompt", Description: "A fixture of the conformance suite."}, askingPrompt)
+	fixture(s, "test_missing_capability", noArguments, needsSampling)
+	s.AddPrompt(&mcp.Prompt{Name: "test_input_required_result_prompt", Description: "A fixture of the conformance suite."}, askingPrompt)
 }
 
 func asJSON(v any) string {
