@@ -3,6 +3,8 @@ package config
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -44,3 +46,18 @@ type Custom struct {
 	Env   []string // names of variables that it sees besides the usual ones
 	Clear []orchestron.Key
 }
+
+// LogValue is the configuration as it may be logged: commands of custom agents can hold anything and are left out.
+func (c Config) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("home", c.Home), slog.String("dir", c.Dir), slog.String("listen", c.Listen),
+		slog.Bool("allow_remote", c.AllowRemote), slog.Any("hosts", c.Hosts), slog.String("log_level", c.LogLevel.String()),
+		slog.Int("max_instances", c.MaxInstances), slog.String("workspace_dir", c.WorkspaceDir),
+		slog.String("driver", c.Driver), slog.Duration("message_ttl", c.MessageTTL),
+		slog.String("claude_config", c.Claude.Config), slog.String("permission_mode", c.Claude.PermissionMode),
+		slog.Any("custom", slices.Sorted(maps.Keys(c.Custom))),
+	)
+}
+
+// String is what LogValue tells.
+func (c Config) String() string { return c.LogValue().String() }

@@ -1,183 +1,299 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/orchestron/orchestron"
 )
 
-// Load reads the configuration file, lets the environment override it, and fills in the defaults. file is the file to
-// read; when it is empty, config.yaml of the configuration directory is read if it is there. The directories are
-// made. Errors name the file, the line and the field, or the variable.
+//go:embed example.yaml
+var example string
+
+// Example returns a configuration file that explains every setting and changes none.
+func Example() string { return example }
+
+// Load reads the configuration: the file, then what the environment says over it, then defaults. An empty file means
+// config.yaml in the configuration directory, if there is one. Load makes the directories that everything needs, for
+// this user only, and refuses those that others can reach.
 func Load(environ []string, file string) (Config, error) {
-	e := env(environ)
-	c, err := defaults(e)
+	env := environmentOf(environ)
+	c, err := places(env)
 	if err != nil {
 		return Config{}, err
 	}
-	if err := c.readFile(e, file); err != nil {
+	s := c.defaults()
+	if err := s.read(env, file, filepath.Join(c.Dir, "config.yaml")); err != nil {
 		return Config{}, err
 	}
-	if err := c.override(e); err != nil {
+	if err := s.override(env); err != nil {
 		return Config{}, err
 	}
-	if err := c.check(); err != nil {
+	if err := s.apply(&c); err != nil {
 		return Config{}, err
 	}
-	if err := private(c.Home); err != nil {
-		return Config{}, err
-	}
-	return c, c.sockets(e)
+	return c, c.makeDirs()
 }
 
-// env is an environment as a list of KEY=value.
-type env []string
+// settings is the file. Every field has its default before the file is read.
+type settings struct {
+	Listen       string            `yaml:"listen"`
+	AllowRemote  bool              `yaml:"allow_remote"`
+	Hosts        []string          `yaml:"hosts"`
+	LogLevel     string            `yaml:"log_level"`
+	LogFile      string            `yaml:"log_file"`
+	MaxInstances int               `yaml:"max_instances"`
+	WorkspaceDir string            `yaml:"workspace_dir"`
+	Tmux         string            `yaml:"tmux"`
+	Driver       string            `yaml:"driver"`
+	MessageTTL   time.Duration     `yaml:"message_ttl"`
+	Claude       claude            `yaml:"claude"`
+	Custom       map[string]custom `yaml:"custom"`
 
-func (e env) get(name string) string {
-	for _, kv := range slices.Backward(e) {
-		if value, found := strings.CutPrefix(kv, name+"="); found {
-			return value
+	from map[string]string // where a field was set: file and line, or a variable
+	home string            // what ~ stands for
+}
+
+type claude struct {
+	Binary         string   `yaml:"binary"`
+	Config         string   `yaml:"config"`
+	PermissionMode string   `yaml:"permission_mode"`
+	Env            []string `yaml:"env"`
+}
+
+type custom struct {
+	Argv  []string         `yaml:"argv"`
+	Env   []string         `yaml:"env"`
+	Clear []orchestron.Key `yaml:"clear"`
+}
+
+func (c Config) defaults() *settings {
+	return &settings{
+		Listen:       "127.0.0.1:8080",
+		LogLevel:     "INFO",
+		LogFile:      filepath.Join(c.Home, "daemon.log"),
+		MaxInstances: 10,
+		WorkspaceDir: filepath.Join(c.Home, "workspaces"),
+		Driver:       "claude",
+		MessageTTL:   time.Hour,
+		Claude:       claude{Config: "auto", PermissionMode: "acceptEdits"},
+		from:         map[string]string{},
+	}
+}
+
+// read reads the file. usual may be missing.
+func (s *settings) read(env environment, file, usual string) error {
+	s.home = env["HOME"]
+	path := file
+	if path == "" {
+		path = usual
+	}
+	data, err := os.ReadFile(path)
+	if file == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return orchestron.Errorf(orchestron.Invalid, "the configuration cannot be read: %w", err).
+			Try("make %s readable, or name another file", path)
+	}
+	return s.parse(data, path, env)
+}
+
+// override takes over what the environment says.
+func (s *settings) override(env environment) error {
+	host, port, _ := net.SplitHostPort(s.Listen)
+	if v := env["ORCHESTRATOR_HOST"]; v != "" {
+		host, s.from["listen"] = v, "ORCHESTRATOR_HOST"
+	}
+	if v := env["ORCHESTRATOR_PORT"]; v != "" {
+		port, s.from["listen"] = v, "ORCHESTRATOR_PORT"
+	}
+	if s.from["listen"] == "ORCHESTRATOR_HOST" || s.from["listen"] == "ORCHESTRATOR_PORT" {
+		s.Listen = net.JoinHostPort(host, port)
+	}
+	for variable, to := range map[string]struct {
+		field string
+		value *string
+	}{
+		"ORCHESTRON_LISTEN": {"listen", &s.Listen},
+		"LOG_LEVEL":         {"log_level", &s.LogLevel},
+		"WORKSPACE_DIR":     {"workspace_dir", &s.WorkspaceDir},
+		"ORCHESTRON_CLAUDE": {"claude.binary", &s.Claude.Binary},
+	} {
+		if v := env[variable]; v != "" {
+			*to.value, s.from[to.field] = v, variable
 		}
 	}
-	return ""
+	if v := env["MAX_INSTANCES"]; v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return orchestron.Errorf(orchestron.Invalid, "MAX_INSTANCES: %q is no number", orchestron.Quotable(v)).Try("write it as 10")
+		}
+		s.MaxInstances, s.from["max_instances"] = n, "MAX_INSTANCES"
+	}
+	return nil
 }
 
-func (e env) first(names ...string) string {
+// apply checks the settings and puts them into the configuration.
+func (s *settings) apply(c *Config) error {
+	for _, part := range []func(*Config) error{s.applyListen, s.applyLog, s.applyAgents, s.applyClaude, s.applyCustom} {
+		if err := part(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wrong is the error about a field: where it was set, which it is, and what is wrong with it.
+func (s *settings) wrong(field, format string, args ...any) *orchestron.Error {
+	where := field
+	if from := s.from[field]; from != "" {
+		where = from + ": " + field
+	}
+	return orchestron.Errorf(orchestron.Invalid, "%s: %s", where, fmt.Sprintf(format, args...))
+}
+
+func (s *settings) applyListen(c *Config) error {
+	host, port, err := net.SplitHostPort(s.Listen)
+	if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || n < 0 || n > 65535 {
+		return s.wrong("listen", "%q is no address", orchestron.Quotable(s.Listen)).Try("write it as 127.0.0.1:8080")
+	}
+	ip := net.ParseIP(host)
+	if host != "localhost" && (ip == nil || !ip.IsLoopback()) && !s.AllowRemote {
+		return s.wrong("listen", "%q can be reached from other machines, and whoever reaches it can run commands here", orchestron.Quotable(s.Listen)).
+			Try("listen on 127.0.0.1, or set allow_remote: true behind a proxy that encrypts")
+	}
+	for _, h := range s.Hosts {
+		if h == "" || strings.ContainsAny(h, "/ *") {
+			return s.wrong("hosts", "%q is no host name", orchestron.Quotable(h)).Try("write it as orchestron.example.com")
+		}
+	}
+	c.Listen, c.AllowRemote, c.Hosts = s.Listen, s.AllowRemote, s.Hosts
+	return nil
+}
+
+func (s *settings) applyLog(c *Config) error {
+	levels := map[string]slog.Level{
+		"DEBUG": slog.LevelDebug, "INFO": slog.LevelInfo, "WARN": slog.LevelWarn, "WARNING": slog.LevelWarn,
+		"ERROR": slog.LevelError, "CRITICAL": slog.LevelError,
+	}
+	level, known := levels[strings.ToUpper(s.LogLevel)]
+	if !known {
+		return s.wrong("log_level", "there is no level %q", orchestron.Quotable(s.LogLevel)).Try("use DEBUG, INFO, WARN or ERROR")
+	}
+	file, err := s.path("log_file", s.LogFile)
+	if err != nil {
+		return err
+	}
+	c.LogLevel, c.LogFile = level, file
+	return nil
+}
+
+func (s *settings) applyAgents(c *Config) error {
+	if s.MaxInstances < 1 || s.MaxInstances > 1000 {
+		return s.wrong("max_instances", "%d is not between 1 and 1000", s.MaxInstances).Try("leave it out for 10")
+	}
+	if s.MessageTTL < time.Second {
+		return s.wrong("message_ttl", "%s is too short for any delivery", s.MessageTTL).Try("write it as 1h")
+	}
+	dir, err := s.path("workspace_dir", s.WorkspaceDir)
+	if err != nil {
+		return err
+	}
+	c.MaxInstances, c.MessageTTL, c.WorkspaceDir = s.MaxInstances, s.MessageTTL, dir
+	c.Tmux, err = s.program("tmux", s.Tmux)
+	return err
+}
+
+func (s *settings) applyClaude(c *Config) error {
+	if !slices.Contains([]string{"auto", "own", "user"}, s.Claude.Config) {
+		return s.wrong("claude.config", "%q is none of auto, own, user", orchestron.Quotable(s.Claude.Config)).Try("leave it out for auto")
+	}
+	if s.Claude.PermissionMode == "" {
+		return s.wrong("claude.permission_mode", "is empty").Try("leave it out for acceptEdits")
+	}
+	if err := s.variables("claude.env", s.Claude.Env); err != nil {
+		return err
+	}
+	binary, err := s.program("claude.binary", s.Claude.Binary)
+	c.Claude = Claude{Binary: binary, Config: s.Claude.Config, PermissionMode: s.Claude.PermissionMode, Env: s.Claude.Env}
+	return err
+}
+
+var driverName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,30}$`)
+
+func (s *settings) applyCustom(c *Config) error {
+	names := []string{"claude", "scripted"}
+	c.Custom = map[string]Custom{}
+	for _, name := range slices.Sorted(maps.Keys(s.Custom)) {
+		field := "custom." + name
+		if !driverName.MatchString(name) || slices.Contains(names, name) {
+			return s.wrong(field, "%q cannot be the name of a driver", orchestron.Quotable(name)).
+				Try("use small letters, digits, - and _, and not claude or scripted")
+		}
+		d := s.Custom[name]
+		if len(d.Argv) == 0 || d.Argv[0] == "" {
+			return s.wrong(field, "it has no command").Try("add argv: [program, argument]")
+		}
+		if err := s.variables(field+".env", d.Env); err != nil {
+			return err
+		}
+		argv := slices.Clone(d.Argv)
+		var err error
+		if argv[0], err = s.program(field+".argv", argv[0]); err != nil {
+			return err
+		}
+		c.Custom[name] = Custom{Argv: argv, Env: d.Env, Clear: d.Clear}
+	}
+	if _, ok := c.Custom[s.Driver]; !ok && !slices.Contains(names, s.Driver) {
+		return s.wrong("driver", "there is no driver %q", orchestron.Quotable(s.Driver)).
+			Try("use one of %s", strings.Join(append(names, slices.Sorted(maps.Keys(c.Custom))...), ", "))
+	}
+	c.Driver = s.Driver
+	return nil
+}
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// variables checks names of environment variables. Their values never pass through the configuration.
+func (s *settings) variables(field string, names []string) error {
 	for _, name := range names {
-		if value := e.get(name); value != "" {
-			return value
-		}
-	}
-	return ""
-}
-
-func defaults(e env) (Config, error) {
-	user := e.get("HOME")
-	home := e.get("ORCHESTRON_HOME")
-	dir := e.get("ORCHESTRON_CONFIG_DIR")
-	if user == "" && (home == "" || dir == "") {
-		return Config{}, orchestron.Errorf(orchestron.Invalid, "HOME is not set").Try("set HOME, or ORCHESTRON_HOME and ORCHESTRON_CONFIG_DIR")
-	}
-	if home == "" {
-		home = filepath.Join(cmpOr(e.get("XDG_STATE_HOME"), filepath.Join(user, ".local", "state")), "orchestron")
-	}
-	if dir == "" {
-		dir = filepath.Join(cmpOr(e.get("XDG_CONFIG_HOME"), filepath.Join(user, ".config")), "orchestron")
-	}
-	for name, path := range map[string]string{"ORCHESTRON_HOME": home, "ORCHESTRON_CONFIG_DIR": dir} {
-		if !filepath.IsAbs(path) {
-			return Config{}, orchestron.Errorf(orchestron.Invalid, "%s %q is not an absolute path", name, path).Try("give the whole path")
-		}
-	}
-	return Config{
-		Home: filepath.Clean(home), Dir: filepath.Clean(dir), RolesDir: filepath.Join(dir, "roles"), LogFile: filepath.Join(home, "daemon.log"),
-		Listen: "127.0.0.1:8080", LogLevel: slog.LevelInfo, MaxInstances: 10, WorkspaceDir: filepath.Join(home, "workspaces"),
-		Driver: "claude", MessageTTL: time.Hour, Claude: Claude{Config: "auto", PermissionMode: "acceptEdits"}, Custom: map[string]Custom{},
-	}, nil
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-// override takes in the variables that stand above the file.
-func (c *Config) override(e env) error {
-	host, port, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return orchestron.Errorf(orchestron.Invalid, "listen %q is no address: %w", c.Listen, err).Try("write it as 127.0.0.1:8080")
-	}
-	c.Listen = net.JoinHostPort(cmpOr(e.get("ORCHESTRATOR_HOST"), host), cmpOr(e.get("ORCHESTRATOR_PORT"), port))
-	c.Listen = cmpOr(e.get("ORCHESTRON_LISTEN"), c.Listen)
-	c.WorkspaceDir = cmpOr(e.get("WORKSPACE_DIR"), c.WorkspaceDir)
-	c.Claude.Binary = cmpOr(e.get("ORCHESTRON_CLAUDE"), c.Claude.Binary)
-	if text := e.get("MAX_INSTANCES"); text != "" {
-		if c.MaxInstances, err = strconv.Atoi(text); err != nil {
-			return orchestron.Errorf(orchestron.Invalid, "MAX_INSTANCES %q is no number", text).Try("set it to how many agents may be alive at once")
-		}
-	}
-	if text := e.get("LOG_LEVEL"); text != "" {
-		if err := c.LogLevel.UnmarshalText([]byte(text)); err != nil {
-			return orchestron.Errorf(orchestron.Invalid, "LOG_LEVEL %q is no level", text).Try("use DEBUG, INFO, WARN or ERROR")
+		if !variableName.MatchString(name) {
+			bare, _, _ := strings.Cut(name, "=") // what follows may be a secret
+			return s.wrong(field, "%q is no name of a variable", orchestron.Quotable(bare)).
+				Try("list names only; the values come from the environment of the daemon")
 		}
 	}
 	return nil
 }
 
-func (c *Config) check() error {
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return orchestron.Errorf(orchestron.Invalid, "listen %q is no address: %w", c.Listen, err).Try("write it as 127.0.0.1:8080")
+// program is a path, or a name to be found in PATH.
+func (s *settings) program(field, value string) (string, error) {
+	if !strings.Contains(value, "/") {
+		return value, nil
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && !c.AllowRemote {
-		return orchestron.Errorf(orchestron.Invalid, "%s can be reached by others", c.Listen).
-			Try("listen on 127.0.0.1, or set allow_remote: true in the configuration file")
-	}
-	if c.MaxInstances < 1 || c.MaxInstances > 10000 {
-		return orchestron.Errorf(orchestron.Invalid, "max_instances %d is not between 1 and 10000", c.MaxInstances).
-			Try("set it to how many agents may be alive at once")
-	}
-	if c.MessageTTL < time.Second {
-		return orchestron.Errorf(orchestron.Invalid, "message_ttl %s is shorter than a second", c.MessageTTL).Try("write it as 1h or 30m")
-	}
-	if !filepath.IsAbs(c.WorkspaceDir) {
-		return orchestron.Errorf(orchestron.Invalid, "workspace_dir %q is not an absolute path", c.WorkspaceDir).Try("give the whole path")
-	}
-	switch c.Claude.Config {
-	case "auto", "own", "user":
-	default:
-		return orchestron.Errorf(orchestron.Invalid, "claude.config %q is not known", c.Claude.Config).Try("use auto, own or user")
-	}
-	for name, custom := range c.Custom {
-		if len(custom.Argv) == 0 || name == "claude" || name == "scripted" {
-			return orchestron.Errorf(orchestron.Invalid, "the custom driver %q has no argv, or the name of a built-in driver", name).
-				Try("give it argv: [program, argument, …] and a name of its own")
-		}
-	}
-	return nil
+	return s.path(field, value)
 }
 
-// private makes a directory for our user only, and refuses one that others can look into.
-func private(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return orchestron.Errorf(orchestron.Unavailable, "%s cannot be made: %w", dir, err).Try("set ORCHESTRON_HOME to a directory of yours")
+// path is an absolute path; ~ is the person's home.
+func (s *settings) path(field, value string) (string, error) {
+	if rest, ok := strings.CutPrefix(value, "~/"); ok && s.home != "" {
+		value = filepath.Join(s.home, rest)
 	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return orchestron.Errorf(orchestron.Unavailable, "%s cannot be used: %w", dir, err)
+	if !filepath.IsAbs(value) {
+		return "", s.wrong(field, "%q is no absolute path", orchestron.Quotable(value)).Try("begin it with / or ~/")
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Getuid() {
-		return orchestron.Errorf(orchestron.Forbidden, "%s belongs to another user", dir).Try("set ORCHESTRON_HOME to a directory of yours")
-	}
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
-		return orchestron.Errorf(orchestron.Forbidden, "%s can be used by others (mode %s)", dir, info.Mode()).Try("chmod 700 %s", dir)
-	}
-	return nil
-}
-
-const longestSocket = 90 // bytes of a socket's path; the systems end at 104 and 108, and tmux needs some
-
-// sockets puts the sockets into the home, or into a short directory when the home's path is too long for them.
-func (c *Config) sockets(e env) error {
-	dir := filepath.Join(c.Home, "run")
-	if len(filepath.Join(dir, "daemon.sock")) > longestSocket || strings.ContainsAny(dir, "#%") {
-		sum := sha256.Sum256([]byte(c.Home))
-		dir = filepath.Join(cmpOr(e.first("XDG_RUNTIME_DIR"), os.TempDir()), fmt.Sprintf("orchestron-%d-%s", os.Getuid(), hex.EncodeToString(sum[:6])))
-	}
-	c.DaemonSocket, c.TmuxSocket = filepath.Join(dir, "daemon.sock"), filepath.Join(dir, "tmux.sock")
-	return errors.Join(private(dir))
+	return filepath.Clean(value), nil
 }
