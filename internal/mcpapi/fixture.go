@@ -9,23 +9,13 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// fixtures are what the public conformance suite wants to find on a server: see e2e/conformance/server. They come in
-// through the same constructor, middleware, authentication and HTTP stack as the product's tools, and only in builds
-// with the tag conformance.
-type fixtures struct {
-	options func(*mcp.ServerOptions)
-	add     func(*mcp.Server, Fixture)
-}
-
-// NewWithFixtures makes a Server to which a fixture server adds its own.
+// NewWithFixtures makes a Server to which a fixture server adds its own. It is only in builds with the tag
+// conformance.
 func NewWithFixtures(cfg Config, options func(*mcp.ServerOptions), add func(*mcp.Server, Fixture)) *Server {
 	s := New(cfg)
-	s.fixtures = fixtures{options, add}
+	s.fixtures = &fixtures{options, func(v *view) { add(v.mcp, Fixture{v}) }}
 	return s
 }
-
-func (v *view) prepare(o *mcp.ServerOptions) { v.server.fixtures.options(o) }
-func (v *view) extend()                      { v.server.fixtures.add(v.mcp, Fixture{v}) }
 
 // Fixture lets fixtures run as tasks, with what no operation does yet: asking the client while they run.
 type Fixture struct{ view *view }

@@ -201,7 +201,7 @@ func TestDisconnectCancels(t *testing.T) {
 		<-began
 		hangUp()
 	}()
-	if _, err := http.DefaultClient.Do(req); !errors.Is(err, context.Canceled) {
+	if _, err := http.DefaultClient.Do(req); !errors.Is(err, context.Canceled) { //nolint:bodyclose // there is none
 		t.Fatalf("the call returned %v", err)
 	}
 	select {

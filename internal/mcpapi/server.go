@@ -41,7 +41,7 @@ type Server struct {
 	log      *slog.Logger // for the SDK: warnings and errors only
 	tasks    *tasks
 	sessions sessions
-	fixtures fixtures
+	fixtures *fixtures // nil but in builds for the conformance suite
 
 	mu    sync.Mutex
 	views map[string]*view
@@ -53,6 +53,13 @@ type view struct {
 	choice  choice
 	mcp     *mcp.Server
 	byTasks map[string]op.Op // the long operations, which run as tasks for clients that know tasks
+}
+
+// fixtures are what the public conformance suite wants to find on a server: see e2e/conformance/server. They come in
+// through the same constructor, middleware, authentication and HTTP stack as the product's tools.
+type fixtures struct {
+	options func(*mcp.ServerOptions)
+	add     func(*view)
 }
 
 // choice is what of the catalogue a client wants to see.
@@ -191,7 +198,9 @@ func (s *Server) newView(c choice) *view {
 		SubscribeHandler:   v.subscribe,
 		UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },
 	}
-	v.prepare(options)
+	if s.fixtures != nil {
+		s.fixtures.options(options)
+	}
 	v.mcp = mcp.NewServer(&mcp.Implementation{
 		Name: "orchestron", Title: "Orchestron", Version: s.cfg.Version,
 	}, options)
@@ -208,7 +217,9 @@ func (s *Server) newView(c choice) *view {
 	v.addPrompts()
 	v.addTaskMethods()
 	v.mcp.AddReceivingMiddleware(v.receive)
-	v.extend()
+	if s.fixtures != nil {
+		s.fixtures.add(v)
+	}
 	return v
 }
 

@@ -105,7 +105,7 @@ func (t *tasks) begin(ctx context.Context, rec record, do job) (mcp.Result, erro
 	if rec.Key == "" {
 		rec.Key = rec.ID
 	}
-	r, err := t.start(rec, do)
+	r, err := t.start(rec, do) //nolint:contextcheck // a task outlives its request
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (r *run) do(ctx context.Context, do job) (result *mcp.CallToolResult, err e
 	defer func() {
 		if p := recover(); p != nil {
 			r.tasks.log.ErrorContext(ctx, "task panicked", "op", r.rec.Operation, "panic", p, "stack", string(debug.Stack()))
-			result, err = nil, errors.New("Orchestron failed; its log says more")
+			result, err = nil, errors.New("the operation failed inside Orchestron, whose log says more")
 		}
 	}()
 	return do(ctx, r)
@@ -293,7 +293,7 @@ func (t *tasks) resume(ctx context.Context, jobOf func(record) (job, bool)) erro
 				return nil, fmt.Errorf("there is no operation %q any more", rec.Operation)
 			}
 		}
-		if err := t.again(rec, do); err != nil {
+		if err := t.again(rec, do); err != nil { //nolint:contextcheck // a task outlives whoever resumes it
 			return err
 		}
 	}

@@ -73,7 +73,7 @@ func (v *view) handler(o op.Op) mcp.ToolHandler {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, v.server.cfg.Patience)
 			defer cancel()
-			defer context.AfterFunc(v.server.tasks.ctx, cancel)()
+			defer context.AfterFunc(v.server.tasks.ctx, cancel)() //nolint:contextcheck // Close ends the call too
 		}
 		progress := newProgress(ctx, req, o.Long)
 		defer progress.stop()
