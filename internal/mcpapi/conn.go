@@ -21,15 +21,20 @@ import (
 
 const writeTimeout = 30 * time.Second // a client that does not read for so long is gone
 
-// ServeConn serves one client over a stream of lines until the stream or ctx ends, and closes the stream. session is
-// what the bridge said in its hello: a request that is sent again under the same session and id has its effect once.
-// When ctx ends, calls under way are cancelled and not answered, so that the bridge sends them to the next daemon.
+// ServeConn serves one client over a stream of lines until the stream or ctx ends or the server is closed, and closes
+// the stream. session is what the bridge said in its hello: a request that is sent again under the same session and id
+// has its effect once. When the daemon ends it, calls under way are cancelled and not answered, so that the bridge
+// sends them to the next.
 func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor orchestron.Actor, session string) error {
 	v, err := s.view(choice{})
 	if err != nil {
 		return err
 	}
 	c := &conn{rwc: rwc, in: newLines(rwc, maxFrame), session: session, token: tokenOf(actor)}
+	if !s.keep(c) {
+		return rwc.Close()
+	}
+	defer s.leave(c)
 	serving, err := v.mcp.Connect(ctx, c, nil)
 	if err != nil {
 		return errors.Join(err, rwc.Close())

@@ -196,11 +196,9 @@ func (s *Server) serveSession(next http.Handler, w http.ResponseWriter, r *http.
 }
 
 func (s *Server) liveSessions() map[string]bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	live := map[string]bool{}
-	for _, v := range s.views {
-		for session := range v.mcp.Sessions() {
+	for _, server := range s.servers() {
+		for session := range server.Sessions() {
 			live[session.ID()] = true
 		}
 	}

@@ -43,8 +43,10 @@ type Server struct {
 	sessions sessions
 	fixtures *fixtures // nil but in builds for the conformance suite
 
-	mu    sync.Mutex
-	views map[string]*view
+	mu     sync.Mutex
+	views  map[string]*view
+	conns  map[*conn]bool // of ServeConn
+	closed bool
 }
 
 // view is the part of the catalogue that a client chose. All clients with the same choice share it.
@@ -78,7 +80,7 @@ func New(cfg Config) *Server {
 	if cfg.Patience <= 0 {
 		cfg.Patience = defaultPatience
 	}
-	s := &Server{cfg: cfg, log: slog.New(warnings{cfg.Log.Handler()}), views: map[string]*view{}}
+	s := &Server{cfg: cfg, log: slog.New(warnings{cfg.Log.Handler()}), views: map[string]*view{}, conns: map[*conn]bool{}}
 	s.tasks = newTasks(cfg.Tasks, cfg.Log)
 	s.sessions.owner = map[string]string{}
 	s.sessions.opening = map[string]int{}
@@ -93,29 +95,55 @@ func (s *Server) Resume(ctx context.Context) error {
 	})
 }
 
-// Close cancels long calls and tasks and waits for them, and ends what sessions are left. Tasks stay unfinished in
-// the store, for Resume. Stop the listeners first, and the connections of ServeConn: their calls get no answer then.
+// Close ends the connections of ServeConn, cancels long calls and tasks and waits for them, and ends what sessions are
+// left. Calls that came over a connection get no answer, so that the bridge sends them to the next daemon; tasks stay
+// unfinished in the store, for Resume. Stop the HTTP listeners first.
 func (s *Server) Close() {
-	s.tasks.close()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, v := range s.views {
-		for session := range v.mcp.Sessions() {
+	s.closed = true
+	for c := range s.conns {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	s.tasks.close()
+	for _, server := range s.servers() {
+		for session := range server.Sessions() {
 			_ = session.Close()
 		}
 	}
 }
 
+// servers are those of all views.
+func (s *Server) servers() []*mcp.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*mcp.Server
+	for _, v := range s.views {
+		all = append(all, v.mcp)
+	}
+	return all
+}
+
+// keep notes a connection for Close, unless it is too late.
+func (s *Server) keep(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.conns[c] = true
+	}
+	return !s.closed
+}
+
+func (s *Server) leave(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
 // AgentsChanged tells subscribers of orchestron://agents that it is out of date. A client that does not read can
 // hold it up for seconds, so call it from a goroutine that may wait.
 func (s *Server) AgentsChanged(ctx context.Context) {
-	s.mu.Lock()
-	var servers []*mcp.Server
-	for _, v := range s.views {
-		servers = append(servers, v.mcp)
-	}
-	s.mu.Unlock()
-	for _, server := range servers {
+	for _, server := range s.servers() {
 		if err := server.ResourceUpdated(ctx, &mcp.ResourceUpdatedNotificationParams{URI: agentsURI}); err != nil {
 			s.log.WarnContext(ctx, "telling of changed agents", "err", err)
 		}

@@ -261,23 +261,30 @@ func TestStdioDisconnectCancels(t *testing.T) {
 
 // When the daemon stops, calls under way get no answer: the bridge brings them to the next daemon.
 func TestShutdownDoesNotAnswer(t *testing.T) {
-	began, ended := make(chan op.Call, 1), make(chan error, 1)
-	s := newServer(catalogue(blockOp(began, ended)), nil)
-	t.Cleanup(s.Close)
-	near, far := net.Pipe()
-	ctx, stop := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- s.ServeConn(ctx, far, operator, "s") }()
-	w := (&wire{t, near, bufio.NewReader(near)}).initialize()
-	w.send(callLine(1, "block", `{}`))
-	<-began
-	stop()
-	<-ended
-	if line, err := w.out.ReadString('\n'); err == nil {
-		t.Errorf("the client got %s, want the connection closed", line)
-	}
-	if err := <-served; err != nil {
-		t.Errorf("ServeConn: %v", err)
+	for _, byClose := range []bool{true, false} {
+		began, ended := make(chan op.Call, 1), make(chan error, 1)
+		s := newServer(catalogue(blockOp(began, ended, op.Long())), nil)
+		near, far := net.Pipe()
+		ctx, stop := context.WithCancel(context.Background())
+		served := make(chan error, 1)
+		go func() { served <- s.ServeConn(ctx, far, operator, "s") }()
+		w := (&wire{t, near, bufio.NewReader(near)}).initialize()
+		w.send(callLine(1, "block", `{}`))
+		<-began
+		if byClose {
+			s.Close()
+		} else {
+			stop()
+		}
+		<-ended
+		if line, err := w.out.ReadString('\n'); err == nil {
+			t.Errorf("the client got %s, want the connection closed", line)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("ServeConn: %v", err)
+		}
+		stop()
+		s.Close()
 	}
 }
 
