@@ -111,7 +111,7 @@ func (c *composer) rows(width, most int) []string {
 	}
 	for i := range rows {
 		if i == 0 {
-			rows[i] = "❯ " + rows[i]
+			rows[i] = "❯\u00a0" + rows[i] // Claude Code has a no-break space there
 		} else {
 			rows[i] = "  " + rows[i]
 		}

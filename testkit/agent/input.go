@@ -109,17 +109,21 @@ func (s *session) enter() {
 	s.submit(text, true)
 }
 
-// interrupt is the Escape key.
+// interrupt is the Escape key: it ends the turn, or withdraws prompts whose hook has not answered.
 func (s *session) interrupt() {
 	if s.turn != nil {
 		s.turn.cancel()
+		return
+	}
+	for _, p := range s.asked {
+		p.cancel()
 	}
 }
 
 func (s *session) onCtrlC() {
 	switch {
-	case s.turn != nil:
-		s.turn.cancel()
+	case s.turn != nil || len(s.asked) > 0:
+		s.interrupt()
 	case !s.box.empty():
 		s.box.set("")
 		s.twice("Press Ctrl-C again to exit")

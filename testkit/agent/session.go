@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,10 +44,10 @@ type session struct {
 	cancel  context.CancelFunc
 	group   sync.WaitGroup
 
-	jobs      []func() // hooks of prompts, one after the other
-	working   bool     // a job runs
-	accepting int      // prompts whose hook has not answered
-	queue     []string // prompts for the next turn
+	jobs      []func()      // hooks of prompts, one after the other
+	working   bool          // a job runs
+	asked     []*submission // prompts whose hook has not answered
+	queue     []string      // prompts for the next turn
 	turn      *turn
 	dialog    *dialog
 	tasks     []task // in the background
@@ -155,33 +156,49 @@ func (s *session) hookInput(event, promptID string, fields map[string]any) map[s
 	return in
 }
 
-// submit takes a prompt from the input box or the command line: its hook is asked, then its turn begins, or it is
-// queued for the turn after the running one. The agent gives itself prompts too; those are not human.
+// submission is a prompt on its way through the UserPromptSubmit hook.
+type submission struct {
+	text   string
+	human  bool            // and not the agent itself gave it
+	id     string          // of the prompt, or of the turn that runs meanwhile
+	ctx    context.Context //nolint:containedctx // its end withdraws the prompt
+	cancel context.CancelFunc
+}
+
+// submit takes a prompt from the input box, the command line or a task: its hook is asked, then its turn begins, or it
+// is queued for the turn after the running one.
 func (s *session) submit(text string, human bool) {
-	s.accepting++
+	p := &submission{text: text, human: human, id: uuid()}
+	p.ctx, p.cancel = context.WithCancel(s.ctx)
+	s.asked = append(s.asked, p)
 	s.job(func() {
-		id := uuid()
 		s.do(func() {
 			if s.turn != nil {
-				id = s.turn.id // as Claude Code does: a queued prompt counts to the running turn
+				p.id = s.turn.id // as Claude Code does: a queued prompt counts to the running turn
 			}
 		})
-		v := s.hooks.run(s.ctx, "UserPromptSubmit", "", s.hookInput("UserPromptSubmit", id, map[string]any{"prompt": text}))
-		s.do(func() { s.answered(id, text, human, v) })
+		v := s.hooks.run(p.ctx, "UserPromptSubmit", "", s.hookInput("UserPromptSubmit", p.id, map[string]any{"prompt": text}))
+		s.do(func() { s.answered(p, v) })
 	})
 }
 
 // answered goes on with a prompt whose hook has answered.
-func (s *session) answered(id, text string, human bool, v verdict) {
-	s.accepting--
-	if v.blocked {
+func (s *session) answered(p *submission, v verdict) {
+	s.asked = slices.DeleteFunc(s.asked, func(other *submission) bool { return other == p })
+	withdrawn := p.ctx.Err() != nil
+	p.cancel()
+	text, human := p.text, p.human
+	if (withdrawn || v.blocked) && human {
+		s.box.giveBack(text)
+	}
+	switch {
+	case withdrawn:
+		return
+	case v.blocked:
 		s.record(s.log.add("system", map[string]any{
 			"subtype": "informational", "content": v.blockedText(text), "level": "warning", "preventContinuation": true,
 		}))
 		s.screen.print("● " + strings.ReplaceAll(v.blockedText(text), "\n", "\n  ") + "\n")
-		if human {
-			s.box.giveBack(text)
-		}
 		return
 	}
 	if human {
@@ -191,7 +208,7 @@ func (s *session) answered(id, text string, human bool, v verdict) {
 		s.queue = append(s.queue, text)
 		return
 	}
-	s.startTurn(id, []string{text}, human)
+	s.startTurn(p.id, []string{text}, human)
 }
 
 func (s *session) startTurn(id string, texts []string, human bool) {

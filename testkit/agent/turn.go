@@ -197,11 +197,14 @@ func (t *turn) interruptLine(err error) map[string]any {
 	if errors.Is(err, errRefused) {
 		text = "[Request interrupted by user for tool use]"
 	}
-	return map[string]any{
-		"promptId":             t.id,
-		"message":              map[string]any{"role": "user", "content": []any{map[string]any{"type": "text", "text": text}}},
-		"interruptedMessageId": t.message,
+	line := map[string]any{
+		"promptId": t.id,
+		"message":  map[string]any{"role": "user", "content": []any{map[string]any{"type": "text", "text": text}}},
 	}
+	if t.message != "" {
+		line["interruptedMessageId"] = t.message
+	}
+	return line
 }
 
 // show prints the prompts, which up to then are live rows: a turn without output leaves no trace.

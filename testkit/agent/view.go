@@ -8,7 +8,7 @@ func (s *session) update() {
 	switch {
 	case s.dialog != nil:
 		state, waitingFor = waiting, "permission prompt"
-	case s.turn != nil || s.accepting > 0 || len(s.tasks) > 0:
+	case s.turn != nil || len(s.asked) > 0 || len(s.tasks) > 0:
 		state = busy
 	}
 	s.fail(s.state.set(state, waitingFor))
@@ -72,7 +72,7 @@ func (s *session) bottom(state status) string {
 	case "manual", "plan":
 		line = "  ⏸ " + s.opt.permissionMode + " mode on"
 	}
-	if state == busy && s.turn != nil {
+	if state == busy && (s.turn != nil || len(s.asked) > 0) {
 		return line + " · esc to interrupt"
 	}
 	return line + " · ? for shortcuts"
