@@ -223,6 +223,7 @@ func (s *Server) newView(c choice) *view {
 		Instructions:       s.cfg.Instructions,
 		Logger:             s.log,
 		Capabilities:       capabilities,
+		SetCacheable:       func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
 		SubscribeHandler:   v.subscribe,
 		UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },
 	}

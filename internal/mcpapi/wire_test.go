@@ -149,6 +149,7 @@ func TestStdioWire(t *testing.T) {
 		got = w.ask(modernLine(2, "tools/call", `"name":"echo","arguments":{"text":"a"}`, "{}"))
 		want(t, got, "a", "result", "structuredContent", "text")
 		want(t, got, "complete", "result", "resultType")
+		want(t, w.ask(modernLine(3, "tools/list", "", "{}")), "private", "result", "cacheScope")
 	})
 }
 
