@@ -80,8 +80,8 @@ func (c *Claude) Abilities() orchestron.Abilities {
 // prompt would run as a command, an ordinary one; behind a draft it does nothing.
 func (c *Claude) Channel(string) orchestron.Channel {
 	return orchestron.Channel{
-		Editor:    []orchestron.Key{"DC", "C-x", "C-o"},
-		Submit:    []orchestron.Key{"C-x", "C-y"},
+		Editor:    []orchestron.Key{"DC", "C-x", "C-q"},
+		Submit:    []orchestron.Key{"C-x", "C-]"},
 		Clear:     []orchestron.Key{"C-c"},
 		Interrupt: []orchestron.Key{"Escape"},
 	}

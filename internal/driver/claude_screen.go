@@ -16,15 +16,19 @@ func (c *Claude) Screen(text string) []orchestron.Fact {
 	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
 	f := orchestron.Fact{Source: orchestron.FromScreen}
 	mark, footer, found := inputBox(lines)
+	below := strings.Join(lines[lastRule(lines)+1:], "\n")
 	switch {
+	case strings.Contains(below, "Resume this session with:"):
+		f.Kind, f.Detail = orchestron.FactGone, "the screen shows that the program ended"
+	case strings.Contains(below, "dialog waiting"):
+		f.Kind, f.Detail = orchestron.FactAsked, "a dialog waits behind the transcript"
+		f.Question = &orchestron.Question{Detail: f.Detail}
 	case found && strings.Contains(footer, "esc to interrupt"):
 		f.Kind, f.Status, f.Detail = orchestron.FactStatus, orchestron.Busy, "the screen shows a running turn"
 	case found && mark == "!":
 		f.Kind, f.Status, f.Detail = orchestron.FactStatus, orchestron.Idle, "the input box is in shell mode"
 	case found:
 		f.Kind, f.Status, f.Detail = orchestron.FactStatus, orchestron.Idle, "the screen shows the input box"
-	case slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "Resume this session with:") }):
-		f.Kind, f.Detail = orchestron.FactGone, "the screen shows that the program ended"
 	case isDialog(lines):
 		f.Kind, f.Detail = orchestron.FactAsked, "the screen shows a dialog"
 		f.Question = &orchestron.Question{Detail: dialogText(lines)}
