@@ -384,8 +384,9 @@ func TestStall(t *testing.T) {
 		t.Errorf("answer = %q", got)
 	}
 	r.untilShown("typed meanwhile")
+	r.keys("\x15") // what was typed meanwhile
 	r.prompt("@@stall")
-	r.until("busy", func() bool { return r.status() == "busy" })
+	r.untilDeaf()
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 
 	"github.com/orchestron/orchestron/testkit/agent"
 )
@@ -162,6 +163,7 @@ func (r *rig) run(args ...string) {
 	r.cmd.Dir = r.cwd
 	r.cmd.Env = []string{
 		"PATH=/usr/bin:/bin", "HOME=" + r.dir, "CLAUDE_CONFIG_DIR=" + r.config, "TOKEN=s3cret",
+		"GORACE=atexit_sleep_ms=0", // else every hook takes a second under the race detector
 		"EDITOR='" + self + "' as-editor '" + r.dir + "'",
 	}
 	if r.pty, err = pty.StartWithSize(r.cmd, &pty.Winsize{Rows: 40, Cols: 120}); err != nil {
@@ -234,6 +236,10 @@ func (r *rig) place(text string) string {
 		got, err = os.ReadFile(draft)
 		return err == nil
 	})
+	r.until("the agent has the terminal again", func() bool {
+		m, err := unix.IoctlGetTermios(int(r.pty.Fd()), agent.GetModes)
+		return err == nil && m.Lflag&unix.ICANON == 0
+	})
 	return string(got)
 }
 
@@ -244,21 +250,12 @@ func (r *rig) prompt(text string) {
 	r.submit()
 }
 
-// submit presses the chord until the hook is called. It does nothing when the box is empty.
+// submit presses the chord and waits until the hook is called.
 func (r *rig) submit() {
 	r.t.Helper()
 	before := r.count("UserPromptSubmit")
-	var pressed time.Time
-	r.until("the submit hook is called", func() bool {
-		if r.count("UserPromptSubmit") > before {
-			return true
-		}
-		if time.Since(pressed) > 500*time.Millisecond {
-			pressed = time.Now()
-			r.keys(submitChord)
-		}
-		return false
-	})
+	r.keys(submitChord)
+	r.until("the submit hook is called", func() bool { return r.count("UserPromptSubmit") > before })
 }
 
 // turn submits a prompt, waits for the end of its turn and returns the answer.
@@ -368,4 +365,19 @@ func (r *rig) exitCode() int {
 		r.t.Fatalf("the agent did not end: %q", r.shown())
 	}
 	return r.cmd.ProcessState.ExitCode()
+}
+
+// untilDeaf types until the agent no longer shows it.
+func (r *rig) untilDeaf() {
+	r.t.Helper()
+	r.until("the agent is deaf", func() bool {
+		before := len(r.shown())
+		r.keys("x")
+		for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+			if len(r.shown()) > before {
+				return false
+			}
+		}
+		return true
+	})
 }

@@ -262,7 +262,9 @@ func (s *session) signal(sig os.Signal) {
 			s.quit(129, "other")
 		}
 	case syscall.SIGINT:
-		s.quit(130, "other")
+		if !s.editing { // it was meant for the editor, which has the terminal
+			s.quit(130, "other")
+		}
 	case syscall.SIGTERM:
 		s.quit(143, "other")
 	}

@@ -1,0 +1,4 @@
+package agent
+
+// GetModes lets tests look at the terminal.
+const GetModes = getModes
