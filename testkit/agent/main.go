@@ -90,7 +90,7 @@ func open(opt options, env []string) (*session, error) {
 	if s.script, err = loadScript(opt.script); err != nil {
 		return nil, err
 	}
-	hooks, err := loadSettings(config, cwd, opt.settings)
+	hooks, err := loadSettings(config, cwd, opt.sources, opt.settings)
 	if err != nil {
 		return nil, err
 	}

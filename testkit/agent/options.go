@@ -13,6 +13,7 @@ import (
 type options struct {
 	help, version  bool
 	settings       string // a file or JSON
+	sources        string // of settings: user, project, local
 	sessionID      string
 	resume         string
 	model          string
@@ -53,7 +54,7 @@ func kindOf(flag string) (flagKind, bool) {
 // parse reads a command line as Claude Code does: flags that take many values swallow a prompt that follows them,
 // and an unknown flag is an error.
 func parse(args []string) (options, error) {
-	var o options
+	o := options{sources: "user,project,local"}
 	var rest []string
 	for len(args) > 0 {
 		arg := args[0]
@@ -115,6 +116,8 @@ func (o *options) set(flag string, values []string) {
 		o.permissionMode = "bypassPermissions"
 	case "--settings":
 		o.settings = values[0]
+	case "--setting-sources":
+		o.sources = values[0]
 	case "--session-id":
 		o.sessionID = values[0]
 	case "--resume", "-r":

@@ -20,7 +20,7 @@ func TestParse(t *testing.T) {
 	}
 	want := options{
 		sessionID: "11111111-2222-4333-8444-555555555555", mcpConfigs: []string{"a.json", "b.json"}, model: "opus",
-		permissionMode: "bypassPermissions", prompt: "do it", hasPrompt: true,
+		sources: "user,project,local", permissionMode: "bypassPermissions", prompt: "do it", hasPrompt: true,
 	}
 	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)

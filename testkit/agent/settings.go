@@ -40,13 +40,21 @@ type settings struct {
 	Hooks map[string][]matcher `json:"hooks"`
 }
 
-// loadSettings joins the hooks of the user, of the project and of --settings.
-func loadSettings(config, cwd, flag string) (map[string][]matcher, error) {
+// loadSettings joins the hooks of the sources (user, project, local) and of --settings.
+func loadSettings(config, cwd, sources, flag string) (map[string][]matcher, error) {
 	all := map[string][]matcher{}
-	for _, file := range []string{
-		filepath.Join(config, "settings.json"),
-		filepath.Join(cwd, ".claude", "settings.json"), filepath.Join(cwd, ".claude", "settings.local.json"),
-	} {
+	for source := range strings.SplitSeq(sources, ",") {
+		file := ""
+		switch strings.TrimSpace(source) {
+		case "user":
+			file = filepath.Join(config, "settings.json")
+		case "project":
+			file = filepath.Join(cwd, ".claude", "settings.json")
+		case "local":
+			file = filepath.Join(cwd, ".claude", "settings.local.json")
+		default:
+			return nil, fmt.Errorf("--setting-sources: there is no source %q", source)
+		}
 		data, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
