@@ -44,8 +44,9 @@ func Exec(home handoff.Home, id orchestron.AgentID, log io.Writer) int {
 		signals:  make(chan os.Signal, 16),
 		children: make(chan os.Signal, 1),
 	}
-	// A broken pipe must not end us before the exit is written.
-	signal.Notify(s.signals, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE)
+	// A broken pipe must not end us before the exit is written. What tmux ignores in its panes is caught, because what
+	// is caught is the program's to decide again.
+	signal.Notify(s.signals, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
 	signal.Notify(s.children, unix.SIGCHLD)
 	exit := s.run(id)
 	exit.At = time.Now()

@@ -95,6 +95,7 @@ func (p *pane) shows(text string) bool {
 func (p *pane) end(t *testing.T) (int, []handoff.Record) {
 	t.Helper()
 	_ = p.cmd.Wait()
+	<-p.read
 	return p.cmd.ProcessState.ExitCode(), records(t, p.home)
 }
 
