@@ -15,11 +15,13 @@ Lines of a prompt tell it what to do, in order:
 
   @@say TEXT               answer it; \n is a newline, {{result}} the last tool result
   @@delay 200ms            work for that long
+  @@hold [DURATION]        the same; without a duration until it is interrupted
   @@write PATH TEXT        write a file in the working directory
   @@run ARGV...            run a command, without a shell; its output is part of the answer
   @@mcp TOOL {json}        call a tool of the MCP server in --mcp-config; its text is part of the answer
   @@tool NAME {json}       pretend to use a tool
   @@permission NAME {json} ask for permission to use a tool, and wait for the answer
+  @@call NAME {json}      @@tool in the mode bypassPermissions, else @@permission
   @@usage in=N out=N       say what each reply from here on costs
   @@background [2s] [TEXT] leave a task running behind the turn; its end starts a turn
   @@error CODE [TEXT]      end the turn as if the model API had failed

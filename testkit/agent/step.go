@@ -21,14 +21,14 @@ func (t *turn) step(d testkit.Directive) error {
 		t.say(strings.ReplaceAll(testkit.Text(d.Rest), "{{result}}", t.result))
 	case "echo":
 		t.say(testkit.Echo(d.Rest))
-	case "delay":
+	case "delay", "hold":
 		return t.delay(d)
 	case "usage":
 		t.fixed = true
 		t.complain(t.usage.Set(d.Rest))
 	case "error":
 		return t.apiError(d)
-	case "tool", "permission", "run", "write", "mcp":
+	case "tool", "permission", "call", "run", "write", "mcp":
 		return t.toolStep(d)
 	case "background":
 		t.complain(t.background(d))
@@ -86,10 +86,15 @@ func (t *turn) complain(err error) error {
 	return t.ctx.Err()
 }
 
+// delay waits: @@delay DURATION. @@hold without a duration waits for an interrupt.
 func (t *turn) delay(d testkit.Directive) error {
+	if d.Name == "hold" && d.Rest == "" {
+		<-t.ctx.Done()
+		return t.ctx.Err()
+	}
 	wait, err := time.ParseDuration(d.Rest)
 	if err != nil {
-		return t.complain(fmt.Errorf("@@delay needs a duration such as 200ms, not: %s", d.Rest))
+		return t.complain(fmt.Errorf("@@%s needs a duration such as 200ms, not: %s", d.Name, d.Rest))
 	}
 	return t.pause(wait)
 }

@@ -35,6 +35,8 @@ func (t *turn) toolStep(d testkit.Directive) error {
 	switch d.Name {
 	case "permission":
 		use.ask = true
+	case "call":
+		use.ask = t.s.opt.permissionMode != "bypassPermissions"
 	case "run":
 		use.name, tells = "Bash", true
 		use.input = object("command", d.Rest)
