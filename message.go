@@ -56,7 +56,8 @@ func (d Delivery) Outcome() Delivery {
 }
 
 // Clean makes text safe to hand to a terminal: CRLF and CR become newlines; escape, the other C0 and C1 control
-// characters except newline and tab, and DEL are removed. It returns the text and how many characters it removed.
+// characters except newline and tab, and DEL are removed; so is white space around the whole, which agent programs
+// drop themselves. It returns the text and how many control characters it removed.
 // Text that is not UTF-8, empty, or longer than MaxMessage is refused.
 func Clean(text string) (string, int, error) {
 	switch {
@@ -79,7 +80,7 @@ func Clean(text string) (string, int, error) {
 		}
 		return r
 	}, text)
-	if strings.TrimSpace(clean) == "" {
+	if clean = strings.TrimSpace(clean); clean == "" {
 		return "", removed, Errorf(Invalid, "the message holds nothing but control characters").Try("give it some text")
 	}
 	return clean, removed, nil

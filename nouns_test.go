@@ -54,6 +54,7 @@ func TestClean(t *testing.T) {
 		{"a\r\nb\rc\nd\te", "a\nb\nc\nd\te", 0},
 		{"x\x1b[201~y\x00z\x7f\u009b", "x[201~yz", 4},
 		{"👩‍👩‍👧 \u202e", "👩‍👩‍👧 \u202e", 0},
+		{"\n  two\nlines \n", "two\nlines", 0},
 		{strings.Repeat("x", MaxMessage), strings.Repeat("x", MaxMessage), 0},
 	}
 	for _, tt := range tests {

@@ -2,6 +2,7 @@ package agents
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -81,7 +82,7 @@ type SendIn struct {
 	Text       string `json:"text" jsonschema:"the prompt; delivered byte for byte, at most 1 MiB"`
 	Urgent     bool   `json:"urgent,omitempty" jsonschema:"type it although the agent is busy; otherwise it waits for the end of the turn"`
 	Wait       bool   `json:"wait,omitempty" jsonschema:"wait for the answer"`
-	Timeout    int    `json:"timeout_seconds,omitempty" jsonschema:"how long to wait"`
+	Timeout    int    `json:"timeout_seconds" jsonschema:"how long to wait"`
 }
 
 // Amend adds the default.
@@ -92,7 +93,7 @@ type SendToInstanceIn struct {
 	InstanceID string `json:"instance_id"`
 	Message    string `json:"message" jsonschema:"the prompt; delivered byte for byte, at most 1 MiB"`
 	Wait       bool   `json:"wait_for_response" jsonschema:"wait for the answer"`
-	Timeout    int    `json:"timeout_seconds,omitempty" jsonschema:"how long to wait"`
+	Timeout    int    `json:"timeout_seconds" jsonschema:"how long to wait"`
 	Urgent     bool   `json:"urgent,omitempty" jsonschema:"type it although the agent is busy; otherwise it waits for the end of the turn"`
 }
 
@@ -107,6 +108,7 @@ func timeout(s *jsonschema.Schema, name, value string) {
 	low, high := 0.0, 86400.0
 	p := s.Properties[name]
 	p.Default, p.Minimum, p.Maximum = json.RawMessage(value), &low, &high
+	s.Required = slices.DeleteFunc(s.Required, func(n string) bool { return n == name }) // 0 is not the default
 }
 
 // MessageOut is what became of a message so far.
@@ -130,7 +132,7 @@ type MessageOut struct {
 type WaitIn struct {
 	InstanceID string `json:"instance_id"`
 	MessageID  string `json:"message_id,omitempty" jsonschema:"wait for the answer to this message; without it, wait until the agent is idle with an empty inbox"`
-	Timeout    int    `json:"timeout_seconds,omitempty" jsonschema:"how long to wait; 0 only looks"`
+	Timeout    int    `json:"timeout_seconds" jsonschema:"how long to wait; 0 only looks"`
 }
 
 // Amend adds the default.
@@ -169,7 +171,7 @@ type ReadIn struct {
 	InstanceID string `json:"instanceId"`
 	Lines      int    `json:"lines,omitempty" jsonschema:"how many lines of the terminal, the newest"`
 	Follow     bool   `json:"follow,omitempty" jsonschema:"go on reporting new lines as progress until the turn ends or the time is over"`
-	Timeout    int    `json:"timeout_seconds,omitempty" jsonschema:"how long to follow"`
+	Timeout    int    `json:"timeout_seconds" jsonschema:"how long to follow"`
 }
 
 // Amend adds the defaults and the bounds.
@@ -250,7 +252,7 @@ type TodosOut struct {
 type EventsIn struct {
 	Cursor  int64 `json:"cursor,omitempty" jsonschema:"the seq of the last event seen; 0 begins at the first; -1 at the end"`
 	Limit   int   `json:"limit,omitempty"`
-	Timeout int   `json:"timeout_seconds,omitempty" jsonschema:"how long to wait for the first event"`
+	Timeout int   `json:"timeout_seconds" jsonschema:"how long to wait for the first event"`
 }
 
 // Amend adds the defaults and the bounds.

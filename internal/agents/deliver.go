@@ -127,8 +127,10 @@ func (s *Service) compose(ctx context.Context, h *handle, m orchestron.Message, 
 	case handoff.BoxPlaced, handoff.BoxHeld:
 		return s.submit(ctx, h, m, channel)
 	case handoff.BoxDraft:
+		const draft = "somebody's own text is in the input box"
+		s.explain(ctx, h, m.ID, draft)
 		s.awaitQuiet(ctx, h)
-		return "somebody's own text is in the input box", nil
+		return draft, nil
 	case handoff.BoxEmpty, boxUnknown:
 		return "the input box does not answer", nil
 	}
@@ -220,16 +222,21 @@ func (s *Service) confirm(ctx context.Context, h *handle, id orchestron.MessageI
 	})
 }
 
-// awaitQuiet waits until the terminal has not changed for a while: somebody is typing.
+// awaitQuiet waits until the person has submitted the draft, or the terminal has not changed for a while.
 func (s *Service) awaitQuiet(ctx context.Context, h *handle) {
 	changes, stop := s.term.Changes(h.snapshot().Pane)
 	defer stop()
 	for {
+		state := h.changed.wait()
+		if h.snapshot().Status != orchestron.Idle {
+			return
+		}
 		select {
-		case _, ok := <-changes:
-			if !ok {
+		case _, open := <-changes:
+			if !open {
 				return
 			}
+		case <-state:
 		case <-time.After(quietDraft):
 			return
 		case <-ctx.Done():

@@ -66,9 +66,7 @@ func (c commands) checkClaude(ctx context.Context) cli.Finding {
 	if err != nil {
 		return failed(err)
 	}
-	claude := driver.NewClaude(driver.ClaudeSettings{
-		Binary: cfg.Claude.Binary, Config: driver.ConfigMode(cfg.Claude.Config), Permission: cfg.Claude.PermissionMode, Pass: cfg.Claude.Env, Environ: c.Environ,
-	})
+	claude := driver.NewClaude(claudeSettings(cfg, c.Environ))
 	version, err := claude.Check(ctx)
 	if err != nil {
 		return failed(err)

@@ -1,15 +1,31 @@
 package daemon
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/driver"
 )
 
 // drivers are the agent programs that can be started.
-func drivers(cfg config.Config, self string, environ []string) []agents.Driver {
-	claude := driver.ClaudeSettings{
+func drivers(cfg config.Config, self string, environ []string) ([]agents.Driver, error) {
+	all := []agents.Driver{driver.NewClaude(claudeSettings(cfg, environ)), driver.NewScripted(self, claudeSettings(cfg, environ))}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Custom)) {
+		custom, err := driver.NewCustom(driver.CustomSettings{
+			Name: name, Argv: cfg.Custom[name].Argv, Pass: cfg.Custom[name].Env, Environ: environ,
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, custom)
+	}
+	return all, nil
+}
+
+func claudeSettings(cfg config.Config, environ []string) driver.ClaudeSettings {
+	return driver.ClaudeSettings{
 		Binary: cfg.Claude.Binary, Config: driver.ConfigMode(cfg.Claude.Config), Permission: cfg.Claude.PermissionMode, Pass: cfg.Claude.Env, Environ: environ,
 	}
-	return []agents.Driver{screenless{driver.NewClaude(claude)}, screenless{driver.NewScripted(self, claude)}}
 }

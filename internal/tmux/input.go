@@ -14,7 +14,7 @@ import (
 
 // keyName is a key that tmux knows by name, or one letter or digit, with modifiers. tmux would type anything else as
 // text.
-var keyName = regexp.MustCompile(`^([CMS]-){0,3}([A-Za-z0-9]|Enter|Escape|Tab|BTab|Space|BSpace|Up|Down|Left|Right|` +
+var keyName = regexp.MustCompile(`^([CMS]-){0,3}([A-Za-z0-9\]^_/]|Enter|Escape|Tab|BTab|Space|BSpace|Up|Down|Left|Right|` +
 	`Home|End|PageUp|PageDown|PgUp|PgDn|PPage|NPage|Insert|IC|Delete|DC|F[1-9]|F1[0-2])$`)
 
 // Press presses keys in p, all in one go. It leaves copy mode and other modes of tmux first, which would eat them.
