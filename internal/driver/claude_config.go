@@ -2,9 +2,11 @@ package driver
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/orchestron/orchestron"
 )
@@ -191,8 +193,12 @@ func configOf(dir string) (config, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return ownConfig(dir), nil
 	}
-	if err != nil || len(data) < 2 {
-		return config{}, errors.Join(err, errors.New("the agent's configuration directory is not known"))
+	conf := config{dir: strings.TrimSuffix(string(data), "\n")}
+	if err == nil && !filepath.IsAbs(conf.dir) {
+		err = errors.New("it is not absolute")
 	}
-	return config{dir: string(data[:len(data)-1])}, nil
+	if err != nil {
+		return config{}, fmt.Errorf("finding the agent's configuration directory: %w", err)
+	}
+	return conf, nil
 }
