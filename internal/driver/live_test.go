@@ -141,7 +141,7 @@ func (s *stage) start() {
 	s.t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	s.socket = filepath.Join(dir, "s")
 	argv := slices.Concat([]string{"-u", "-S", s.socket, "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "--", "env", "-i"},
-		command.Env, command.Secrets, []string{"LIVE_DIR=" + s.l.Dir}, command.Argv)
+		command.Env, command.Secrets, []string{"LIVE_DIR=" + s.l.Dir, "GORACE=atexit_sleep_ms=0"}, command.Argv)
 	cmd := exec.CommandContext(s.t.Context(), "tmux", argv...)
 	cmd.Dir, cmd.Env = command.Dir, []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "TERM=xterm", "HOME=" + s.l.Dir}
 	if out, err := cmd.CombinedOutput(); err != nil {
