@@ -188,8 +188,3 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 	t.Fatalf("waited in vain until %s", what)
 }
-
-func alive(p orchestron.Process) bool {
-	fields := stat(p.PID)
-	return len(fields) > 0 && fields[0] != "Z" && startOf(p.PID) == p.Start
-}

@@ -81,9 +81,9 @@ func TestKeysInTmux(t *testing.T) {
 	until(t, "the agent is ready", shows("ready"))
 	tmux(t, home, "send-keys", "-t", "=a:", "C-c")
 	until(t, "the exit is told", shows("exit code 42"))
-	if status := tmux(t, home, "display", "-p", "-t", "=a:", "#{pane_dead_status}"); status != "42" {
-		t.Errorf("tmux has the exit status %q, want 42", status)
-	}
+	until(t, "tmux knows the exit status", func() bool {
+		return tmux(t, home, "display", "-p", "-t", "=a:", "#{pane_dead_status}") == "42"
+	})
 }
 
 // However the terminal goes, the agent goes with it and the exit is written.
