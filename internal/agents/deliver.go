@@ -16,7 +16,9 @@ const (
 	submitTime = 2 * time.Second
 	firstPause = 100 * time.Millisecond
 	mostPause  = 5 * time.Second
+	ownRedraw  = time.Second     // how long the terminal may change because we looked
 	quietDraft = 3 * time.Second // how long a person's draft must stand still before the box is looked at again
+	mostDraft  = time.Minute     // how long nothing may change before it is looked at all the same
 )
 
 // deliver hands an agent its messages, one after the other, until ctx ends. It holds all of a delivery's state in
@@ -129,7 +131,7 @@ func (s *Service) compose(ctx context.Context, h *handle, m orchestron.Message, 
 	case handoff.BoxDraft:
 		const draft = "somebody's own text is in the input box"
 		s.explain(ctx, h, m.ID, draft)
-		s.awaitQuiet(ctx, h)
+		s.awaitDraft(ctx, h)
 		return draft, nil
 	case handoff.BoxEmpty, boxUnknown:
 		return "the input box does not answer", nil
@@ -222,25 +224,27 @@ func (s *Service) confirm(ctx context.Context, h *handle, id orchestron.MessageI
 	})
 }
 
-// awaitQuiet waits until the person has submitted the draft, or the terminal has not changed for a while.
-func (s *Service) awaitQuiet(ctx context.Context, h *handle) {
+// awaitDraft waits until a person's draft may be gone: it was submitted, or the terminal has changed again and then
+// stood still. As long as nothing changes the box is not looked at, because keys pressed in that moment are lost.
+func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 	changes, stop := s.term.Changes(h.snapshot().Pane)
 	defer stop()
-	for {
-		state := h.changed.wait()
-		if h.snapshot().Status != orchestron.Idle {
-			return
-		}
-		select {
-		case _, open := <-changes:
-			if !open {
+	for _, pause := range []time.Duration{ownRedraw, mostDraft, quietDraft} {
+		still := pause == mostDraft // the person's turn: the first change ends it; otherwise stillness does
+		for changed := true; changed; {
+			state := h.changed.wait()
+			if h.snapshot().Status != orchestron.Idle {
 				return
 			}
-		case <-state:
-		case <-time.After(quietDraft):
-			return
-		case <-ctx.Done():
-			return
+			select {
+			case <-changes:
+				changed = !still
+			case <-state:
+			case <-time.After(pause):
+				changed = false
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }
