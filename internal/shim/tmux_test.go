@@ -81,9 +81,10 @@ func TestKeysInTmux(t *testing.T) {
 	until(t, "the agent is ready", shows("ready"))
 	tmux(t, home, "send-keys", "-t", "=a:", "C-c")
 	until(t, "the exit is told", shows("exit code 42"))
-	until(t, "tmux knows the exit status", func() bool {
-		return tmux(t, home, "display", "-p", "-t", "=a:", "#{pane_dead_status}") == "42"
-	})
+	// tmux itself may not know yet: it can miss the signal of a child's end until the next one.
+	if got := lastExit(t, records(t, home)); got != (orchestron.Exit{Code: 42}) {
+		t.Errorf("recorded %+v, want 42", got)
+	}
 }
 
 // However the terminal goes, the agent goes with it and the exit is written.
