@@ -52,7 +52,7 @@ func (s *Service) known(l Listed) bool {
 	if l.Generation != a.Generation || l.Session != a.SessionName() {
 		return false
 	}
-	return a.Pane == l.Pane || a.Status == orchestron.Starting && a.Process.PID == 0
+	return a.Pane == l.Pane || a.Pane.Zero() // its start was cut off before the terminal was noted
 }
 
 func (s *Service) adoptOne(ctx context.Context, h *handle, l Listed) error {
@@ -60,6 +60,12 @@ func (s *Service) adoptOne(ctx context.Context, h *handle, l Listed) error {
 	switch {
 	case !l.Pane.Zero() && (!l.Dead || s.procs.Alive(a.Process)):
 		if err := s.opened(ctx, h, l.Pane); err != nil {
+			return err
+		}
+		err := s.store.Write(ctx, func(tx Tx) error {
+			return addEvent(tx, orchestron.AgentAdopted, a.ID, "", map[string]any{"pane": l.Pane.ID, "generation": a.Generation})
+		})
+		if err != nil {
 			return err
 		}
 		if err := s.observe(ctx, h); err != nil {

@@ -47,6 +47,11 @@ func (s *Service) deliver(ctx context.Context, h *handle) error {
 			pause = firstPause
 			continue
 		}
+		if obstacle == noAnswer {
+			if err := s.lookAtScreen(ctx, h); err != nil {
+				s.log.Debug("a screen cannot be read", "err", err)
+			}
+		}
 		s.explain(ctx, h, m.ID, obstacle)
 		h.await(ctx, pause, func() bool { return h.closed })
 		pause = min(2*pause, mostPause)
@@ -134,10 +139,12 @@ func (s *Service) compose(ctx context.Context, h *handle, m orchestron.Message, 
 		s.awaitDraft(ctx, h)
 		return draft, nil
 	case handoff.BoxEmpty, boxUnknown:
-		return "the input box does not answer", nil
+		return noAnswer, nil
 	}
 	return "", fmt.Errorf("the helper reported a box %q", box)
 }
+
+const noAnswer = "the input box does not answer"
 
 // boxUnknown says that the helper did not report: the editor key did not reach the input box.
 const boxUnknown handoff.Box = ""

@@ -21,7 +21,9 @@ const (
 
 // interrupt stops the running turn. The agent stays; a message that was being answered ends with that failure.
 func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (View, error) {
-	<-s.started
+	if err := s.running(ctx); err != nil {
+		return View{}, err
+	}
 	h, err := s.command(call.Actor, id)
 	if err != nil {
 		return View{}, err
@@ -88,7 +90,9 @@ func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, chan
 
 // restart starts the program of an agent that has ended, and resumes its conversation where the driver can.
 func (s *Service) restart(ctx context.Context, call op.Call, id string) (View, error) {
-	<-s.started
+	if err := s.running(ctx); err != nil {
+		return View{}, err
+	}
 	h, err := s.command(call.Actor, id)
 	if err != nil {
 		return View{}, err
@@ -105,17 +109,21 @@ func (s *Service) restart(ctx context.Context, call op.Call, id string) (View, e
 	if err != nil {
 		return View{}, err
 	}
-	if err := s.clear(ctx, h); err != nil {
-		return View{}, errors.Join(err, s.failStart(ctx, h, err))
-	}
 	if err := s.launch(ctx, h, h.snapshot().SessionID != ""); err != nil {
 		return View{}, errors.Join(err, s.failStart(ctx, h, err))
 	}
 	return s.view(h), nil
 }
 
-// again makes the wish for another run durable.
+// again ends what is left of the earlier run and makes the wish for another durable.
 func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
+	if a := h.snapshot(); a.Alive() {
+		return orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).
+			Try("terminate it first; its conversation and workspace are kept")
+	}
+	if err := s.clear(ctx, h); err != nil {
+		return err
+	}
 	return s.change(ctx, h, func(tx Tx, st *state) error {
 		a := &st.Agent
 		if a.Alive() {
@@ -124,6 +132,7 @@ func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
 		}
 		a.Generation++
 		a.Wanted, a.Status, a.Exit, a.Ended = orchestron.WantRunning, orchestron.Starting, nil, time.Time{}
+		a.Pane, a.Process = orchestron.Pane{}, orchestron.Process{}
 		a.Evidence = orchestron.Evidence{Source: orchestron.FromDaemon, At: time.Now(), Detail: "restarted"}
 		return addEvent(tx, orchestron.AgentRestarted, a.ID, call.Actor.String(), map[string]any{"generation": a.Generation})
 	})
@@ -164,7 +173,9 @@ type ending struct {
 
 // terminate ends an agent, and its descendants first when asked. Workspaces with work in them are kept.
 func (s *Service) terminate(ctx context.Context, call op.Call, e ending) (TerminateOut, error) {
-	<-s.started
+	if err := s.running(ctx); err != nil {
+		return TerminateOut{}, err
+	}
 	h, err := s.command(call.Actor, e.id)
 	if err != nil {
 		return TerminateOut{}, err

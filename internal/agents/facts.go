@@ -3,6 +3,7 @@ package agents
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/orchestron/orchestron"
 )
@@ -16,7 +17,7 @@ func apply(a *orchestron.Agent, f orchestron.Fact) bool {
 	remember(a, f)
 	switch f.Kind {
 	case orchestron.FactReady:
-		if a.Status == orchestron.Starting {
+		if a.Status == orchestron.Starting || a.Status == orchestron.Waiting {
 			return settle(a, orchestron.Idle, f)
 		}
 		return true
@@ -119,36 +120,48 @@ type outcome struct {
 	more    bool // background work will start another turn, whose answer counts
 }
 
-// endTurns ends all turns that are open: prompts that came while a turn ran were part of it.
+// endTurns ends the turns that are open. A turn stays open, with the answer so far, when background work will go on
+// with it, or when its prompt may still wait inside the program: then the next end is its own, and if none comes it
+// was part of the turn that ended now (see endQueued).
 func endTurns(tx Tx, st *state, f orchestron.Fact, out outcome) error {
 	open, err := tx.OpenTurns(st.Agent.ID)
 	if err != nil {
 		return err
 	}
 	open = slices.DeleteFunc(open, func(t orchestron.Turn) bool { return t.Started.After(f.At) })
-	for _, t := range open {
+	for i, t := range open {
+		stays := out.more || i > 0 && out.failure == "" && mayWait(st, t)
 		t.Answer, t.Failure = out.answer, out.failure
-		if !out.more {
-			t.Ended = f.At
+		if stays {
+			err = tx.PutTurn(t)
+		} else {
+			err = endTurn(tx, st, t, f.At)
 		}
-		if err := tx.PutTurn(t); err != nil {
-			return err
-		}
-	}
-	if out.more {
-		return nil
-	}
-	for i := range st.Inbox {
-		m := &st.Inbox[i]
-		if m.State != orchestron.Submitted || !slices.ContainsFunc(open, func(t orchestron.Turn) bool { return t.Message == m.ID }) {
-			continue
-		}
-		m.State, m.Answer, m.Failure, m.Answered = orchestron.Answered, out.answer, out.failure, f.At
-		if err := putMessage(tx, *m); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mayWait reports whether a turn's prompt was given while another turn ran and has not been through an end yet.
+func mayWait(st *state, t orchestron.Turn) bool {
+	m := st.message(t.Message)
+	return m != nil && m.Urgent && t.Answer == ""
+}
+
+// endTurn ends one turn as it stands, and the message that began it.
+func endTurn(tx Tx, st *state, t orchestron.Turn, at time.Time) error {
+	t.Ended = at
+	if err := tx.PutTurn(t); err != nil {
+		return err
+	}
+	m := st.message(t.Message)
+	if m == nil || m.State != orchestron.Submitted {
+		return nil
+	}
+	m.State, m.Answer, m.Failure, m.Answered = orchestron.Answered, t.Answer, t.Failure, at
+	return putMessage(tx, *m)
 }
 
 // putMessage stores a message and tells of its new state.

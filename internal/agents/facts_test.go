@@ -18,6 +18,7 @@ func TestApply(t *testing.T) {
 		want orchestron.Status
 	}{
 		{"ready ends the start", orchestron.Starting, orchestron.Fact{Kind: orchestron.FactReady, Source: hook, At: at(1)}, orchestron.Idle},
+		{"ready ends a dialog at the start", orchestron.Waiting, orchestron.Fact{Kind: orchestron.FactReady, Source: hook, At: at(1)}, orchestron.Idle},
 		{"a session that begins anew is still idle", orchestron.Idle, orchestron.Fact{Kind: orchestron.FactReady, Source: hook, At: at(1)}, orchestron.Idle},
 		{"an accepted prompt makes busy", orchestron.Idle, orchestron.Fact{Kind: orchestron.FactSubmitted, Source: hook, At: at(1)}, orchestron.Busy},
 		{"a dialog makes waiting", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactAsked, Source: hook, At: at(1), Question: &orchestron.Question{}}, orchestron.Waiting},

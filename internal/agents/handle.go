@@ -101,6 +101,16 @@ func (h *handle) report(c composed) {
 	h.changed.raise()
 }
 
+// awaitsEnd reports whether a message was submitted and its turn has not ended.
+func (h *handle) awaitsEnd() bool {
+	for _, m := range h.current().Inbox {
+		if m.State == orchestron.Submitted {
+			return true
+		}
+	}
+	return false
+}
+
 func (h *handle) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

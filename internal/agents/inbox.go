@@ -23,7 +23,9 @@ type letter struct {
 
 // post puts a message into an agent's inbox, durably, and waits for its answer if asked to.
 func (s *Service) post(ctx context.Context, call op.Call, l letter) (MessageOut, error) {
-	<-s.started
+	if err := s.running(ctx); err != nil {
+		return MessageOut{}, err
+	}
 	h, err := s.command(call.Actor, l.to)
 	if err != nil {
 		return MessageOut{}, err
@@ -144,7 +146,9 @@ func patience(ctx context.Context, timeout time.Duration) (context.Context, cont
 
 // wait answers wait_for_instance.
 func (s *Service) wait(ctx context.Context, call op.Call, in WaitIn) (WaitOut, error) {
-	<-s.started
+	if err := s.running(ctx); err != nil {
+		return WaitOut{}, err
+	}
 	h, err := s.find(call.Actor, in.InstanceID)
 	if err != nil {
 		return WaitOut{}, err

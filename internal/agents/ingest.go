@@ -57,6 +57,22 @@ func (s *Service) ingestOne(h *handle, records []handoff.Record) error {
 		}
 	}
 	s.rewatch(h)
+	if h.snapshot().Status == orchestron.Idle && h.awaitsEnd() {
+		s.tasks.Go(func() error { return s.endSoon(h) })
+	}
+	return nil
+}
+
+// endSoon ends what is left open after a turn's end, unless the program goes on.
+func (s *Service) endSoon(h *handle) error {
+	select {
+	case <-time.After(grace + 100*time.Millisecond):
+	case <-s.ctx.Done():
+		return nil
+	}
+	if err := s.endSilently(s.ctx, h, time.Now()); err != nil {
+		s.log.Error("ending a turn", "agent", h.id(), "err", err)
+	}
 	return nil
 }
 

@@ -109,7 +109,9 @@ func (s *Service) opStatus(ctx context.Context, call op.Call, in StatusIn) (List
 	if in.InstanceID == "" {
 		return s.list(ctx, call, ListIn{})
 	}
-	<-s.started
+	if err := s.running(ctx); err != nil {
+		return ListOut{}, err
+	}
 	h, err := s.find(call.Actor, in.InstanceID)
 	if err != nil {
 		return ListOut{}, err

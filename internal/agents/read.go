@@ -28,8 +28,10 @@ func (s *Service) view(h *handle) View {
 }
 
 // list answers list: the agents that the caller may know of, oldest first.
-func (s *Service) list(_ context.Context, call op.Call, in ListIn) (ListOut, error) {
-	<-s.started
+func (s *Service) list(ctx context.Context, call op.Call, in ListIn) (ListOut, error) {
+	if err := s.running(ctx); err != nil {
+		return ListOut{}, err
+	}
 	handles := s.all()
 	agents := make([]orchestron.Agent, len(handles))
 	children := map[orchestron.AgentID][]orchestron.AgentID{}
@@ -79,7 +81,9 @@ func matches(a orchestron.Agent, in ListIn) bool {
 
 // output answers get_instance_output: what was asked and answered.
 func (s *Service) output(ctx context.Context, call op.Call, in OutputIn) (OutputOut, error) {
-	<-s.started
+	if err := s.running(ctx); err != nil {
+		return OutputOut{}, err
+	}
 	h, err := s.find(call.Actor, in.InstanceID)
 	if err != nil {
 		return OutputOut{}, err
@@ -100,7 +104,9 @@ func (s *Service) output(ctx context.Context, call op.Call, in OutputIn) (Output
 
 // read answers read: what the terminal shows.
 func (s *Service) read(ctx context.Context, call op.Call, in ReadIn) (ReadOut, error) {
-	<-s.started
+	if err := s.running(ctx); err != nil {
+		return ReadOut{}, err
+	}
 	h, err := s.find(call.Actor, in.InstanceID)
 	if err != nil {
 		return ReadOut{}, err
@@ -215,8 +221,10 @@ func (s *Service) keepScreen(ctx context.Context, h *handle) {
 }
 
 // todos answers get_instance_todos.
-func (s *Service) todos(_ context.Context, call op.Call, in InstanceRef) (TodosOut, error) {
-	<-s.started
+func (s *Service) todos(ctx context.Context, call op.Call, in InstanceRef) (TodosOut, error) {
+	if err := s.running(ctx); err != nil {
+		return TodosOut{}, err
+	}
 	h, err := s.find(call.Actor, in.InstanceID)
 	if err != nil {
 		return TodosOut{}, err
@@ -234,7 +242,9 @@ func (s *Service) todos(_ context.Context, call op.Call, in InstanceRef) (TodosO
 
 // events answers get_events. Agents see the events of their own tree.
 func (s *Service) events(ctx context.Context, call op.Call, in EventsIn) (EventsOut, error) {
-	<-s.started
+	if err := s.running(ctx); err != nil {
+		return EventsOut{}, err
+	}
 	cursor := in.Cursor
 	if cursor < 0 {
 		last, err := s.store.LastEvent(ctx)

@@ -95,6 +95,19 @@ func (s *Service) Run(ctx context.Context) error {
 // Ready is closed when the state of every agent is known.
 func (s *Service) Ready() <-chan struct{} { return s.started }
 
+// running waits until calls may be answered.
+func (s *Service) running(ctx context.Context) error {
+	select {
+	case <-s.started:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Changed returns a channel that is closed when an agent changes next.
+func (s *Service) Changed() <-chan struct{} { return s.registry.wait() }
+
 func (s *Service) load(ctx context.Context) error {
 	stored, err := s.store.Agents(ctx)
 	if err != nil {

@@ -42,7 +42,9 @@ type plan struct {
 
 // start makes an agent, durably, and starts its program.
 func (s *Service) start(ctx context.Context, call op.Call, r request) (View, error) {
-	<-s.started
+	if err := s.running(ctx); err != nil {
+		return View{}, err
+	}
 	p, err := s.plan(ctx, call.Actor, r)
 	if err != nil {
 		return View{}, err

@@ -84,6 +84,8 @@ func (s *Service) observeAll(ctx context.Context) {
 const (
 	resync = 10 * time.Second // how often wanted and actual are compared, besides events
 	grace  = 2 * time.Second  // how long a hook may come after the program's own word
+
+	slowStart = 10 * time.Second // after which the screen is asked what a starting program waits for
 )
 
 // reconcile compares what is wanted with what is there until ctx ends.
@@ -112,29 +114,62 @@ func (s *Service) reconcileOne(ctx context.Context, h *handle, now time.Time) er
 	if a.Status == orchestron.Idle && a.Queued == 0 {
 		return s.endSilently(ctx, h, now)
 	}
-	return errors.Join(s.observe(ctx, h), s.endSilently(ctx, h, now))
+	err := errors.Join(s.observe(ctx, h), s.endSilently(ctx, h, now))
+	if a.Status == orchestron.Starting && now.Sub(a.Evidence.At) > slowStart {
+		err = errors.Join(err, s.lookAtScreen(ctx, h))
+	}
+	return err
 }
 
-// endSilently ends turns for which the program says that it is idle while no hook told of their end: somebody
-// interrupted them in the terminal.
+// endSilently ends turns whose end no hook told: the program says that it is idle, or has been idle since a prompt
+// that waited inside it was taken into the turn before.
 func (s *Service) endSilently(ctx context.Context, h *handle, now time.Time) error {
 	a := h.snapshot()
-	if a.Status != orchestron.Idle || a.Evidence.Source != orchestron.FromStateFile || now.Sub(a.Evidence.At) < grace {
-		return nil
-	}
-	st := h.current()
-	open := false
-	for _, m := range st.Inbox {
-		open = open || m.State == orchestron.Submitted
-	}
-	if !open {
+	if a.Status != orchestron.Idle || now.Sub(a.Evidence.At) < grace || !h.awaitsEnd() {
 		return nil
 	}
 	return s.change(ctx, h, func(tx Tx, st *state) error {
-		if st.Agent.Status != orchestron.Idle {
+		open, err := tx.OpenTurns(st.Agent.ID)
+		if err != nil || st.Agent.Status != orchestron.Idle || st.Agent.Evidence != a.Evidence {
+			return err
+		}
+		for _, t := range open {
+			if t.Answer == "" && a.Evidence.Source != orchestron.FromStateFile {
+				continue
+			}
+			if t.Answer == "" {
+				t.Failure = "the turn was interrupted"
+			}
+			if err := endTurn(tx, st, t, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// lookAtScreen takes in what the terminal shows, when nothing better tells why an agent does not go on.
+func (s *Service) lookAtScreen(ctx context.Context, h *handle) error {
+	a := h.snapshot()
+	if a.Pane.Zero() {
+		return nil
+	}
+	text, err := s.term.Screen(ctx, a.Pane, 0)
+	if err != nil {
+		return fmt.Errorf("looking at the screen of %s: %w", a.ID, err)
+	}
+	facts := h.driver.Screen(text)
+	for i := range facts {
+		facts[i].Source, facts[i].At = orchestron.FromScreen, time.Now()
+	}
+	if len(facts) == 0 {
+		return nil
+	}
+	return s.change(ctx, h, func(tx Tx, st *state) error {
+		if st.Agent.Evidence != a.Evidence {
 			return nil
 		}
-		return endTurns(tx, st, orchestron.Fact{At: now}, outcome{failure: "the turn was interrupted"})
+		return take(tx, st, facts)
 	})
 }
 

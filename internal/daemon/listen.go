@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,12 +120,12 @@ func (d doors) stdio(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := context.WithoutCancel(r.Context())
-	if err := d.serveStdio(ctx, raw, buffered.Reader, actor); err != nil {
+	if err := d.serveStdio(ctx, raw, buffered.Reader, actor, r.URL.Query()); err != nil {
 		d.log.Debug("a stdio client left", "err", err)
 	}
 }
 
-func (d doors) serveStdio(ctx context.Context, raw net.Conn, in *bufio.Reader, actor orchestron.Actor) error {
+func (d doors) serveStdio(ctx context.Context, raw net.Conn, in *bufio.Reader, actor orchestron.Actor, query url.Values) error {
 	defer raw.Close()
 	if err := raw.SetDeadline(time.Time{}); err != nil {
 		return err
@@ -142,7 +143,7 @@ func (d doors) serveStdio(ctx context.Context, raw net.Conn, in *bufio.Reader, a
 	if err := json.Unmarshal(line, &hello); err != nil || hello.Session == "" {
 		return errors.New("the hello names no session")
 	}
-	return d.mcp.ServeConn(ctx, stream{Conn: raw, in: in}, actor, hello.Session)
+	return d.mcp.ServeConn(ctx, stream{Conn: raw, in: in}, actor, hello.Session, query)
 }
 
 // stream is a connection whose first bytes are in a buffer.
@@ -154,9 +155,11 @@ type stream struct {
 func (s stream) Read(p []byte) (int, error) { return s.in.Read(p) }
 
 // newHTTP makes a server that slow or endless requests do not hold up.
-func newHTTP(handler http.Handler, log *slog.Logger) *http.Server {
+// All its requests end with ctx.
+func newHTTP(ctx context.Context, handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 90 * time.Second, MaxHeaderBytes: 32 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		Handler:     handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 90 * time.Second, MaxHeaderBytes: 32 << 10,
 		ConnContext: withPeer, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }

@@ -28,7 +28,10 @@ import (
 	"github.com/orchestron/orchestron/internal/tmux"
 )
 
-const stopTime = 8 * time.Second // for calls under way when the daemon stops
+const (
+	stopTime  = 8 * time.Second        // for all of a stop
+	shortCall = 500 * time.Millisecond // for calls under way when the daemon stops
+)
 
 // Instance is what a daemon is started with besides its configuration.
 type Instance struct {
@@ -140,12 +143,15 @@ func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
 	group, ctx := errgroup.WithContext(ctx)
 	core, stopCore := context.WithCancel(context.WithoutCancel(ctx)) // the subjects outlive the doors
 	defer stopCore()
-	open, local := newHTTP(doors.open(), d.Log), newHTTP(doors.local(), d.Log)
+	calls, cutOff := context.WithCancel(context.WithoutCancel(ctx)) // of everything that comes through the doors
+	defer cutOff()
+	open, local := newHTTP(calls, doors.open(), d.Log), newHTTP(calls, doors.local(), d.Log)
 	group.Go(func() error { return d.agents.Run(core) })
 	group.Go(func() error { return ended(open.Serve(d.tcp)) })
 	group.Go(func() error { return ended(local.Serve(d.unix)) })
 	group.Go(func() error { return d.supervise(ctx) })
 	group.Go(func() error { return d.announce(ctx, ready) })
+	group.Go(func() error { return d.tellSubscribers(ctx) })
 	group.Go(func() error {
 		var agentsToo stopAgents
 		select {
@@ -154,7 +160,7 @@ func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
 		}
 		defer stopped()
 		defer stopCore()
-		return d.stop(open, local, agentsToo)
+		return d.stop(open, local, agentsToo, cutOff)
 	})
 	return group.Wait()
 }
@@ -192,8 +198,27 @@ func (d *daemon) supervise(ctx context.Context) error {
 	}
 }
 
-// stop closes the doors, lets calls under way finish, and ends the agents if asked to.
-func (d *daemon) stop(open, local *http.Server, agentsToo stopAgents) error {
+// tellSubscribers tells MCP clients that agents changed, at most a few times a second.
+func (d *daemon) tellSubscribers(ctx context.Context) error {
+	for {
+		changed := d.agents.Changed()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+		d.mcp.AgentsChanged(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// stop closes the doors, lets calls under way finish, cuts off those that wait for something, and ends the agents if
+// asked to.
+func (d *daemon) stop(open, local *http.Server, agentsToo stopAgents, cutOff func()) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	d.Log.Info("stopping", "agents", bool(agentsToo))
@@ -201,9 +226,11 @@ func (d *daemon) stop(open, local *http.Server, agentsToo stopAgents) error {
 	if agentsToo {
 		err = d.agents.StopAll(ctx)
 	}
-	for _, server := range []*http.Server{open, local} {
+	wait := time.AfterFunc(shortCall, cutOff) // their clients ask the next daemon again
+	defer wait.Stop()
+	for _, server := range []*http.Server{local, open} {
 		if server.Shutdown(ctx) != nil {
-			err = errors.Join(err, server.Close()) // calls that wait are cut off; their clients ask again
+			err = errors.Join(err, server.Close())
 		}
 	}
 	d.mcp.Close()

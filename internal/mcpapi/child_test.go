@@ -136,7 +136,7 @@ func serveHello(ctx context.Context, s *Server, c net.Conn) error {
 	if err != nil {
 		return err
 	}
-	return s.ServeConn(ctx, &buffered{Conn: c, r: in}, operator, hello.Session)
+	return s.ServeConn(ctx, &buffered{Conn: c, r: in}, operator, hello.Session, nil)
 }
 
 // buffered is a connection of which something was read already.

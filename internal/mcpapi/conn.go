@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -22,13 +23,17 @@ import (
 const writeTimeout = 30 * time.Second // a client that does not read for so long is gone
 
 // ServeConn serves one client over a stream of lines until the stream or ctx ends or the server is closed, and closes
-// the stream. session is what the bridge said in its hello: a request that is sent again under the same session and id
-// has its effect once. When the daemon ends it, calls under way are cancelled and not answered, so that the bridge
+// the stream. query chooses from the catalogue, as that of an HTTP request does. session is what the bridge said in its
+// hello: a request that is sent again under the same session and id has its effect once. When the daemon ends it, calls under way are cancelled and not answered, so that the bridge
 // sends them to the next.
-func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor orchestron.Actor, session string) error {
-	v, err := s.view(choice{})
+func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor orchestron.Actor, session string, query url.Values) error {
+	chosen, err := s.parseChoice(query)
 	if err != nil {
-		return err
+		return errors.Join(err, rwc.Close())
+	}
+	v, err := s.view(chosen)
+	if err != nil {
+		return errors.Join(err, rwc.Close())
 	}
 	c := &conn{rwc: rwc, in: newLines(rwc, maxFrame), session: session, token: tokenOf(actor)}
 	if !s.keep(c) {

@@ -35,7 +35,7 @@ func connect(t testing.TB, s *Server, actor orchestron.Actor) *wire {
 	t.Helper()
 	near, far := net.Pipe()
 	served := make(chan error, 1)
-	go func() { served <- s.ServeConn(context.Background(), far, actor, "session") }()
+	go func() { served <- s.ServeConn(context.Background(), far, actor, "session", nil) }()
 	t.Cleanup(func() {
 		_ = near.Close()
 		if err := <-served; err != nil {
@@ -247,7 +247,7 @@ func TestStdioDisconnectCancels(t *testing.T) {
 	t.Cleanup(s.Close)
 	near, far := net.Pipe()
 	served := make(chan error, 1)
-	go func() { served <- s.ServeConn(context.Background(), far, operator, "s") }()
+	go func() { served <- s.ServeConn(context.Background(), far, operator, "s", nil) }()
 	w := (&wire{t, near, bufio.NewReader(near)}).initialize()
 	w.send(callLine(1, "block", `{}`))
 	<-began
@@ -268,7 +268,7 @@ func TestShutdownDoesNotAnswer(t *testing.T) {
 		near, far := net.Pipe()
 		ctx, stop := context.WithCancel(context.Background())
 		served := make(chan error, 1)
-		go func() { served <- s.ServeConn(ctx, far, operator, "s") }()
+		go func() { served <- s.ServeConn(ctx, far, operator, "s", nil) }()
 		w := (&wire{t, near, bufio.NewReader(near)}).initialize()
 		w.send(callLine(1, "block", `{}`))
 		<-began
