@@ -16,9 +16,10 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/client"
+	"github.com/orchestron/orchestron/internal/op"
 )
 
-// house is a private daemon with a home of its own.
+// house is a private daemon with a home of its own, and nothing of this machine's environment.
 type house struct {
 	program, dir, root string
 	env                []string
@@ -26,7 +27,8 @@ type house struct {
 	client             *client.Client
 }
 
-func openHouse(program string, env ...string) (*house, error) {
+// with runs a measurement in a house of its own, and leaves nothing of the house.
+func with(ctx context.Context, program string, run func(h *house) ([]row, error), env ...string) ([]row, error) {
 	dir, err := os.MkdirTemp("", "ob")
 	if err != nil {
 		return nil, err
@@ -36,43 +38,55 @@ func openHouse(program string, env ...string) (*house, error) {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8", "TERM=xterm-256color", "ORCHESTRON_HOME=" + h.root,
 		"ORCHESTRON_CONFIG_DIR=" + filepath.Join(dir, "config"), "ORCHESTRON_LISTEN=127.0.0.1:0", "MAX_INSTANCES=300", "LOG_LEVEL=WARN",
 	}, env...)
-	ready, said, err := os.Pipe()
-	if err != nil {
+	defer os.RemoveAll(dir)
+	defer endAll("ORCHESTRON_HOME=" + h.root)
+	if err := h.open(ctx); err != nil {
 		return nil, err
 	}
+	rows, err := run(h)
+	return rows, errors.Join(err, h.close())
+}
+
+func (h *house) open(ctx context.Context) error {
+	ready, said, err := os.Pipe()
+	if err != nil {
+		return err
+	}
 	defer ready.Close()
-	h.daemon = exec.Command(program, "serve", "--ready-fd", "3")
+	h.daemon = exec.CommandContext(ctx, h.program, "serve", "--ready-fd", "3")
 	h.daemon.Env, h.daemon.Stderr, h.daemon.ExtraFiles = h.env, os.Stderr, []*os.File{said}
+	h.daemon.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt of ours ends it in order
 	if err := errors.Join(h.daemon.Start(), said.Close()); err != nil {
-		return nil, err
+		return err
 	}
 	line, err := bufio.NewReader(ready).ReadString('\n')
 	if strings.TrimSpace(line) != "ready" {
-		return nil, fmt.Errorf("the daemon said %q: %w", line, err)
+		return fmt.Errorf("the daemon said %q: %w", line, errors.Join(err, h.daemon.Wait()))
 	}
 	h.client = client.Dial(filepath.Join(h.root, "run", "daemon.sock"), "")
-	return h, nil
+	return nil
 }
 
 // close ends the daemon, its agents and its tmux.
 func (h *house) close() error {
-	err := h.call("stop_daemon", map[string]bool{"agents": true}, nil)
-	done := make(chan error, 1)
-	go func() { done <- h.daemon.Wait() }()
-	select {
-	case werr := <-done:
-		err = errors.Join(err, werr)
-	case <-time.After(30 * time.Second):
-		err = errors.Join(err, errors.New("the daemon did not stop"), h.daemon.Process.Signal(syscall.SIGKILL))
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	err := h.call(ctx, "stop_daemon", map[string]bool{"agents": true}, nil)
 	h.client.Close()
-	return errors.Join(err, os.RemoveAll(h.dir))
+	kill := time.AfterFunc(20*time.Second, func() { _ = h.daemon.Process.Kill() })
+	defer kill.Stop()
+	return errors.Join(err, h.daemon.Wait())
 }
 
-func (h *house) call(op string, args, out any) error {
-	raw, err := h.client.Call(context.Background(), op, args, "", nil)
+func (h *house) call(ctx context.Context, op string, args, out any) error {
+	return h.follow(ctx, op, args, out, nil)
+}
+
+// follow is call for work that reports its progress.
+func (h *house) follow(ctx context.Context, name string, args, out any, report func(op.Progress)) error {
+	raw, err := h.client.Call(ctx, name, args, "", report)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	if out == nil {
 		return nil
@@ -80,14 +94,14 @@ func (h *house) call(op string, args, out any) error {
 	return json.Unmarshal(raw, out)
 }
 
-// spawn starts n agents at once and waits until they are ready.
-func (h *house) spawn(n int, driver string) ([]orchestron.AgentID, error) {
-	in := agents.SpawnManyIn{}
+// spawn starts n agents at once, waits until they are ready, and returns their ids.
+func (h *house) spawn(ctx context.Context, n int, driver string) ([]orchestron.AgentID, error) {
+	var in agents.SpawnManyIn
 	for range n {
 		in.Instances = append(in.Instances, agents.SpawnClaudeIn{Name: "bench", Role: "general", Driver: driver, Wait: true})
 	}
 	var out agents.SpawnManyOut
-	if err := h.call("spawn_multiple_instances", in, &out); err != nil {
+	if err := h.call(ctx, "spawn_multiple_instances", in, &out); err != nil {
 		return nil, err
 	}
 	var ids []orchestron.AgentID
@@ -95,15 +109,15 @@ func (h *house) spawn(n int, driver string) ([]orchestron.AgentID, error) {
 		if r.Agent == nil {
 			return nil, fmt.Errorf("spawning: %w", r.Error)
 		}
+		if r.Agent.Status != orchestron.Idle {
+			return nil, fmt.Errorf("%s is %s after its start: %s", r.Agent.ID, r.Agent.Status, r.Agent.Evidence.Detail)
+		}
 		ids = append(ids, r.Agent.ID)
 	}
 	return ids, nil
 }
 
-func (h *house) status(id orchestron.AgentID) (agents.View, error) {
-	var out agents.ListOut
-	if err := h.call("get_instance_status", agents.StatusIn{InstanceID: string(id)}, &out); err != nil {
-		return agents.View{}, err
-	}
-	return out.Instances[0], nil
+// kill ends an agent at once.
+func (h *house) kill(ctx context.Context, id orchestron.AgentID) error {
+	return h.call(ctx, "terminate_instance", agents.TerminateInstanceIn{InstanceID: string(id), Force: true}, nil)
 }
