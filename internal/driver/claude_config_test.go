@@ -114,11 +114,11 @@ func TestMergeTogether(t *testing.T) {
 
 func TestMergeKeybindings(t *testing.T) {
 	for name, test := range map[string]struct{ before, want string }{
-		"empty":    {`{}`, `{"bindings":[{"bindings":{"ctrl+x ctrl+]":"chat:submit","ctrl+x ctrl+q":"chat:externalEditor"},"context":"Chat"}]}`},
-		"others":   {`{"$schema":"s","bindings":[{"context":"Global","bindings":{"ctrl+x ctrl+q":"app:exit"}}]}`, `{"$schema":"s","bindings":[{"bindings":{"ctrl+x ctrl+q":"app:exit"},"context":"Global"},{"bindings":{"ctrl+x ctrl+]":"chat:submit","ctrl+x ctrl+q":"chat:externalEditor"},"context":"Chat"}]}`},
-		"own":      {`{"bindings":[{"context":"Chat","bindings":{"ctrl+e":"chat:stash","ctrl+x ctrl+q":"chat:externalEditor"}}]}`, `{"bindings":[{"bindings":{"ctrl+e":"chat:stash","ctrl+x ctrl+]":"chat:submit","ctrl+x ctrl+q":"chat:externalEditor"},"context":"Chat"}]}`},
-		"taken":    {`{"bindings":[{"context":"Chat","bindings":{"Ctrl+X  ctrl+q":"chat:stash"}}]}`, ""},
-		"prefix":   {`{"bindings":[{"context":"Chat","bindings":{"ctrl+x":"chat:stash"}}]}`, ""},
+		"empty":    {`{}`, `{"bindings":[{"bindings":{"ctrl+] ctrl+]":"chat:externalEditor","ctrl+] ctrl+^":"chat:submit"},"context":"Chat"}]}`},
+		"others":   {`{"$schema":"s","bindings":[{"context":"Global","bindings":{"ctrl+] ctrl+]":"app:exit"}}]}`, `{"$schema":"s","bindings":[{"bindings":{"ctrl+] ctrl+]":"app:exit"},"context":"Global"},{"bindings":{"ctrl+] ctrl+]":"chat:externalEditor","ctrl+] ctrl+^":"chat:submit"},"context":"Chat"}]}`},
+		"own":      {`{"bindings":[{"context":"Chat","bindings":{"ctrl+e":"chat:stash","ctrl+] ctrl+]":"chat:externalEditor"}}]}`, `{"bindings":[{"bindings":{"ctrl+] ctrl+]":"chat:externalEditor","ctrl+] ctrl+^":"chat:submit","ctrl+e":"chat:stash"},"context":"Chat"}]}`},
+		"taken":    {`{"bindings":[{"context":"Chat","bindings":{"Ctrl+]  ctrl+]":"chat:stash"}}]}`, ""},
+		"prefix":   {`{"bindings":[{"context":"Chat","bindings":{"ctrl+]":"chat:stash"}}]}`, ""},
 		"no json":  {`{"bindings":`, ""},
 		"no list":  {`{"bindings":{}}`, ""},
 		"no block": {`{"bindings":[7]}`, ""},

@@ -16,8 +16,8 @@ import (
 // The chords by which Orchestron works Claude Code's input box. They are bound in the Chat context alone, and their
 // keys mean nothing in any other context, where Claude Code may be when they are pressed.
 var chords = map[string]string{ //nolint:gochecknoglobals // a table
-	"ctrl+x ctrl+q": "chat:externalEditor",
-	"ctrl+x ctrl+]": "chat:submit",
+	"ctrl+] ctrl+]": "chat:externalEditor",
+	"ctrl+] ctrl+^": "chat:submit",
 }
 
 const chatContext = "Chat"

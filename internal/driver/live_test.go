@@ -99,7 +99,7 @@ func TestLive(t *testing.T) {
 			t.Skip("not run with the real program: ORCHESTRON_TEST_CLAUDE does not name a claude program")
 		}
 		open := func(env []string) *Claude { return NewClaude(ClaudeSettings{Binary: program, Environ: env}) }
-		live(t, self, open)
+		t.Run("conversation", func(t *testing.T) { live(t, self, open) })
 		t.Run("texts", func(t *testing.T) { texts(t, self, open) })
 		t.Run("hostile project", func(t *testing.T) { hostileProject(t, self, open) })
 		t.Run("shell mode", func(t *testing.T) { shellMode(t, self, open) })
