@@ -3,26 +3,28 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/orchestron/orchestron/internal/agents"
 )
 
 func main() {
 	program := flag.String("program", "bin/orchestron", "the orchestron program")
-	home := flag.String("home", defaultHome(), "where the demonstration keeps its state; made anew each time")
+	home := flag.String("home", defaultHome(), "where the demonstration keeps everything; made anew each time")
 	driver := flag.String("driver", "", "claude or scripted; found out when empty")
+	end := flag.Bool("end", false, "end the agents at the end")
 	flag.Parse()
-	d := demo{program: *program, home: *home, driver: *driver}
-	if err := d.run(); err != nil {
+	d := demo{shell: shell{program: *program, home: *home}, driver: *driver, repo: filepath.Join(*home, "repository")}
+	err := d.run()
+	if err == nil && *end {
+		_, err = d.show("down", "--agents")
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "\nthe demonstration failed:", err)
 		os.Exit(1)
 	}
@@ -37,35 +39,9 @@ func defaultHome() string {
 
 // demo is one run of the demonstration.
 type demo struct {
-	program, home, driver string
-	repo                  string
-}
-
-// member is one of the team, and what it is asked.
-type member struct {
-	role, name       string
-	prompt, scripted string // for a real agent, and for the scripted one
-	id               string
-}
-
-func team() []member {
-	return []member{
-		{
-			role: "architect", name: "Ada, architect",
-			prompt:   "Write DESIGN.md in this repository: in five lines, a shell script greet.sh that prints 'Hello, NAME!' for its first argument and 'Hello, world!' without one. Commit it with git. Then say in one sentence what you decided.",
-			scripted: "Design the greeter.\n@@write DESIGN.md greet.sh NAME prints Hello, NAME! and without a name Hello, world!\n@@run git add DESIGN.md\n@@run git commit -q -m \"architect: design the greeter\"\n@@say I designed greet.sh: one optional argument, one line of output.",
-		},
-		{
-			role: "backend_developer", name: "Ben, developer",
-			prompt:   "Read DESIGN.md and write greet.sh as it says. Make it executable, try it, and commit it with git. Then say in one sentence what you did.",
-			scripted: "Build what DESIGN.md says.\n@@write greet.sh echo \"Hello, ${1:-world}!\"\n@@run chmod +x greet.sh\n@@run git add greet.sh\n@@run git commit -q -m \"developer: write greet.sh\"\n@@say I wrote greet.sh as the design says and committed it.",
-		},
-		{
-			role: "testing_specialist", name: "Tess, tester",
-			prompt:   "Run greet.sh with and without an argument, write what you saw to TESTED.md, and commit it with git. Then say in one sentence whether it does what DESIGN.md says.",
-			scripted: "Test greet.sh.\n@@run bash greet.sh Orchestron\n@@write TESTED.md greet.sh Orchestron printed Hello, Orchestron!\n@@run git add TESTED.md\n@@run git commit -q -m \"tester: try greet.sh\"\n@@say greet.sh greets by name and does what DESIGN.md says.",
-		},
-	}
+	shell
+	driver, repo string
+	canned       func(member) string // what is added to a prompt because no model reads it; nil when one does
 }
 
 func (d *demo) run() error {
@@ -76,7 +52,7 @@ func (d *demo) run() error {
 		return err
 	}
 	members := team()
-	fmt.Println("\n# Three agents are started, each in its own terminal, all in one repository.")
+	fmt.Println("\n# Three agents are started, each in its own terminal, all in this repository.")
 	for i := range members {
 		if err := d.spawn(&members[i]); err != nil {
 			return err
@@ -87,157 +63,149 @@ func (d *demo) run() error {
 			return err
 		}
 	}
-	if _, err := d.show("list"); err != nil {
+	fmt.Println("\n# The team:")
+	if out, err := d.show("list"); err != nil {
 		return err
+	} else {
+		fmt.Print(string(out))
 	}
-	if err := d.check(); err != nil {
+	if err := d.check(members); err != nil {
 		return err
 	}
 	d.farewell(members)
 	return nil
 }
 
+const mark = ".orchestron-demo" // the file that says that a directory is ours to remove
+
 // fresh ends an earlier demonstration and makes an empty home and repository.
 func (d *demo) fresh() error {
-	if _, err := os.Stat(d.home); err == nil {
-		if _, err := d.orchestron("down", "--agents"); err != nil {
-			return fmt.Errorf("ending the demonstration before this one: %w", err)
+	if entries, err := os.ReadDir(d.home); err == nil && len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(d.home, mark)); err != nil {
+			return fmt.Errorf("%s is not empty and not from a demonstration; name another directory with -home", d.home)
+		}
+		fmt.Println("# An earlier demonstration is ended.")
+		if _, err := d.show("down", "--agents"); err != nil {
+			return err
 		}
 		if err := os.RemoveAll(d.home); err != nil {
 			return err
 		}
 	}
-	d.repo = filepath.Join(d.home, "repository")
-	if err := errors.Join(os.MkdirAll(d.home, 0o700), os.Mkdir(d.repo, 0o755)); err != nil {
+	err := errors.Join(os.MkdirAll(d.repo, 0o700), os.Chmod(d.home, 0o700), os.WriteFile(filepath.Join(d.home, mark), nil, 0o600))
+	if err != nil {
 		return err
 	}
 	fmt.Printf("# A git repository: %s\n", d.repo)
-	for _, args := range [][]string{
-		{"init", "-q", "-b", "main"},
-		{"config", "user.name", "Orchestron demo"},
-		{"config", "user.email", "demo@localhost"},
-		{"commit", "-q", "--allow-empty", "-m", "an empty repository"},
-	} {
-		if out, err := exec.Command("git", append([]string{"-C", d.repo}, args...)...).CombinedOutput(); err != nil {
-			return fmt.Errorf("git %s: %w: %s", args[0], err, out)
-		}
-	}
-	return nil
+	return errors.Join(
+		d.git("init", "-q"),
+		d.git("config", "user.name", "Orchestron demo"),
+		d.git("config", "user.email", "demo@localhost"),
+		d.git("config", "commit.gpgsign", "false"),
+		d.git("commit", "-q", "--allow-empty", "-m", "an empty repository"),
+	)
 }
 
 // choose takes an installed and usable claude, otherwise the scripted agent, and says so.
 func (d *demo) choose() error {
-	if d.driver != "" {
-		return nil
+	if d.driver == "" {
+		d.driver = "claude"
+		usable, why, err := d.claude()
+		if err != nil {
+			return err
+		}
+		if !usable {
+			d.driver = "scripted"
+			fmt.Printf("# Claude Code cannot be used here (%s),\n# so scripted agents play the team: everything is real but the model.\n", why)
+		}
 	}
-	out, err := d.orchestron("doctor", "--json", "--check", "claude")
-	d.driver = "claude"
-	if err == nil {
-		fmt.Println("# Claude Code is installed and usable: real agents do the work.")
-		return nil
+	switch {
+	case d.driver == "scripted":
+		d.canned = member.directives
+	case scriptedAPI(os.Getenv("ANTHROPIC_BASE_URL")):
+		d.canned = func(m member) string { return m.calls(d.repo) }
+		fmt.Println("# Claude Code is here; the scripted model API answers for the model.")
+	default:
+		fmt.Println("# Claude Code is here and does the work. It may take some minutes.")
 	}
-	d.driver = "scripted"
-	fmt.Println("# Claude Code cannot be used here, so scripted agents play the team: everything is real but the model.")
-	fmt.Printf("#   %s\n", why(out, err))
 	return nil
 }
 
-// why says in one line what doctor found.
-func why(out []byte, err error) string {
-	var found struct {
-		Checks []struct{ Name, Detail, Remedy string }
+// scriptedAPI reports whether orchestron testkit api is at the address.
+func scriptedAPI(url string) bool {
+	if url == "" {
+		return false
 	}
-	if json.Unmarshal(out, &found) == nil && len(found.Checks) > 0 {
-		return strings.TrimSpace(found.Checks[0].Detail + "; " + found.Checks[0].Remedy)
+	client := http.Client{Timeout: 5 * time.Second}
+	resp, err := client.Get(strings.TrimRight(url, "/") + "/testkit/requests")
+	if err != nil {
+		return false
 	}
-	return err.Error()
+	return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
 }
 
 func (d *demo) spawn(m *member) error {
-	out, err := d.show("spawn", m.role, "--name", m.name, "--driver", d.driver, "--dir", d.repo, "--shared", "--wait", "--json")
+	out, err := d.show("spawn", m.role, "--name", m.name, "--driver", d.driver, "--dir", d.repo, "--shared", "--wait")
 	if err != nil {
 		return err
 	}
-	var v agents.View
-	if err := json.Unmarshal(out, &v); err != nil {
-		return fmt.Errorf("reading the answer of spawn: %w", err)
-	}
-	m.id = string(v.ID)
-	fmt.Printf("%s is %s: %s (%s)\n", v.Name, v.ID, v.Status, v.Evidence.Detail)
+	m.id = strings.TrimSpace(string(out))
+	fmt.Println(m.id)
 	return nil
 }
 
+// ask gives an agent its prompt, shows its answer, and commits what it made.
 func (d *demo) ask(m member) error {
-	prompt := m.prompt
-	if d.driver == "scripted" {
-		prompt = m.scripted
+	fmt.Printf("\n# %s gets its prompt:\n#   %s\n", m.name, strings.ReplaceAll(m.task, ". ", ".\n#   "))
+	prompt := m.task
+	if d.canned != nil {
+		prompt += "\n" + d.canned(m)
 	}
-	fmt.Printf("\n# %s is asked: %s\n", m.name, strings.SplitN(prompt, "\n", 2)[0])
 	began := time.Now()
 	out, err := d.show("send", m.id, prompt, "--wait", "--timeout", "10m")
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\nlook at it: %s", err, d.typed("attach", m.id))
 	}
-	fmt.Printf("%s answers after %.1f s:\n  %s\n", m.name, time.Since(began).Seconds(), strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", "\n  "))
-	return nil
+	fmt.Printf("%s\n# (after %.1f s)\n", strings.TrimSpace(string(out)), time.Since(began).Seconds())
+	if _, err := os.Stat(filepath.Join(d.repo, m.file)); err != nil {
+		return fmt.Errorf("%s answered and did not write its file: %w", m.name, err)
+	}
+	return errors.Join(d.git("add", m.file), d.git("commit", "-q", "--author", m.name+" <"+m.id+"@orchestron>", "-m", m.file))
 }
 
 // check looks whether the job was done.
-func (d *demo) check() error {
-	out, err := exec.Command("git", "-C", d.repo, "log", "--oneline").CombinedOutput()
+func (d *demo) check(members []member) error {
+	log, err := d.output("git", "log", "--reverse", "--format=%h  %an: %s")
 	if err != nil {
-		return fmt.Errorf("git log: %w: %s", err, out)
+		return err
 	}
-	fmt.Printf("\n# What the team left in the repository:\n%s", out)
-	if n := strings.Count(string(out), "\n"); n < 4 {
-		return fmt.Errorf("the repository has %d commits, want one of each of the three agents", n-1)
+	fmt.Printf("\n# What it left in the repository, committed after each answer:\n%s", log)
+	for _, m := range members {
+		if !strings.Contains(log, m.name+": "+m.file) {
+			return fmt.Errorf("there is no commit of %s by %s", m.file, m.name)
+		}
 	}
-	hello, err := exec.Command("bash", filepath.Join(d.repo, "greet.sh"), "Orchestron").CombinedOutput()
-	if err != nil || strings.TrimSpace(string(hello)) != "Hello, Orchestron!" {
-		return fmt.Errorf("greet.sh Orchestron prints %q: %w", hello, err)
+	fmt.Println("\n# The tester's script tests the developer's:")
+	fmt.Println("$ sh test_greet.sh")
+	said, err := d.output("sh", "test_greet.sh")
+	fmt.Print(said)
+	if err != nil {
+		return err
 	}
-	fmt.Printf("greet.sh Orchestron prints: %s", hello)
-	return nil
+	said, err = d.output("sh", "greet.sh", "Orchestron")
+	if err == nil && strings.TrimSpace(said) != "Hello, Orchestron!" {
+		err = fmt.Errorf("greet.sh Orchestron printed %q, want Hello, Orchestron!", said)
+	}
+	return err
 }
 
 func (d *demo) farewell(members []member) {
 	fmt.Printf(`
-# The agents still run. Look at one, talk to it, end them all:
-export ORCHESTRON_HOME=%s ORCHESTRON_LISTEN=127.0.0.1:0
-%s attach %s        # detach again with C-b d
-%s send %s "and now?" --wait
+# All steps succeeded, and the agents still run. In another terminal, look at them, talk to them, end them:
+export %s
+%s attach %s                         # leave it again with C-b d
+%s send %s 'And now?' --wait
+%s output %s
 %s down --agents
-`, d.home, d.program, members[0].id, d.program, members[1].id, d.program)
-}
-
-// show prints a command as a person would type it, and runs it.
-func (d *demo) show(args ...string) ([]byte, error) {
-	quoted := make([]string, len(args))
-	for i, a := range args {
-		quoted[i] = a
-		if strings.ContainsAny(a, " \n,'\"") {
-			first, rest, cut := strings.Cut(a, "\n")
-			if quoted[i] = fmt.Sprintf("%q", first); cut && rest != "" {
-				quoted[i] = fmt.Sprintf("%q…", first)
-			}
-		}
-	}
-	fmt.Println("$ orchestron " + strings.Join(quoted, " "))
-	out, err := d.orchestron(args...)
-	if args[0] == "list" && err == nil {
-		fmt.Print(string(out))
-	}
-	return out, err
-}
-
-func (d *demo) orchestron(args ...string) ([]byte, error) {
-	cmd := exec.Command(d.program, args...)
-	cmd.Env = append(os.Environ(), "ORCHESTRON_HOME="+d.home, "ORCHESTRON_LISTEN=127.0.0.1:0")
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return out, fmt.Errorf("orchestron %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
-	}
-	return out, nil
+`, strings.Join(d.environment(), " "), d.program, members[0].id, d.program, members[1].id, d.program, members[1].id, d.program)
 }
