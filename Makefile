@@ -2,9 +2,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := bin/orchestron
+LINTER := bin/golangci-lint
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-E2E_CLAUDE := $(CURDIR)/e2e/node_modules/@anthropic-ai/claude-code-$(shell uname -s | tr A-Z a-z | sed s/darwin/darwin/)-$(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')/claude
-GO_TEST := go test -timeout 20m
+ARCH := $(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
+CLAUDE := $(CURDIR)/e2e/node_modules/@anthropic-ai/claude-code-$(ARCH)/claude
+GO_TEST := go test -timeout 20m -count=1
+DEMO :=
 
 .PHONY: help
 help: ## show this help
@@ -14,12 +17,16 @@ help: ## show this help
 build: ## build bin/orchestron
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/orchestron
 
+.PHONY: install
+install: build ## install orchestron where go install puts programs
+	install -D -m 755 $(BIN) "$$(go env GOBIN | grep . || echo "$$(go env GOPATH)/bin")/orchestron"
+
 .PHONY: demo
-demo: needs build ## start Orchestron and lead a team of three through a small job in a git repository
-	go run ./e2e/demo -program $(CURDIR)/$(BIN)
+demo: needs build ## lead a team of three through a small job; DEMO='-driver scripted' never uses Claude Code
+	go run ./e2e/demo -program $(CURDIR)/$(BIN) $(DEMO)
 
 .PHONY: test
-test: needs-test lint unit race e2e conformance ## run everything, with real tmux, git, SQLite and Claude Code
+test: needs-test lint race e2e conformance ## run everything, with real tmux, git, SQLite and Claude Code
 
 .PHONY: needs
 needs: ## install or name the programs that Orchestron needs
@@ -29,35 +36,40 @@ needs: ## install or name the programs that Orchestron needs
 needs-test: needs e2e/node_modules/.installed ## install what the tests need besides
 
 e2e/node_modules/.installed: e2e/package-lock.json
+	@./tools/needs.sh npm gcc # the race detector needs a C compiler
 	cd e2e && npm ci --no-audit --no-fund --loglevel=error
-	touch $@
+	@test -x $(CLAUDE) || { echo "$(CLAUDE) is not there: is there a Claude Code for $(ARCH)?" >&2; exit 1; }
+	@touch $@
 
 .PHONY: unit
-unit: ## unit and contract tests
-	$(GO_TEST) ./...
+unit: ## tests of each package, quick
+	go test -short $$(go list ./... | grep -v /e2e)
 
 .PHONY: race
-race: ## the same packages with the race detector, without the long ones
-	$(GO_TEST) -race -short $$(go list ./... | grep -v /e2e)
+race: needs-test ## tests of each package, all of them, with the race detector
+	ORCHESTRON_TEST_CLAUDE=$(CLAUDE) $(GO_TEST) -race $$(go list ./... | grep -v /e2e)
 
 .PHONY: e2e
-e2e: ## the built program with real agents
-	ORCHESTRON_CLAUDE=$(E2E_CLAUDE) $(GO_TEST) -count=1 ./e2e ./internal/driver
+e2e: needs-test ## the built program with real agents
+	ORCHESTRON_TEST_CLAUDE=$(CLAUDE) ORCHESTRON_CLAUDE=$(CLAUDE) $(GO_TEST) ./e2e
 
 .PHONY: conformance
 conformance: ## the official MCP conformance suite against the built program
 	$(MAKE) -C e2e/conformance
 
 .PHONY: lint
-lint: ## format and lint
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+lint: $(LINTER) ## format and lint, for Linux and macOS
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted" >&2; exit 1; }
 	go vet ./...
-	cd tools && go build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	bin/golangci-lint run ./...
+	GOOS=darwin go vet ./...
+	$(LINTER) run ./...
+
+$(LINTER): tools/go.mod tools/go.sum
+	cd tools && go build -o ../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: check
-check: lint unit race ## what to run before a push
+check: lint race ## what to run before a push
 
 .PHONY: bench
-bench: build ## print the table of speed and memory, with the bars
-	ORCHESTRON_CLAUDE=$(E2E_CLAUDE) go run ./e2e/bench -program $(CURDIR)/$(BIN)
+bench: needs-test build ## print the table of speed and memory, with the bars
+	ORCHESTRON_CLAUDE=$(CLAUDE) go run ./e2e/bench -program $(CURDIR)/$(BIN)
