@@ -42,6 +42,10 @@ func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (View,
 	}
 	h.keys.Lock()
 	defer h.keys.Unlock()
+	running, err := s.openTurns(ctx, a.ID)
+	if err != nil {
+		return View{}, err
+	}
 	if err := s.term.Press(ctx, a.Pane, channel.Interrupt...); err != nil {
 		return View{}, fmt.Errorf("interrupting %s: %w", a.ID, err)
 	}
@@ -53,20 +57,26 @@ func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (View,
 		return View{}, orchestron.Errorf(orchestron.Unavailable, "%s did not stop its turn within %s", a.ID, interruptTime).
 			Try("look at it with read or attach; terminate and restart keep the conversation")
 	}
-	if err := s.interrupted(ctx, call, h, channel); err != nil {
+	if err := s.interrupted(ctx, call, h, channel, running); err != nil {
 		return View{}, err
 	}
 	return s.view(h), nil
 }
 
-// interrupted ends the turn in the books, and removes from the input box the prompt that the program put back there.
-func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, channel orchestron.Channel) error {
+// openTurns returns the turns that run, or wait inside the program.
+func (s *Service) openTurns(ctx context.Context, id orchestron.AgentID) ([]orchestron.Turn, error) {
 	var open []orchestron.Turn
-	err := s.change(ctx, h, func(tx Tx, st *state) error {
+	err := s.store.Write(ctx, func(tx Tx) error {
 		var err error
-		if open, err = tx.OpenTurns(st.Agent.ID); err != nil {
-			return err
-		}
+		open, err = tx.OpenTurns(id)
+		return err
+	})
+	return open, err
+}
+
+// interrupted ends the turn in the books, and removes from the input box the prompt that the program put back there.
+func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, channel orchestron.Channel, running []orchestron.Turn) error {
+	err := s.change(ctx, h, func(tx Tx, st *state) error {
 		if err := endTurns(tx, st, orchestron.Fact{At: time.Now()}, outcome{failure: "interrupted by " + call.Actor.String()}); err != nil {
 			return err
 		}
@@ -75,14 +85,10 @@ func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, chan
 	if err != nil || len(channel.Editor) == 0 {
 		return err
 	}
-	for _, turn := range open {
-		look := handoff.Intent{Message: turn.Message, Attempt: -1, Text: turn.Prompt, Look: true}
-		box, err := s.open(ctx, h, look, channel)
-		if err != nil {
+	for _, turn := range running {
+		remove := handoff.Intent{Message: turn.Message, Attempt: -1, Text: turn.Prompt, Remove: true}
+		if _, err := s.open(ctx, h, remove, channel); err != nil {
 			return err
-		}
-		if box == handoff.BoxHeld {
-			return s.term.Press(ctx, h.snapshot().Pane, channel.Clear...)
 		}
 	}
 	return nil

@@ -71,6 +71,9 @@ func (c commands) client(ctx context.Context, start bool) (*client.Client, error
 		return nil, err
 	}
 	token, _ := lookup(c.Environ, handoff.EnvToken)
+	if _, inside := lookup(c.Environ, handoff.EnvAgent); inside {
+		start = false // a daemon that an agent started would end with the agent
+	}
 	if !start {
 		cl := client.Dial(cfg.DaemonSocket, token)
 		return cl, cl.Health(ctx)

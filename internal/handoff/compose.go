@@ -16,7 +16,8 @@ type Intent struct {
 	Message orchestron.MessageID `json:"message"`
 	Attempt int                  `json:"attempt"`
 	Text    string               `json:"text"`
-	Look    bool                 `json:"look,omitempty"` // only report what the box holds
+	Look    bool                 `json:"look,omitempty"`   // only report what the box holds
+	Remove  bool                 `json:"remove,omitempty"` // take the text out of the box if it holds that and nothing else
 }
 
 // Box is what the helper found in the input box and left there.
@@ -94,7 +95,7 @@ func (h Home) claim(id orchestron.AgentID) (Intent, error) {
 // fill puts the message into the box if it belongs there, and says what the box holds then.
 func (h Home) fill(id orchestron.AgentID, in Intent, file, content string) (Box, error) {
 	switch {
-	case strings.TrimSpace(content) == "" && in.Look:
+	case strings.TrimSpace(content) == "" && (in.Look || in.Remove):
 		return BoxEmpty, nil
 	case strings.TrimSpace(content) == "":
 		// The submission may have been seen after the intent was written.
@@ -108,6 +109,11 @@ func (h Home) fill(id orchestron.AgentID, in Intent, file, content string) (Box,
 			return "", fmt.Errorf("writing the input box: %w", err)
 		}
 		return BoxPlaced, nil
+	case same(content, in.Text) && in.Remove:
+		if err := h.writeFile(file, nil); err != nil {
+			return "", fmt.Errorf("emptying the input box: %w", err)
+		}
+		return BoxEmpty, nil
 	case same(content, in.Text):
 		return BoxHeld, h.expect(id, in)
 	}
