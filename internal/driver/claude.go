@@ -102,7 +102,24 @@ func (c *Claude) Check(ctx context.Context) (string, error) {
 	if _, err := c.mode(env); err != nil {
 		return "", err
 	}
-	return c.version(ctx, program)
+	version, err := c.version(ctx, program)
+	if err == nil && !c.keyless && tooOld(version) {
+		return "", orchestron.Errorf(orchestron.Unavailable, "Claude Code %s is too old", version).
+			Try("update it with npm install -g @anthropic-ai/claude-code; the oldest that works is %s", oldest)
+	}
+	return version, err
+}
+
+// oldest is the oldest version that was seen to work with what Prepare writes.
+const oldest = "2.1.197"
+
+func tooOld(version string) bool {
+	var have, want [3]int
+	if _, err := fmt.Sscanf(version, "%d.%d.%d", &have[0], &have[1], &have[2]); err != nil {
+		return false // some other program's way to count
+	}
+	_, err := fmt.Sscanf(oldest, "%d.%d.%d", &want[0], &want[1], &want[2])
+	return err == nil && slices.Compare(have[:], want[:]) < 0
 }
 
 func (c *Claude) find(env environ) (string, error) {

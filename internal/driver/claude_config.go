@@ -81,19 +81,11 @@ func (c *Claude) configure(l orchestron.Launch, env environ) (config, error) {
 	conf := userConfig(env)
 	if mode == OwnConfig {
 		conf = ownConfig(l.Dir)
-		if err := seedOwn(conf); err != nil {
-			return config{}, err
-		}
-	} else if err := checkUser(conf); err != nil {
-		return config{}, err
+		err = prepareOwn(conf, l.Agent.Workspace, env.get("ANTHROPIC_API_KEY"))
+	} else {
+		err = prepareUser(conf, l.Agent.Workspace)
 	}
-	trust := func(state map[string]any) error { return trustWorkspace(state, l.Agent.Workspace) }
-	if mode == OwnConfig {
-		trust = func(state map[string]any) error {
-			return seedState(state, l.Agent.Workspace, env.get("ANTHROPIC_API_KEY"))
-		}
-	}
-	if err := editObject(conf.state, trust); err != nil {
+	if err != nil {
 		return config{}, err
 	}
 	if err := write(markFile(l.Dir), []byte(conf.dir+"\n"), 0o600); err != nil {
@@ -102,21 +94,28 @@ func (c *Claude) configure(l orchestron.Launch, env environ) (config, error) {
 	return conf, nil
 }
 
-func seedOwn(conf config) error {
-	if err := os.MkdirAll(conf.dir, 0o700); err != nil {
+func prepareOwn(conf config, workspace, key string) error {
+	if err := os.MkdirAll(filepath.Join(conf.dir, "sessions"), 0o700); err != nil { // to be watched from the start
 		return unwritable(err)
 	}
-	_, err := MergeKeybindings(conf.keybindings())
-	return err
+	if _, err := MergeKeybindings(conf.keybindings()); err != nil {
+		return err
+	}
+	// Its only user does not run. When it was killed it may have left its lock.
+	if err := os.Remove(conf.state + ".lock"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return unwritable(err)
+	}
+	return editObject(conf.state, func(state map[string]any) error { return seedState(state, workspace, key) })
 }
 
-// checkUser makes sure that the person agreed to the chords by which prompts are handed over.
-func checkUser(conf config) error {
-	if bound(conf.keybindings()) {
-		return nil
+// prepareUser makes sure that the person agreed to the chords by which prompts are handed over, before it writes
+// that the workspace is trusted.
+func prepareUser(conf config, workspace string) error {
+	if !bound(conf.keybindings()) {
+		return orchestron.Errorf(orchestron.Unavailable, "Claude Code lacks the key bindings by which Orchestron hands it prompts").
+			Try("run orchestron install claude, which adds them to %s", conf.keybindings())
 	}
-	return orchestron.Errorf(orchestron.Unavailable, "Claude Code lacks the key bindings by which Orchestron hands it prompts").
-		Try("run orchestron install claude, which adds them to %s", conf.keybindings())
+	return editShared(conf.state, func(state map[string]any) error { return trustWorkspace(state, workspace) })
 }
 
 // seedState answers the questions of a first start.

@@ -246,3 +246,11 @@ func TestCheck(t *testing.T) {
 		t.Errorf("Check = %q, %v, want a version", version, err)
 	}
 }
+
+func TestTooOld(t *testing.T) {
+	for version, want := range map[string]bool{"2.1.329": false, "2.1.197": false, "2.1.196": true, "1.9.999": true, "3.0.0": false, "cat": false, "": false} {
+		if got := tooOld(version); got != want {
+			t.Errorf("tooOld(%q) = %v, want %v", version, got, want)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func MergeKeybindings(path string) (bool, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return false, orchestron.Errorf(orchestron.Unavailable, "%s cannot be made: %w", filepath.Dir(path), err)
 	}
-	err := editObject(path, func(file map[string]any) error {
+	err := editShared(path, func(file map[string]any) error {
 		chat, err := chatBindings(file)
 		if err != nil {
 			return orchestron.Errorf(orchestron.Conflict, "%s is not understood: %w", path, err).Try("repair it, or move it away")
@@ -122,9 +122,8 @@ func readObject(path string) (map[string]any, error) {
 	return object, nil
 }
 
-// editObject changes the object in a JSON file that other programs change too. It keeps what edit does not touch,
-// the file's mode, and links to it; a file that edit leaves as it is is not written.
-func editObject(path string, edit func(map[string]any) error) error {
+// editShared is editObject for a file that other programs change too.
+func editShared(path string, edit func(map[string]any) error) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
@@ -134,6 +133,12 @@ func editObject(path string, edit func(map[string]any) error) error {
 			Try("check its permissions, and whether another program holds %s.lock", path)
 	}
 	defer unlock()
+	return editObject(path, edit)
+}
+
+// editObject changes the object in a JSON file. It keeps what edit does not touch, and the file's mode; a file that
+// edit leaves as it is is not written.
+func editObject(path string, edit func(map[string]any) error) error {
 	object, err := readObject(path)
 	if err != nil {
 		return orchestron.Errorf(orchestron.Conflict, "a file of Claude Code is not understood: %w", err).Try("repair it")
@@ -169,8 +174,8 @@ func encode(v any) ([]byte, error) {
 }
 
 const (
-	lockWait  = 5 * time.Second
-	lockStale = 10 * time.Second // after which Claude Code, too, takes a lock for abandoned
+	lockStale = 10 * time.Second // after which Claude Code, too, takes a lock for abandoned: one that is killed leaves its own
+	lockWait  = lockStale + 5*time.Second
 	lockPause = 20 * time.Millisecond
 )
 

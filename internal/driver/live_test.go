@@ -103,6 +103,8 @@ func TestLive(t *testing.T) {
 		t.Run("texts", func(t *testing.T) { texts(t, self, open) })
 		t.Run("hostile project", func(t *testing.T) { hostileProject(t, self, open) })
 		t.Run("shell mode", func(t *testing.T) { shellMode(t, self, open) })
+		t.Run("user config", func(t *testing.T) { userConfigured(t, self, open) })
+		t.Run("latency", func(t *testing.T) { latency(t, self, open) })
 		t.Run("dialog", func(t *testing.T) { dialog(t, self, open) })
 	})
 }
@@ -317,6 +319,13 @@ func live(t *testing.T, self string, open func([]string) *Claude) {
 		t.Fatalf("Check = %q, %v", version, err)
 	}
 	s.start()
+	began := s.l.Agent.SessionID
+
+	// A conversation without a prompt has no transcript; it begins again with its id.
+	s.again()
+	if s.l.Agent.SessionID != began {
+		t.Errorf("the conversation %s that was never begun is resumed as %s", began, s.l.Agent.SessionID)
+	}
 	submitted, ended := s.ask("@@say the answer")
 	if submitted.Text != "@@say the answer" || ended.Text != "the answer" || submitted.Mode != "acceptEdits" {
 		t.Errorf("submitted %+v, ended %+v", submitted, ended)
@@ -341,22 +350,80 @@ func live(t *testing.T, self string, open func([]string) *Claude) {
 	// A kill in the middle of a turn, and the same conversation again.
 	s.send(slow)
 	s.status(orchestron.Busy)
-	if p, err := os.FindProcess(s.l.Agent.Process.PID); err != nil || p.Kill() != nil {
-		t.Fatal("the program cannot be killed", err)
-	}
 	session, transcript := s.l.Agent.SessionID, s.l.Agent.Transcript
-	s.stop()
-	if err := os.Remove(filepath.Join(s.l.Dir, "hooks")); err != nil {
-		t.Fatal(err)
-	}
-	s.l.Resume = true
-	s.start()
+	s.again()
 	if s.l.Agent.SessionID != session || s.l.Agent.Transcript != transcript {
 		t.Errorf("the conversation %s in %s is resumed as %s in %s", session, transcript, s.l.Agent.SessionID, s.l.Agent.Transcript)
 	}
 	if _, ended := s.ask("@@say here again"); ended.Text != "here again" {
 		t.Errorf("after the resume the answer is %q", ended.Text)
 	}
+}
+
+// again kills the program and resumes it.
+func (s *stage) again() {
+	s.t.Helper()
+	if p, err := os.FindProcess(s.l.Agent.Process.PID); err != nil || p.Kill() != nil {
+		s.t.Fatal("the program cannot be killed", err)
+	}
+	s.stop()
+	if err := os.Remove(filepath.Join(s.l.Dir, "hooks")); err != nil {
+		s.t.Fatal(err)
+	}
+	s.l.Resume = true
+	s.start()
+}
+
+// userConfigured works with a person's own configuration, and with every permission.
+func userConfigured(t *testing.T, self string, open func([]string) *Claude) {
+	s := newStage(t, self, func(env []string) *Claude {
+		d := open(env)
+		d.set.Config = UserConfig
+		return d
+	})
+	home := environ(s.l.Environ).get("HOME")
+	put(t, filepath.Join(home, ".claude.json"), `{"hasCompletedOnboarding":true,"customApiKeyResponses":{"approved":["`+testKey[len(testKey)-20:]+`"]},"mine":1}`)
+	put(t, filepath.Join(home, ".claude", "keybindings.json"), `{"bindings":[{"context":"Chat","bindings":{"ctrl+e":"chat:stash"}}]}`)
+	if _, err := MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil {
+		t.Fatal(err)
+	}
+	s.l.Agent.Permission = "bypassPermissions"
+	s.start()
+	submitted, ended := s.ask(`@@call Bash {"command":"python3 -c 'print(1)' > made"}` + "\n@@say made it")
+	if ended.Text != "made it" || submitted.Mode != "bypassPermissions" {
+		t.Errorf("submitted %+v, ended %+v", submitted, ended)
+	}
+	if !strings.Contains(get(t, filepath.Join(home, ".claude.json")), `"mine"`) {
+		t.Error("the person's .claude.json lost something")
+	}
+	if _, err := os.Stat(filepath.Join(s.l.Dir, "config")); !os.IsNotExist(err) {
+		t.Errorf("the agent has a configuration of its own: %v", err)
+	}
+}
+
+// latency logs how long the steps of a delivery take.
+func latency(t *testing.T, self string, open func([]string) *Claude) {
+	s := newStage(t, self, open)
+	began := time.Now()
+	s.start()
+	t.Logf("ready after %s", time.Since(began).Round(time.Millisecond))
+	var placing, submitting []time.Duration
+	for i := range 15 {
+		submits := s.count(orchestron.FactSubmitted)
+		ends := s.count(orchestron.FactTurnEnded)
+		began := time.Now()
+		s.place(fmt.Sprint("prompt ", i))
+		placing = append(placing, time.Since(began))
+		began = time.Now()
+		s.press(s.d.Channel(s.l.Dir).Submit...)
+		s.eventually("the submission", func() bool { return s.count(orchestron.FactSubmitted) > submits })
+		submitting = append(submitting, time.Since(began))
+		s.eventually("the end", func() bool { return s.count(orchestron.FactTurnEnded) > ends })
+		s.status(orchestron.Idle)
+	}
+	slices.Sort(placing)
+	slices.Sort(submitting)
+	t.Logf("editor ran after %s (at most %s), submitted %s later (at most %s)", placing[7], placing[14], submitting[7], submitting[14])
 }
 
 // texts sends what could be more than a prompt. The model must get exactly what Place made of it.
