@@ -39,7 +39,6 @@ type Claude struct {
 	set      ClaudeSettings
 	prefix   []string // arguments before Claude's own
 	keyless  bool     // the program needs no account
-	clear    []orchestron.Key
 	mu       sync.Mutex
 	versions map[string]string // what a program calls itself, by path, size and time
 }
@@ -52,7 +51,6 @@ func NewScripted(self string, set ClaudeSettings) *Claude {
 	set.Binary, set.Config = self, OwnConfig
 	c := newClaude("scripted", set)
 	c.prefix, c.keyless = []string{"testkit", "agent"}, true
-	c.clear = []orchestron.Key{"C-c"} // all that the scripted agent knows
 	return c
 }
 
@@ -66,7 +64,7 @@ func newClaude(name string, set ClaudeSettings) *Claude {
 	if set.Permission == "" {
 		set.Permission = "acceptEdits"
 	}
-	return &Claude{name: name, set: set, clear: []orchestron.Key{"Escape", "Escape"}, versions: map[string]string{}}
+	return &Claude{name: name, set: set, versions: map[string]string{}}
 }
 
 // Name is what agents' records call the driver.
@@ -79,14 +77,13 @@ func (c *Claude) Abilities() orchestron.Abilities {
 
 // Channel is through the editor and two chords that are bound in Claude's Chat context only, so that no dialog can
 // take them for an answer. Delete before the editor makes an empty box that a person left in shell mode, where a
-// prompt would run as a command, an ordinary one; behind a draft it does nothing. Clear is for a box that holds
-// something: on an empty one it opens a dialog. Nothing here is a key that a terminal itself acts on, because our
-// helper may still run when the next key comes: Control-C would end the program then.
+// prompt would run as a command, an ordinary one; behind a draft it does nothing. There is no key to clear the box:
+// the helper does that. Nothing here is a key that a terminal itself acts on, because the helper may still run when
+// the next key comes: Control-C would end the program then.
 func (c *Claude) Channel(string) orchestron.Channel {
 	return orchestron.Channel{
 		Editor:    []orchestron.Key{"DC", "C-]", "C-]"},
 		Submit:    []orchestron.Key{"C-]", "C-^"},
-		Clear:     c.clear,
 		Interrupt: []orchestron.Key{"Escape"},
 	}
 }

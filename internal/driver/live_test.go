@@ -54,14 +54,15 @@ func hook(dir string) int {
 	return 0
 }
 
-// compose puts the offered text into an empty input box, and notes what the box held.
+// compose puts the offered text into an empty input box, or empties the box when no text is offered, and notes what
+// the box held.
 func compose(dir, file string) int {
 	old, err := os.ReadFile(file)
 	if err != nil {
 		return 1
 	}
 	offer := filepath.Join(dir, "offer")
-	if text, err := os.ReadFile(offer); err == nil && len(old) == 0 {
+	if text, err := os.ReadFile(offer); err == nil && (len(old) == 0 || len(text) == 0) {
 		if os.WriteFile(file, text, 0o600) != nil || os.Remove(offer) != nil {
 			return 1
 		}
@@ -135,10 +136,9 @@ func live(t *testing.T, self string, open func([]string) *Claude) {
 		})
 	})
 	s.status(orchestron.Idle)
-	if held := s.place("x"); held != slow {
+	if held := s.place(""); held != slow {
 		t.Errorf("after an interrupt the input box holds %q, want the prompt", held)
 	}
-	s.press(s.d.Channel(s.l.Dir).Clear...)
 
 	// A kill in the middle of a turn, and the same conversation again.
 	s.send(slow)
