@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 )
 
 // TestAdopt kills the daemon beside a hundred agents: the next one takes over every one of them, starts none anew, and
@@ -14,11 +14,11 @@ func TestAdopt(t *testing.T) {
 	const n = 100
 	h := newHouse(t, program)
 	h.start()
-	many := agents.SpawnManyIn{}
+	many := agentapi.SpawnManyIn{}
 	for range n {
-		many.Instances = append(many.Instances, agents.SpawnClaudeIn{Name: "one of many", Role: "general", Driver: "scripted", Wait: true})
+		many.Instances = append(many.Instances, agentapi.SpawnClaudeIn{Name: "one of many", Role: "general", Driver: "scripted", Wait: true})
 	}
-	var spawned agents.SpawnManyOut
+	var spawned agentapi.SpawnManyOut
 	h.mustCall("spawn_multiple_instances", many, &spawned)
 	if spawned.Spawned != n {
 		t.Fatalf("spawned %d of %d: %+v", spawned.Spawned, n, spawned.Instances)
@@ -47,9 +47,9 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-func (h *house) list() []agents.View {
+func (h *house) list() []agentapi.View {
 	h.t.Helper()
-	var out agents.ListOut
-	h.mustCall("list", agents.ListIn{}, &out)
+	var out agentapi.ListOut
+	h.mustCall("list", agentapi.ListIn{}, &out)
 	return out.Instances
 }

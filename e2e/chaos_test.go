@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/client"
 )
 
@@ -102,10 +102,10 @@ func (h *house) pids(ids []orchestron.AgentID) []int {
 	return pids
 }
 
-func (h *house) status(id orchestron.AgentID) agents.View {
+func (h *house) status(id orchestron.AgentID) agentapi.View {
 	h.t.Helper()
-	var out agents.ListOut
-	h.mustCall("get_instance_status", agents.StatusIn{InstanceID: string(id)}, &out)
+	var out agentapi.ListOut
+	h.mustCall("get_instance_status", agentapi.StatusIn{InstanceID: string(id)}, &out)
 	return out.Instances[0]
 }
 
@@ -122,7 +122,7 @@ func (s storm) send(h *house, id orchestron.AgentID, n int) []string {
 		}
 		key := uuid.NewString()
 		for {
-			_, err := c.Call(h.t.Context(), "send", agents.SendIn{InstanceID: string(id), Text: text}, key, nil)
+			_, err := c.Call(h.t.Context(), "send", agentapi.SendIn{InstanceID: string(id), Text: text}, key, nil)
 			if err == nil {
 				acknowledged = append(acknowledged, text)
 				break

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 )
 
 // TestFidelity sends a corpus of difficult bodies, some while the pane is in copy mode, and compares what the agent
@@ -50,8 +50,8 @@ func (h *house) checkFidelity(id orchestron.AgentID, bodies []string) {
 		if i%20 == 7 {
 			h.tmux("copy-mode", "-t", h.status(id).Pane.ID)
 		}
-		var out agents.MessageOut
-		if err := h.call("send", agents.SendIn{InstanceID: string(id), Text: body, Wait: true, Timeout: 120}, &out); err != nil {
+		var out agentapi.MessageOut
+		if err := h.call("send", agentapi.SendIn{InstanceID: string(id), Text: body, Wait: true, Timeout: 120}, &out); err != nil {
 			h.t.Errorf("body %d (%.40q): %v", i, body, err)
 			return
 		}
@@ -134,15 +134,15 @@ func (h *house) checkDraft(id orchestron.AgentID, round int) {
 	pane := h.status(id).Pane.ID
 	before := len(h.accepted(id))
 	h.tmux("send-keys", "-t", pane, "-l", fmt.Sprintf("half a line %d ", round))
-	var sent agents.MessageOut
+	var sent agentapi.MessageOut
 	message := fmt.Sprintf("message %d\nof two lines", round)
-	if err := h.call("send", agents.SendIn{InstanceID: string(id), Text: message}, &sent); err != nil {
+	if err := h.call("send", agentapi.SendIn{InstanceID: string(id), Text: message}, &sent); err != nil {
 		h.t.Errorf("send: %v", err)
 		return
 	}
 	eventually(h.t, "the message waits for the person", 30*time.Second, func() bool {
-		var out agents.WaitOut
-		err := h.call("wait_for_instance", agents.WaitIn{InstanceID: string(id), MessageID: string(sent.MessageID)}, &out)
+		var out agentapi.WaitOut
+		err := h.call("wait_for_instance", agentapi.WaitIn{InstanceID: string(id), MessageID: string(sent.MessageID)}, &out)
 		return err == nil && strings.Contains(out.Message.Reason, "somebody")
 	})
 	if n := len(h.accepted(id)); n != before {

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/client"
 )
 
@@ -179,13 +179,13 @@ func (h *house) mustCall(op string, args, out any) {
 }
 
 // spawn starts an agent and waits until it is ready.
-func (h *house) spawn(driver string, more ...func(*agents.SpawnIn)) agents.View {
+func (h *house) spawn(driver string, more ...func(*agentapi.SpawnIn)) agentapi.View {
 	h.t.Helper()
-	in := agents.SpawnIn{Role: "specialist", WorkspaceMode: "isolated", Driver: driver, Wait: true}
+	in := agentapi.SpawnIn{Role: "specialist", WorkspaceMode: "isolated", Driver: driver, Wait: true}
 	for _, change := range more {
 		change(&in)
 	}
-	var v agents.View
+	var v agentapi.View
 	h.mustCall("spawn", in, &v)
 	if v.Status != orchestron.Idle {
 		h.t.Fatalf("%s is %s (%+v) after spawn with wait", v.ID, v.Status, v.Evidence)
@@ -194,10 +194,10 @@ func (h *house) spawn(driver string, more ...func(*agents.SpawnIn)) agents.View 
 }
 
 // ask gives an agent a prompt and waits for its answer.
-func (h *house) ask(id orchestron.AgentID, text string) agents.MessageOut {
+func (h *house) ask(id orchestron.AgentID, text string) agentapi.MessageOut {
 	h.t.Helper()
-	var out agents.MessageOut
-	h.mustCall("send", agents.SendIn{InstanceID: string(id), Text: text, Wait: true, Timeout: 60}, &out)
+	var out agentapi.MessageOut
+	h.mustCall("send", agentapi.SendIn{InstanceID: string(id), Text: text, Wait: true, Timeout: 60}, &out)
 	return out
 }
 

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/driver"
 	"github.com/orchestron/orchestron/testkit/api"
 )
@@ -82,8 +82,8 @@ func (h *house) starts(ctx context.Context, n int) (ours, bare times, err error)
 			return nil, nil, err
 		}
 		told := time.Since(began)
-		var now agents.ListOut
-		if err := h.call(ctx, "get_instance_status", agents.StatusIn{InstanceID: string(ids[0])}, &now); err != nil {
+		var now agentapi.ListOut
+		if err := h.call(ctx, "get_instance_status", agentapi.StatusIn{InstanceID: string(ids[0])}, &now); err != nil {
 			return nil, nil, err
 		}
 		own := orchestron.Launch{Agent: now.Instances[0].Agent, Dir: filepath.Join(h.root, "agents", string(ids[0]))}

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/client"
 	"github.com/orchestron/orchestron/internal/op"
 )
@@ -96,11 +96,11 @@ func (h *house) follow(ctx context.Context, name string, args, out any, report f
 
 // spawn starts n agents at once, waits until they are ready, and returns their ids.
 func (h *house) spawn(ctx context.Context, n int, driver string) ([]orchestron.AgentID, error) {
-	var in agents.SpawnManyIn
+	var in agentapi.SpawnManyIn
 	for range n {
-		in.Instances = append(in.Instances, agents.SpawnClaudeIn{Name: "bench", Role: "general", Driver: driver, Wait: true})
+		in.Instances = append(in.Instances, agentapi.SpawnClaudeIn{Name: "bench", Role: "general", Driver: driver, Wait: true})
 	}
-	var out agents.SpawnManyOut
+	var out agentapi.SpawnManyOut
 	if err := h.call(ctx, "spawn_multiple_instances", in, &out); err != nil {
 		return nil, err
 	}
@@ -119,5 +119,5 @@ func (h *house) spawn(ctx context.Context, n int, driver string) ([]orchestron.A
 
 // kill ends an agent at once.
 func (h *house) kill(ctx context.Context, id orchestron.AgentID) error {
-	return h.call(ctx, "terminate_instance", agents.TerminateInstanceIn{InstanceID: string(id), Force: true}, nil)
+	return h.call(ctx, "terminate_instance", agentapi.TerminateInstanceIn{InstanceID: string(id), Force: true}, nil)
 }

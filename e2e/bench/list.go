@@ -12,7 +12,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 )
 
 // listRows measures list with 50 and 200 live agents, over the MCP bridge and as a command.
@@ -62,7 +62,7 @@ func (h *house) listCommand(ctx context.Context, n, want int) (times, error) {
 		if err != nil {
 			return nil, fmt.Errorf("orchestron list: %w", err)
 		}
-		var out agents.ListOut
+		var out agentapi.ListOut
 		if err := json.Unmarshal(data, &out); err != nil || out.Count != want {
 			return nil, fmt.Errorf("orchestron list told of %d agents, not %d: %w", out.Count, want, err)
 		}
@@ -100,7 +100,7 @@ func (h *house) timeList(b *bridge, n, want int) (times, error) {
 		}
 		var out struct {
 			Result struct {
-				Structured agents.ListOut `json:"structuredContent"`
+				Structured agentapi.ListOut `json:"structuredContent"`
 			} `json:"result"`
 		}
 		if err := json.Unmarshal(answer, &out); err != nil || out.Result.Structured.Count != want {

@@ -12,7 +12,7 @@ import (
 	_ "modernc.org/sqlite" // the bare commit beside ours
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -57,7 +57,7 @@ func (h *house) acks(ctx context.Context, n int) (acks, bare times, err error) {
 			return nil, nil, err
 		}
 		middle := time.Now()
-		in := agents.SendIn{InstanceID: string(ids[0]), Text: fmt.Sprintf("message %d of some that nobody will read", i)}
+		in := agentapi.SendIn{InstanceID: string(ids[0]), Text: fmt.Sprintf("message %d of some that nobody will read", i)}
 		if err := h.call(ctx, "send", in, nil); err != nil {
 			return nil, nil, err
 		}
@@ -71,7 +71,7 @@ func (h *house) until(ctx context.Context, id orchestron.AgentID, text string, e
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
 	seen := false
-	err := h.follow(waiting, "send", agents.SendIn{InstanceID: string(id), Text: text, Wait: true, Timeout: 60}, nil, func(p op.Progress) {
+	err := h.follow(waiting, "send", agentapi.SendIn{InstanceID: string(id), Text: text, Wait: true, Timeout: 60}, nil, func(p op.Progress) {
 		if enough(p) {
 			seen = true
 			stop()
@@ -114,8 +114,8 @@ func (h *house) exchanges(ctx context.Context, n int, driver string) (submits, a
 	}
 	for i := range n {
 		want := fmt.Sprintf("answer %d", i)
-		in := agents.SendIn{InstanceID: string(ids[0]), Text: "@@delay 30ms\n@@say " + want, Wait: true, Timeout: 60}
-		var out agents.MessageOut
+		in := agentapi.SendIn{InstanceID: string(ids[0]), Text: "@@delay 30ms\n@@say " + want, Wait: true, Timeout: 60}
+		var out agentapi.MessageOut
 		var submitted time.Time
 		began := time.Now()
 		err := h.follow(ctx, "send", in, &out, func(p op.Progress) {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 )
 
 // spawnRows measures how long a spawn takes until the pane runs and all is durable, alone and twenty at once. The
@@ -18,9 +18,9 @@ func spawnRows(ctx context.Context, s setting) ([]row, error) {
 		}
 		var one, many times
 		for i := range 30 {
-			var v agents.View
+			var v agentapi.View
 			began := time.Now()
-			err := h.call(ctx, "spawn", agents.SpawnIn{Role: "specialist", WorkspaceMode: "isolated", Driver: "scripted", Name: "one " + strconv.Itoa(i)}, &v)
+			err := h.call(ctx, "spawn", agentapi.SpawnIn{Role: "specialist", WorkspaceMode: "isolated", Driver: "scripted", Name: "one " + strconv.Itoa(i)}, &v)
 			if err != nil {
 				return nil, err
 			}
@@ -44,13 +44,13 @@ func spawnRows(ctx context.Context, s setting) ([]row, error) {
 }
 
 // settle waits until agents are ready.
-func (h *house) settle(ctx context.Context, views ...agents.View) error {
+func (h *house) settle(ctx context.Context, views ...agentapi.View) error {
 	for _, v := range views {
 		if v.Pane.Process.PID == 0 {
 			return fmt.Errorf("%s was spawned without a pane", v.ID)
 		}
-		var out agents.WaitOut
-		if err := h.call(ctx, "wait_for_instance", agents.WaitIn{InstanceID: string(v.ID), Timeout: 60}, &out); err != nil {
+		var out agentapi.WaitOut
+		if err := h.call(ctx, "wait_for_instance", agentapi.WaitIn{InstanceID: string(v.ID), Timeout: 60}, &out); err != nil {
 			return err
 		}
 		if !out.Done {
@@ -61,17 +61,17 @@ func (h *house) settle(ctx context.Context, views ...agents.View) error {
 }
 
 func (h *house) twenty(ctx context.Context) (time.Duration, error) {
-	var in agents.SpawnManyIn
+	var in agentapi.SpawnManyIn
 	for range 20 {
-		in.Instances = append(in.Instances, agents.SpawnClaudeIn{Name: "one of twenty", Role: "general", Driver: "scripted"})
+		in.Instances = append(in.Instances, agentapi.SpawnClaudeIn{Name: "one of twenty", Role: "general", Driver: "scripted"})
 	}
-	var out agents.SpawnManyOut
+	var out agentapi.SpawnManyOut
 	began := time.Now()
 	if err := h.call(ctx, "spawn_multiple_instances", in, &out); err != nil {
 		return 0, err
 	}
 	took := time.Since(began)
-	var views []agents.View
+	var views []agentapi.View
 	for _, r := range out.Instances {
 		if r.Agent == nil {
 			return 0, fmt.Errorf("one of twenty agents was not spawned: %w", r.Error)

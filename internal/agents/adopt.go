@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // adopt makes the state of every agent known after a start: terminals that live are taken over by their full
@@ -22,8 +23,8 @@ func (s *Service) adopt(ctx context.Context) error {
 			continue
 		}
 		s.log.Warn("a terminal is no agent's", "pane", l.Pane.ID, "session", l.Session)
-		err := s.store.Write(ctx, func(tx Tx) error {
-			return addEvent(tx, orchestron.PaneForeign, "", "", map[string]any{"pane": l.Pane.ID, "session": orchestron.Quotable(l.Session)})
+		err := s.store.Write(ctx, func(tx state.Tx) error {
+			return state.AddEvent(tx, orchestron.PaneForeign, "", "", map[string]any{"pane": l.Pane.ID, "session": orchestron.Quotable(l.Session)})
 		})
 		if err != nil {
 			return err
@@ -62,8 +63,8 @@ func (s *Service) adoptOne(ctx context.Context, h *handle, l Listed) error {
 		if err := s.opened(ctx, h, l.Pane); err != nil {
 			return err
 		}
-		err := s.store.Write(ctx, func(tx Tx) error {
-			return addEvent(tx, orchestron.AgentAdopted, a.ID, "", map[string]any{"pane": l.Pane.ID, "generation": a.Generation})
+		err := s.store.Write(ctx, func(tx state.Tx) error {
+			return state.AddEvent(tx, orchestron.AgentAdopted, a.ID, "", map[string]any{"pane": l.Pane.ID, "generation": a.Generation})
 		})
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // How long the steps of a delivery may take before they are looked into. On an idle machine each takes milliseconds.
@@ -109,8 +110,8 @@ func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) 
 // intend makes the attempt durable before anything is typed.
 func (s *Service) intend(ctx context.Context, h *handle, id orchestron.MessageID) (orchestron.Message, bool, error) {
 	var m orchestron.Message
-	err := s.change(ctx, h, func(tx Tx, st *state) error {
-		p := st.message(id)
+	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error {
+		p := st.Message(id)
 		if p == nil || !canTake(st.Agent, *p) || p.State.Outcome() != orchestron.Queued {
 			m = orchestron.Message{}
 			return nil
@@ -210,8 +211,8 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 	return "the message left the input box and no hook told of it", nil
 }
 
-func submitted(st state, id orchestron.MessageID) bool {
-	m := st.message(id)
+func submitted(st state.State, id orchestron.MessageID) bool {
+	m := st.Message(id)
 	return m == nil || m.State.Outcome() != orchestron.Queued
 }
 
@@ -220,14 +221,14 @@ func (s *Service) confirm(ctx context.Context, h *handle, id orchestron.MessageI
 	if h.await(ctx, submitTime, func() bool { return submitted(h.state, id) }) {
 		return nil
 	}
-	return s.change(ctx, h, func(tx Tx, st *state) error {
+	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		if submitted(*st, id) {
 			return nil
 		}
 		f := orchestron.Fact{
 			Kind: orchestron.FactSubmitted, Source: orchestron.FromHook, At: time.Now(), Message: id, Detail: "from the hook's mark",
 		}
-		return take(tx, st, []orchestron.Fact{f})
+		return state.Take(tx, st, []orchestron.Fact{f})
 	})
 }
 
@@ -239,14 +240,14 @@ func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 	for _, pause := range []time.Duration{ownRedraw, mostDraft, quietDraft} {
 		still := pause == mostDraft // the person's turn: the first change ends it; otherwise stillness does
 		for changed := true; changed; {
-			state := h.changed.wait()
+			news := h.changed.wait()
 			if h.snapshot().Status != orchestron.Idle {
 				return
 			}
 			select {
 			case <-changes:
 				changed = !still
-			case <-state:
+			case <-news:
 			case <-time.After(pause):
 				changed = false
 			case <-ctx.Done():
@@ -273,8 +274,8 @@ func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, ch
 	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
 		return "", err
 	}
-	return "", s.change(ctx, h, func(tx Tx, st *state) error {
-		p := st.message(m.ID)
+	return "", s.change(ctx, h, func(tx state.Tx, st *state.State) error {
+		p := st.Message(m.ID)
 		if p == nil {
 			return nil
 		}
@@ -283,7 +284,7 @@ func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, ch
 		if err := tx.AddTurn(&turn); err != nil {
 			return err
 		}
-		return putMessage(tx, *p)
+		return state.PutMessage(tx, *p)
 	})
 }
 
@@ -313,16 +314,17 @@ func (s *Service) taken(ctx context.Context, pane orchestron.Pane) bool {
 
 // explain tells callers what a message waits for.
 func (s *Service) explain(ctx context.Context, h *handle, id orchestron.MessageID, obstacle string) {
-	if m := h.current(); m.message(id) == nil || m.message(id).Reason == obstacle {
+	st := h.current()
+	if m := st.Message(id); m == nil || m.Reason == obstacle {
 		return
 	}
-	err := s.change(ctx, h, func(tx Tx, st *state) error {
-		m := st.message(id)
+	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error {
+		m := st.Message(id)
 		if m == nil || m.State.Outcome() != orchestron.Queued {
 			return nil
 		}
 		m.Reason = obstacle
-		return putMessage(tx, *m)
+		return state.PutMessage(tx, *m)
 	})
 	if err != nil {
 		s.log.Error("storing why a message waits", "agent", h.id(), "message", id, "err", err)

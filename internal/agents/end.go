@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // How long an agent's program has to do as it is told.
@@ -20,21 +22,21 @@ const (
 )
 
 // interrupt stops the running turn. The agent stays; a message that was being answered ends with that failure.
-func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (View, error) {
+func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (agentapi.View, error) {
 	if err := s.running(ctx); err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	h, err := s.command(call.Actor, id)
 	if err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	a := h.snapshot()
 	if !a.Alive() {
-		return View{}, orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).Try("restart it first")
+		return agentapi.View{}, orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).Try("restart it first")
 	}
 	channel := h.driver.Channel(s.home.Agent(a.ID))
 	if len(channel.Interrupt) == 0 {
-		return View{}, orchestron.Errorf(orchestron.Invalid, "the driver %s cannot interrupt its program", a.Driver).
+		return agentapi.View{}, orchestron.Errorf(orchestron.Invalid, "the driver %s cannot interrupt its program", a.Driver).
 			Try("terminate the agent instead")
 	}
 	if a.Status == orchestron.Idle && h.driver.Abilities().Answers {
@@ -44,21 +46,21 @@ func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (View,
 	defer h.keys.Unlock()
 	running, err := s.openTurns(ctx, a.ID)
 	if err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	if err := s.term.Press(ctx, a.Pane, channel.Interrupt...); err != nil {
-		return View{}, fmt.Errorf("interrupting %s: %w", a.ID, err)
+		return agentapi.View{}, fmt.Errorf("interrupting %s: %w", a.ID, err)
 	}
 	if !h.driver.Abilities().Answers {
 		return s.view(h), nil
 	}
 	stopped := h.await(ctx, interruptTime, func() bool { return h.state.Agent.Status == orchestron.Idle || !h.state.Agent.Alive() })
 	if !stopped {
-		return View{}, orchestron.Errorf(orchestron.Unavailable, "%s did not stop its turn within %s", a.ID, interruptTime).
+		return agentapi.View{}, orchestron.Errorf(orchestron.Unavailable, "%s did not stop its turn within %s", a.ID, interruptTime).
 			Try("look at it with read or attach; terminate and restart keep the conversation")
 	}
 	if err := s.interrupted(ctx, call, h, channel, running); err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	return s.view(h), nil
 }
@@ -66,7 +68,7 @@ func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (View,
 // openTurns returns the turns that run, or wait inside the program.
 func (s *Service) openTurns(ctx context.Context, id orchestron.AgentID) ([]orchestron.Turn, error) {
 	var open []orchestron.Turn
-	err := s.store.Write(ctx, func(tx Tx) error {
+	err := s.store.Write(ctx, func(tx state.Tx) error {
 		var err error
 		open, err = tx.OpenTurns(id)
 		return err
@@ -76,11 +78,11 @@ func (s *Service) openTurns(ctx context.Context, id orchestron.AgentID) ([]orche
 
 // interrupted ends the turn in the books, and removes from the input box the prompt that the program put back there.
 func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, channel orchestron.Channel, running []orchestron.Turn) error {
-	err := s.change(ctx, h, func(tx Tx, st *state) error {
-		if err := endTurns(tx, st, orchestron.Fact{At: time.Now()}, outcome{failure: "interrupted by " + call.Actor.String()}); err != nil {
+	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error {
+		if err := state.EndTurns(tx, st, orchestron.Fact{At: time.Now()}, state.Outcome{Failure: "interrupted by " + call.Actor.String()}); err != nil {
 			return err
 		}
-		return addEvent(tx, orchestron.AgentInterrupt, st.Agent.ID, call.Actor.String(), nil)
+		return state.AddEvent(tx, orchestron.AgentInterrupt, st.Agent.ID, call.Actor.String(), nil)
 	})
 	if err != nil || len(channel.Editor) == 0 {
 		return err
@@ -95,16 +97,16 @@ func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, chan
 }
 
 // restart starts the program of an agent that has ended, and resumes its conversation where the driver can.
-func (s *Service) restart(ctx context.Context, call op.Call, id string) (View, error) {
+func (s *Service) restart(ctx context.Context, call op.Call, id string) (agentapi.View, error) {
 	if err := s.running(ctx); err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	h, err := s.command(call.Actor, id)
 	if err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	if _, err := h.driver.Check(ctx); err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	s.admit.Lock()
 	err = s.checkRoom()
@@ -113,10 +115,10 @@ func (s *Service) restart(ctx context.Context, call op.Call, id string) (View, e
 	}
 	s.admit.Unlock()
 	if err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	if err := s.launch(ctx, h, h.snapshot().SessionID != ""); err != nil {
-		return View{}, errors.Join(err, s.failStart(ctx, h, err))
+		return agentapi.View{}, errors.Join(err, s.failStart(ctx, h, err))
 	}
 	return s.view(h), nil
 }
@@ -130,7 +132,7 @@ func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
 	if err := s.clear(ctx, h); err != nil {
 		return err
 	}
-	return s.change(ctx, h, func(tx Tx, st *state) error {
+	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		a := &st.Agent
 		if a.Alive() {
 			return orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).
@@ -140,13 +142,13 @@ func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
 		a.Wanted, a.Status, a.Exit, a.Ended = orchestron.WantRunning, orchestron.Starting, nil, time.Time{}
 		a.Pane, a.Process = orchestron.Pane{}, orchestron.Process{}
 		a.Evidence = orchestron.Evidence{Source: orchestron.FromDaemon, At: time.Now(), Detail: "restarted"}
-		return addEvent(tx, orchestron.AgentRestarted, a.ID, call.Actor.String(), map[string]any{"generation": a.Generation})
+		return state.AddEvent(tx, orchestron.AgentRestarted, a.ID, call.Actor.String(), map[string]any{"generation": a.Generation})
 	})
 }
 
 // failStart notes that the program could not be started.
 func (s *Service) failStart(ctx context.Context, h *handle, cause error) error {
-	return s.change(ctx, h, func(tx Tx, st *state) error {
+	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		return s.exited(tx, st, orchestron.Exit{Code: -1, Reason: "could not be started: " + orchestron.Quotable(cause.Error()), At: time.Now()})
 	})
 }
@@ -178,22 +180,22 @@ type ending struct {
 }
 
 // terminate ends an agent, and its descendants first when asked. Workspaces with work in them are kept.
-func (s *Service) terminate(ctx context.Context, call op.Call, e ending) (TerminateOut, error) {
+func (s *Service) terminate(ctx context.Context, call op.Call, e ending) (agentapi.TerminateOut, error) {
 	if err := s.running(ctx); err != nil {
-		return TerminateOut{}, err
+		return agentapi.TerminateOut{}, err
 	}
 	h, err := s.command(call.Actor, e.id)
 	if err != nil {
-		return TerminateOut{}, err
+		return agentapi.TerminateOut{}, err
 	}
 	below := s.descendants(h.id())
 	for _, child := range below {
 		if a := child.snapshot(); a.Alive() && !e.cascade {
-			return TerminateOut{}, orchestron.Errorf(orchestron.Conflict, "%s leads %s, which is %s", h.id(), a.ID, a.Status).
+			return agentapi.TerminateOut{}, orchestron.Errorf(orchestron.Conflict, "%s leads %s, which is %s", h.id(), a.ID, a.Status).
 				Try("terminate it first, or pass cascade")
 		}
 	}
-	out := TerminateOut{Terminated: []orchestron.AgentID{}, Workspaces: []string{}}
+	out := agentapi.TerminateOut{Terminated: []orchestron.AgentID{}, Workspaces: []string{}}
 	all := append(below, h)
 	for i, one := range all {
 		if one != h && !one.snapshot().Alive() {
@@ -227,13 +229,13 @@ func (s *Service) descendants(id orchestron.AgentID) []*handle {
 // stop makes the wish durable, ends the program, and gives up the messages it has not been given.
 func (s *Service) stop(ctx context.Context, call op.Call, h *handle, force bool) error {
 	alive := false
-	err := s.change(ctx, h, func(tx Tx, st *state) error {
+	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		alive = st.Agent.Alive()
 		if st.Agent.Wanted == orchestron.WantStopped {
 			return nil
 		}
 		st.Agent.Wanted = orchestron.WantStopped
-		return addEvent(tx, orchestron.AgentTerminated, st.Agent.ID, call.Actor.String(), nil)
+		return state.AddEvent(tx, orchestron.AgentTerminated, st.Agent.ID, call.Actor.String(), nil)
 	})
 	if err != nil {
 		return err

@@ -3,12 +3,12 @@ package agents
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // handle is one agent in memory: its stored state, and what is going on with it.
@@ -18,16 +18,10 @@ type handle struct {
 	write  sync.Mutex // held while a change is made durable
 
 	mu      sync.Mutex // guards what follows
-	state   state
+	state   state.State
 	box     composed // the last report about the input box
 	closed  bool
 	changed signal
-}
-
-// state is what the store holds of an agent: itself, and its messages that are not done.
-type state struct {
-	Agent orchestron.Agent
-	Inbox []orchestron.Message
 }
 
 // composed is a report about the input box.
@@ -35,40 +29,6 @@ type composed struct {
 	Message orchestron.MessageID
 	Attempt int
 	Box     handoff.Box
-}
-
-func (st state) clone() state {
-	st.Inbox = slices.Clone(st.Inbox)
-	return st
-}
-
-func (st *state) message(id orchestron.MessageID) *orchestron.Message {
-	for i := range st.Inbox {
-		if st.Inbox[i].ID == id {
-			return &st.Inbox[i]
-		}
-	}
-	return nil
-}
-
-func (st *state) unsubmitted() int {
-	n := 0
-	for _, m := range st.Inbox {
-		if m.State.Outcome() == orchestron.Queued {
-			n++
-		}
-	}
-	return n
-}
-
-// prune drops the messages to which nothing more will happen.
-func (st *state) prune(can orchestron.Abilities) {
-	st.Inbox = slices.DeleteFunc(st.Inbox, func(m orchestron.Message) bool { return settled(m, can) })
-}
-
-// settled reports whether nothing more will be known of a message.
-func settled(m orchestron.Message, can orchestron.Abilities) bool {
-	return m.State.Done() || m.State == orchestron.Submitted && !can.Answers
 }
 
 func (h *handle) id() orchestron.AgentID     { return h.snapshot().ID }
@@ -81,13 +41,13 @@ func (h *handle) snapshot() orchestron.Agent {
 }
 
 // current returns a copy that may be changed.
-func (h *handle) current() state {
+func (h *handle) current() state.State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.state.clone()
+	return h.state.Clone()
 }
 
-func (h *handle) replace(st state) {
+func (h *handle) replace(st state.State) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.state = st
@@ -164,28 +124,6 @@ func (s *signal) raise() {
 		close(s.ch)
 		s.ch = nil
 	}
-}
-
-// addEvent appends to the log inside a transaction. data is an object or nil.
-func addEvent(tx Tx, kind orchestron.EventType, id orchestron.AgentID, actor string, data map[string]any) error {
-	e := orchestron.Event{At: time.Now(), Type: kind, Agent: id, Actor: actor}
-	if data != nil {
-		raw, err := json.Marshal(data)
-		if err != nil {
-			return err
-		}
-		e.Data = raw
-	}
-	return tx.AddEvent(&e)
-}
-
-func statusEvent(tx Tx, before, after orchestron.Agent) error {
-	if before.Status == after.Status {
-		return nil
-	}
-	return addEvent(tx, orchestron.AgentStatus, after.ID, "", map[string]any{
-		"from": before.Status, "to": after.Status, "source": after.Evidence.Source, "detail": after.Evidence.Detail,
-	})
 }
 
 // missingDriver stands for a driver that an agent was started with and that is no longer configured.

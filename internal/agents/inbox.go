@@ -9,7 +9,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // letter is what send and send_to_instance ask for, in one form.
@@ -22,28 +24,28 @@ type letter struct {
 }
 
 // post puts a message into an agent's inbox, durably, and waits for its answer if asked to.
-func (s *Service) post(ctx context.Context, call op.Call, l letter) (MessageOut, error) {
+func (s *Service) post(ctx context.Context, call op.Call, l letter) (agentapi.MessageOut, error) {
 	if err := s.running(ctx); err != nil {
-		return MessageOut{}, err
+		return agentapi.MessageOut{}, err
 	}
 	h, err := s.command(call.Actor, l.to)
 	if err != nil {
-		return MessageOut{}, err
+		return agentapi.MessageOut{}, err
 	}
 	text, removed, err := orchestron.Clean(l.text)
 	if err != nil {
-		return MessageOut{}, err
+		return agentapi.MessageOut{}, err
 	}
 	if !l.wait {
 		ctx = context.WithoutCancel(ctx)
 	}
 	m, err := s.enqueue(ctx, call, h, text, l.urgent)
 	if err != nil {
-		return MessageOut{}, err
+		return agentapi.MessageOut{}, err
 	}
 	if l.wait {
 		if m, err = s.awaitMessage(ctx, call, h, m.ID, l.timeout); err != nil {
-			return MessageOut{}, err
+			return agentapi.MessageOut{}, err
 		}
 	}
 	out := describe(m, h.driver.Abilities())
@@ -62,7 +64,7 @@ func (s *Service) enqueue(ctx context.Context, call op.Call, h *handle, text str
 		State: orchestron.Queued, Created: time.Now(),
 	}
 	hash := hashOf([]any{h.id(), text, urgent})
-	err = s.change(ctx, h, func(tx Tx, st *state) error {
+	err = s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		if call.Key != "" {
 			subject, found, err := tx.Keyed(call.Actor.String(), call.Key, "send", hash)
 			if err != nil {
@@ -87,7 +89,7 @@ func (s *Service) enqueue(ctx context.Context, call op.Call, h *handle, text str
 				return err
 			}
 		}
-		return addEvent(tx, orchestron.MessageQueued, m.Agent, m.From, map[string]any{"messageId": m.ID, "bytes": len(text)})
+		return state.AddEvent(tx, orchestron.MessageQueued, m.Agent, m.From, map[string]any{"messageId": m.ID, "bytes": len(text)})
 	})
 	return m, err
 }
@@ -99,7 +101,7 @@ func (s *Service) awaitMessage(ctx context.Context, call op.Call, h *handle, id 
 	defer cancel()
 	for last := ""; ; {
 		h.mu.Lock()
-		m, a, changed := h.state.message(id), h.state.Agent, h.changed.wait()
+		m, a, changed := h.state.Message(id), h.state.Agent, h.changed.wait()
 		text := ""
 		if m != nil {
 			text = waitingFor(a, *m)
@@ -145,13 +147,13 @@ func patience(ctx context.Context, timeout time.Duration) (context.Context, cont
 }
 
 // wait answers wait_for_instance.
-func (s *Service) wait(ctx context.Context, call op.Call, in WaitIn) (WaitOut, error) {
+func (s *Service) wait(ctx context.Context, call op.Call, in agentapi.WaitIn) (agentapi.WaitOut, error) {
 	if err := s.running(ctx); err != nil {
-		return WaitOut{}, err
+		return agentapi.WaitOut{}, err
 	}
 	h, err := s.find(call.Actor, in.InstanceID)
 	if err != nil {
-		return WaitOut{}, err
+		return agentapi.WaitOut{}, err
 	}
 	timeout := time.Duration(in.Timeout) * time.Second
 	if in.MessageID != "" {
@@ -165,30 +167,30 @@ func (s *Service) wait(ctx context.Context, call op.Call, in WaitIn) (WaitOut, e
 	}
 	done := h.await(waiting, 0, rest)
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
-		return WaitOut{}, err
+		return agentapi.WaitOut{}, err
 	}
-	return WaitOut{Done: done, Agent: s.view(h)}, nil
+	return agentapi.WaitOut{Done: done, Agent: s.view(h)}, nil
 }
 
-func (s *Service) waitMessage(ctx context.Context, call op.Call, h *handle, id orchestron.MessageID, timeout time.Duration) (WaitOut, error) {
+func (s *Service) waitMessage(ctx context.Context, call op.Call, h *handle, id orchestron.MessageID, timeout time.Duration) (agentapi.WaitOut, error) {
 	m, err := s.store.Message(ctx, id)
 	if err != nil {
-		return WaitOut{}, err
+		return agentapi.WaitOut{}, err
 	}
 	if m.Agent != h.id() {
-		return WaitOut{}, orchestron.Errorf(orchestron.NotFound, "there is no message %q to %s", orchestron.Quotable(string(id)), h.id())
+		return agentapi.WaitOut{}, orchestron.Errorf(orchestron.NotFound, "there is no message %q to %s", orchestron.Quotable(string(id)), h.id())
 	}
 	if m, err = s.awaitMessage(ctx, call, h, id, timeout); err != nil {
-		return WaitOut{}, err
+		return agentapi.WaitOut{}, err
 	}
 	out := describe(m, h.driver.Abilities())
-	return WaitOut{Done: out.Done, Agent: s.view(h), Message: &out}, nil
+	return agentapi.WaitOut{Done: out.Done, Agent: s.view(h), Message: &out}, nil
 }
 
 // describe is a message as callers see it.
-func describe(m orchestron.Message, can orchestron.Abilities) MessageOut {
-	out := MessageOut{
-		MessageID: m.ID, AgentID: m.Agent, State: m.State.Outcome(), Confirmed: m.Confirmed, Done: settled(m, can),
+func describe(m orchestron.Message, can orchestron.Abilities) agentapi.MessageOut {
+	out := agentapi.MessageOut{
+		MessageID: m.ID, AgentID: m.Agent, State: m.State.Outcome(), Confirmed: m.Confirmed, Done: state.Settled(m, can),
 		Response: m.Answer, Failure: m.Failure, Reason: m.Reason, Created: m.Created, Submitted: m.Submitted, Answered: m.Answered,
 	}
 	if !out.Done {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // ingest takes in records, those of one agent in order and different agents at the same time, so that their commits
@@ -33,7 +34,7 @@ func (s *Service) ingest(records []handoff.Record) error {
 }
 
 func (s *Service) ingestOne(h *handle, records []handoff.Record) error {
-	err := s.change(s.ctx, h, func(tx Tx, st *state) error {
+	err := s.change(s.ctx, h, func(tx state.Tx, st *state.State) error {
 		for _, r := range records {
 			first, err := tx.Once(r.ID)
 			if err != nil {
@@ -77,12 +78,12 @@ func (s *Service) endSoon(h *handle) error {
 }
 
 // record takes one record into the state.
-func (s *Service) record(tx Tx, h *handle, st *state, r handoff.Record) error {
+func (s *Service) record(tx state.Tx, h *handle, st *state.State, r handoff.Record) error {
 	switch r.Kind {
 	case handoff.Started:
 		st.Agent.Process, st.Agent.Started = *r.Process, r.At
 		if !h.driver.Abilities().Confirms {
-			apply(&st.Agent, orchestron.Fact{
+			state.Apply(&st.Agent, orchestron.Fact{
 				Kind: orchestron.FactReady, Source: orchestron.FromProcess, At: r.At,
 				Detail: "the program runs; it does not tell when it is busy",
 			})
@@ -98,7 +99,7 @@ func (s *Service) record(tx Tx, h *handle, st *state, r handoff.Record) error {
 	return nil
 }
 
-func (s *Service) hooked(tx Tx, h *handle, st *state, r handoff.Record) error {
+func (s *Service) hooked(tx state.Tx, h *handle, st *state.State, r handoff.Record) error {
 	if r.Blocked {
 		s.log.Warn("a prompt was refused because it had been submitted before", "agent", st.Agent.ID, "message", r.Message)
 		return nil
@@ -109,11 +110,11 @@ func (s *Service) hooked(tx Tx, h *handle, st *state, r handoff.Record) error {
 			facts[i].Message = r.Message
 		}
 	}
-	return take(tx, st, facts)
+	return state.Take(tx, st, facts)
 }
 
 // exited notes that the agent's program ended, and ends what was going on with it.
-func (s *Service) exited(tx Tx, st *state, exit orchestron.Exit) error {
+func (s *Service) exited(tx state.Tx, st *state.State, exit orchestron.Exit) error {
 	a := &st.Agent
 	if !a.Alive() {
 		return nil
@@ -128,16 +129,16 @@ func (s *Service) exited(tx Tx, st *state, exit orchestron.Exit) error {
 		return err
 	}
 	died := orchestron.Fact{At: exit.At}
-	if err := endTurns(tx, st, died, outcome{failure: "the agent ended during the turn: " + exit.String()}); err != nil {
+	if err := state.EndTurns(tx, st, died, state.Outcome{Failure: "the agent ended during the turn: " + exit.String()}); err != nil {
 		return err
 	}
-	return addEvent(tx, orchestron.AgentExited, a.ID, "", map[string]any{
+	return state.AddEvent(tx, orchestron.AgentExited, a.ID, "", map[string]any{
 		"code": exit.Code, "signal": exit.Signal, "reason": exit.Reason, "generation": a.Generation,
 	})
 }
 
 // recoverSubmitted notes the messages that the agent's program accepted although no hook came to tell.
-func (s *Service) recoverSubmitted(tx Tx, st *state, at time.Time) error {
+func (s *Service) recoverSubmitted(tx state.Tx, st *state.State, at time.Time) error {
 	for _, m := range st.Inbox {
 		if m.State != orchestron.Attempting {
 			continue
@@ -149,7 +150,7 @@ func (s *Service) recoverSubmitted(tx Tx, st *state, at time.Time) error {
 		if !was {
 			continue
 		}
-		if err := beginTurn(tx, st, orchestron.Fact{At: at, Message: m.ID}); err != nil {
+		if err := state.BeginTurn(tx, st, orchestron.Fact{At: at, Message: m.ID}); err != nil {
 			return err
 		}
 	}
@@ -169,15 +170,15 @@ func (s *Service) observe(ctx context.Context, h *handle) error {
 	probe := a
 	news := false
 	for _, f := range facts {
-		news = apply(&probe, f) || news
+		news = state.Apply(&probe, f) || news
 	}
 	if !news {
 		return nil
 	}
-	return s.change(ctx, h, func(tx Tx, st *state) error {
+	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		if st.Agent.Generation != a.Generation {
 			return nil
 		}
-		return take(tx, st, facts)
+		return state.Take(tx, st, facts)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -47,16 +48,16 @@ func (s *Service) Ops() []op.Op {
 	}
 }
 
-func (s *Service) opSpawn(ctx context.Context, call op.Call, in SpawnIn) (View, error) {
+func (s *Service) opSpawn(ctx context.Context, call op.Call, in agentapi.SpawnIn) (agentapi.View, error) {
 	return s.start(ctx, call, request{
 		role: in.Role, name: in.Name, dir: in.WorkDir, context: in.Context, parent: in.ParentID,
 		mode: orchestron.WorkspaceMode(in.WorkspaceMode), model: in.Model, permission: in.PermissionMode, driver: in.Driver, wait: in.Wait,
 	})
 }
 
-func (s *Service) opSpawnClaude(ctx context.Context, call op.Call, in SpawnClaudeIn) (View, error) {
+func (s *Service) opSpawnClaude(ctx context.Context, call op.Call, in agentapi.SpawnClaudeIn) (agentapi.View, error) {
 	if in.MaxTotalTokens != 0 || in.MaxCost != 0 || in.TimeoutMinutes != 0 {
-		return View{}, orchestron.Errorf(orchestron.Invalid, "max_total_tokens, max_cost and timeout_minutes are not enforced by this version").
+		return agentapi.View{}, orchestron.Errorf(orchestron.Invalid, "max_total_tokens, max_cost and timeout_minutes are not enforced by this version").
 			Try("leave them out, and watch the agent with get_instance_status")
 	}
 	return s.start(ctx, call, request{
@@ -65,8 +66,8 @@ func (s *Service) opSpawnClaude(ctx context.Context, call op.Call, in SpawnClaud
 	})
 }
 
-func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in SpawnManyIn) (SpawnManyOut, error) {
-	out := SpawnManyOut{Instances: make([]SpawnResult, len(in.Instances))}
+func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in agentapi.SpawnManyIn) (agentapi.SpawnManyOut, error) {
+	out := agentapi.SpawnManyOut{Instances: make([]agentapi.SpawnResult, len(in.Instances))}
 	var g errgroup.Group
 	for i, one := range in.Instances {
 		g.Go(func() error {
@@ -85,7 +86,7 @@ func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in SpawnManyIn)
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return SpawnManyOut{}, err
+		return agentapi.SpawnManyOut{}, err
 	}
 	for _, r := range out.Instances {
 		if r.Agent != nil {
@@ -97,41 +98,41 @@ func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in SpawnManyIn)
 	return out, nil
 }
 
-func (s *Service) opSend(ctx context.Context, call op.Call, in SendIn) (MessageOut, error) {
+func (s *Service) opSend(ctx context.Context, call op.Call, in agentapi.SendIn) (agentapi.MessageOut, error) {
 	return s.post(ctx, call, letter{to: in.InstanceID, text: in.Text, urgent: in.Urgent, wait: in.Wait, timeout: seconds(in.Timeout)})
 }
 
-func (s *Service) opSendToInstance(ctx context.Context, call op.Call, in SendToInstanceIn) (MessageOut, error) {
+func (s *Service) opSendToInstance(ctx context.Context, call op.Call, in agentapi.SendToInstanceIn) (agentapi.MessageOut, error) {
 	return s.post(ctx, call, letter{to: in.InstanceID, text: in.Message, urgent: in.Urgent, wait: in.Wait, timeout: seconds(in.Timeout)})
 }
 
-func (s *Service) opStatus(ctx context.Context, call op.Call, in StatusIn) (ListOut, error) {
+func (s *Service) opStatus(ctx context.Context, call op.Call, in agentapi.StatusIn) (agentapi.ListOut, error) {
 	if in.InstanceID == "" {
-		return s.list(ctx, call, ListIn{})
+		return s.list(ctx, call, agentapi.ListIn{})
 	}
 	if err := s.running(ctx); err != nil {
-		return ListOut{}, err
+		return agentapi.ListOut{}, err
 	}
 	h, err := s.find(call.Actor, in.InstanceID)
 	if err != nil {
-		return ListOut{}, err
+		return agentapi.ListOut{}, err
 	}
-	return ListOut{Instances: []View{s.view(h)}, Count: 1}, nil
+	return agentapi.ListOut{Instances: []agentapi.View{s.view(h)}, Count: 1}, nil
 }
 
-func (s *Service) opInterrupt(ctx context.Context, call op.Call, in InstanceRef) (View, error) {
+func (s *Service) opInterrupt(ctx context.Context, call op.Call, in agentapi.InstanceRef) (agentapi.View, error) {
 	return s.interrupt(ctx, call, in.InstanceID)
 }
 
-func (s *Service) opRestart(ctx context.Context, call op.Call, in InstanceIn) (View, error) {
+func (s *Service) opRestart(ctx context.Context, call op.Call, in agentapi.InstanceIn) (agentapi.View, error) {
 	return s.restart(ctx, call, in.InstanceID)
 }
 
-func (s *Service) opTerminate(ctx context.Context, call op.Call, in TerminateIn) (TerminateOut, error) {
+func (s *Service) opTerminate(ctx context.Context, call op.Call, in agentapi.TerminateIn) (agentapi.TerminateOut, error) {
 	return s.terminate(ctx, call, ending{id: in.InstanceID, cascade: in.Cascade})
 }
 
-func (s *Service) opTerminateInstance(ctx context.Context, call op.Call, in TerminateInstanceIn) (TerminateOut, error) {
+func (s *Service) opTerminateInstance(ctx context.Context, call op.Call, in agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
 	return s.terminate(ctx, call, ending{id: in.InstanceID, cascade: in.Cascade, force: in.Force})
 }
 

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // Store keeps agents, messages, turns and events. Everything written is durable when Write returns.
 type Store interface {
 	// Write runs change in a transaction and commits it with a full sync. Changes run one at a time; those that wait
 	// share one commit. When change fails nothing of it is kept and its error is returned.
-	Write(ctx context.Context, change func(Tx) error) error
+	Write(ctx context.Context, change func(state.Tx) error) error
 
 	Agents(ctx context.Context) ([]orchestron.Agent, error) // all, oldest first
 	TokenOwner(ctx context.Context, hash string) (orchestron.AgentID, error)
@@ -24,32 +25,6 @@ type Store interface {
 	Turns(ctx context.Context, id orchestron.AgentID, since time.Time, limit int) ([]orchestron.Turn, error) // the newest limit, oldest first
 	Events(ctx context.Context, after int64, limit int) ([]orchestron.Event, error)                          // in order
 	LastEvent(ctx context.Context) (int64, error)                                                            // 0 when there is none
-}
-
-// Tx is a transaction of a Store. It is used only inside the function it was given to.
-type Tx interface {
-	// NextOrdinal counts per stem, from 1, and never gives a number twice.
-	NextOrdinal(stem string) (int, error)
-	// Keyed returns what the actor stored under an idempotency key in the last 24 hours. It is a Conflict when the key
-	// stands for another operation or other arguments.
-	Keyed(actor, key, operation string, hash [32]byte) (subject string, found bool, err error)
-	// SetKey stores what a call with a key made, so that the same call finds it.
-	SetKey(actor, key, operation string, hash [32]byte, subject string) error
-
-	PutAgent(a orchestron.Agent) error // inserts or replaces
-	DeleteAgent(id orchestron.AgentID) error
-	SetToken(id orchestron.AgentID, hash string) error // replaces the agent's token
-	AddMessage(m *orchestron.Message) error            // gives m its Seq
-	PutMessage(m orchestron.Message) error
-	Message(id orchestron.MessageID) (orchestron.Message, error)
-	Pending(id orchestron.AgentID) ([]orchestron.Message, error)
-	AddTurn(t *orchestron.Turn) error // gives t its ID
-	PutTurn(t orchestron.Turn) error
-	// OpenTurns returns the agent's turns that have not ended, oldest first.
-	OpenTurns(id orchestron.AgentID) ([]orchestron.Turn, error)
-	AddEvent(e *orchestron.Event) error // gives e its Seq
-	// Once reports whether the record with this id is seen for the first time, and remembers it for a day.
-	Once(record string) (bool, error)
 }
 
 // Terminal shows agents' programs and types into them. Every method that takes a pane makes sure that the pane is

@@ -10,15 +10,16 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
 const keptLines = 1000 // of the terminal of an agent that was terminated
 
 // view is an agent as callers see it.
-func (s *Service) view(h *handle) View {
+func (s *Service) view(h *handle) agentapi.View {
 	a := h.snapshot()
-	v := View{Agent: a, SessionName: a.SessionName(), PaneTarget: a.PaneTarget(), Children: []orchestron.AgentID{}, Abilities: h.driver.Abilities()}
+	v := agentapi.View{Agent: a, SessionName: a.SessionName(), PaneTarget: a.PaneTarget(), Children: []orchestron.AgentID{}, Abilities: h.driver.Abilities()}
 	for _, other := range s.all() {
 		if other.parent() == a.ID {
 			v.Children = append(v.Children, other.id())
@@ -28,9 +29,9 @@ func (s *Service) view(h *handle) View {
 }
 
 // list answers list: the agents that the caller may know of, oldest first.
-func (s *Service) list(ctx context.Context, call op.Call, in ListIn) (ListOut, error) {
+func (s *Service) list(ctx context.Context, call op.Call, in agentapi.ListIn) (agentapi.ListOut, error) {
 	if err := s.running(ctx); err != nil {
-		return ListOut{}, err
+		return agentapi.ListOut{}, err
 	}
 	handles := s.all()
 	agents := make([]orchestron.Agent, len(handles))
@@ -41,12 +42,12 @@ func (s *Service) list(ctx context.Context, call op.Call, in ListIn) (ListOut, e
 			children[p] = append(children[p], agents[i].ID)
 		}
 	}
-	out := ListOut{Instances: []View{}}
+	out := agentapi.ListOut{Instances: []agentapi.View{}}
 	for i, a := range agents {
 		if !matches(a, in) || !s.within(call.Actor, a.ID) {
 			continue
 		}
-		v := View{Agent: a, SessionName: a.SessionName(), PaneTarget: a.PaneTarget(), Children: children[a.ID], Abilities: handles[i].driver.Abilities()}
+		v := agentapi.View{Agent: a, SessionName: a.SessionName(), PaneTarget: a.PaneTarget(), Children: children[a.ID], Abilities: handles[i].driver.Abilities()}
 		if v.Children == nil {
 			v.Children = []orchestron.AgentID{}
 		}
@@ -65,7 +66,7 @@ func (s *Service) Count() map[orchestron.Status]int {
 	return count
 }
 
-func matches(a orchestron.Agent, in ListIn) bool {
+func matches(a orchestron.Agent, in agentapi.ListIn) bool {
 	switch {
 	case in.Role != "" && in.Role != a.Role && in.Role != string(a.Level):
 		return false
@@ -80,52 +81,52 @@ func matches(a orchestron.Agent, in ListIn) bool {
 }
 
 // output answers get_instance_output: what was asked and answered.
-func (s *Service) output(ctx context.Context, call op.Call, in OutputIn) (OutputOut, error) {
+func (s *Service) output(ctx context.Context, call op.Call, in agentapi.OutputIn) (agentapi.OutputOut, error) {
 	if err := s.running(ctx); err != nil {
-		return OutputOut{}, err
+		return agentapi.OutputOut{}, err
 	}
 	h, err := s.find(call.Actor, in.InstanceID)
 	if err != nil {
-		return OutputOut{}, err
+		return agentapi.OutputOut{}, err
 	}
 	var since time.Time
 	if in.Since != "" {
 		if since, err = time.Parse(time.RFC3339, in.Since); err != nil {
-			return OutputOut{}, orchestron.Errorf(orchestron.Invalid, "since %q is not an ISO 8601 time", orchestron.Quotable(in.Since)).
+			return agentapi.OutputOut{}, orchestron.Errorf(orchestron.Invalid, "since %q is not an ISO 8601 time", orchestron.Quotable(in.Since)).
 				Try("write it as 2026-01-31T15:04:05Z")
 		}
 	}
 	turns, err := s.store.Turns(ctx, h.id(), since, in.Limit)
 	if err != nil {
-		return OutputOut{}, err
+		return agentapi.OutputOut{}, err
 	}
-	return OutputOut{AgentID: h.id(), Output: turns, Count: len(turns)}, nil
+	return agentapi.OutputOut{AgentID: h.id(), Output: turns, Count: len(turns)}, nil
 }
 
 // read answers read: what the terminal shows.
-func (s *Service) read(ctx context.Context, call op.Call, in ReadIn) (ReadOut, error) {
+func (s *Service) read(ctx context.Context, call op.Call, in agentapi.ReadIn) (agentapi.ReadOut, error) {
 	if err := s.running(ctx); err != nil {
-		return ReadOut{}, err
+		return agentapi.ReadOut{}, err
 	}
 	h, err := s.find(call.Actor, in.InstanceID)
 	if err != nil {
-		return ReadOut{}, err
+		return agentapi.ReadOut{}, err
 	}
 	text, err := s.screen(ctx, h, in.Lines)
 	if err != nil {
-		return ReadOut{}, err
+		return agentapi.ReadOut{}, err
 	}
 	if in.Follow && h.snapshot().Alive() {
 		if text, err = s.follow(ctx, call, h, in, text); err != nil {
-			return ReadOut{}, err
+			return agentapi.ReadOut{}, err
 		}
 	}
 	a := h.snapshot()
-	return ReadOut{AgentID: a.ID, Status: a.Status, Evidence: a.Evidence, Text: text}, nil
+	return agentapi.ReadOut{AgentID: a.ID, Status: a.Status, Evidence: a.Evidence, Text: text}, nil
 }
 
 // follow reports lines as they come, until the agent's turn ends, the agent ends, or the time is over.
-func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in ReadIn, text string) (string, error) {
+func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in agentapi.ReadIn, text string) (string, error) {
 	waiting, cancel := patience(ctx, time.Duration(in.Timeout)*time.Second)
 	defer cancel()
 	changes, stop := s.term.Changes(h.snapshot().Pane)
@@ -134,7 +135,7 @@ func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in ReadIn
 		call.Report(op.Progress{Message: text})
 	}
 	for sent := 1.0; ; {
-		state := h.changed.wait()
+		news := h.changed.wait()
 		a := h.snapshot()
 		if !a.Alive() || a.Status == orchestron.Idle && a.Queued == 0 {
 			return text, nil
@@ -144,7 +145,7 @@ func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in ReadIn
 			if !open {
 				return text, nil
 			}
-		case <-state:
+		case <-news:
 		case <-waiting.Done():
 			if err := ctx.Err(); errors.Is(err, context.Canceled) {
 				return "", err
@@ -221,35 +222,35 @@ func (s *Service) keepScreen(ctx context.Context, h *handle) {
 }
 
 // todos answers get_instance_todos.
-func (s *Service) todos(ctx context.Context, call op.Call, in InstanceRef) (TodosOut, error) {
+func (s *Service) todos(ctx context.Context, call op.Call, in agentapi.InstanceRef) (agentapi.TodosOut, error) {
 	if err := s.running(ctx); err != nil {
-		return TodosOut{}, err
+		return agentapi.TodosOut{}, err
 	}
 	h, err := s.find(call.Actor, in.InstanceID)
 	if err != nil {
-		return TodosOut{}, err
+		return agentapi.TodosOut{}, err
 	}
 	a := h.snapshot()
 	list, err := h.driver.Todos(a, s.home.Agent(a.ID))
 	if err != nil {
-		return TodosOut{}, err
+		return agentapi.TodosOut{}, err
 	}
 	if list == nil {
 		list = json.RawMessage("[]")
 	}
-	return TodosOut{AgentID: a.ID, Todos: list}, nil
+	return agentapi.TodosOut{AgentID: a.ID, Todos: list}, nil
 }
 
 // events answers get_events. Agents see the events of their own tree.
-func (s *Service) events(ctx context.Context, call op.Call, in EventsIn) (EventsOut, error) {
+func (s *Service) events(ctx context.Context, call op.Call, in agentapi.EventsIn) (agentapi.EventsOut, error) {
 	if err := s.running(ctx); err != nil {
-		return EventsOut{}, err
+		return agentapi.EventsOut{}, err
 	}
 	cursor := in.Cursor
 	if cursor < 0 {
 		last, err := s.store.LastEvent(ctx)
 		if err != nil {
-			return EventsOut{}, err
+			return agentapi.EventsOut{}, err
 		}
 		cursor = last
 	}
@@ -259,9 +260,9 @@ func (s *Service) events(ctx context.Context, call op.Call, in EventsIn) (Events
 		news := s.news.wait()
 		found, err := s.store.Events(ctx, cursor, in.Limit)
 		if err != nil {
-			return EventsOut{}, err
+			return agentapi.EventsOut{}, err
 		}
-		out := EventsOut{Events: []orchestron.Event{}, Cursor: cursor}
+		out := agentapi.EventsOut{Events: []orchestron.Event{}, Cursor: cursor}
 		for _, e := range found {
 			out.Cursor = e.Seq
 			if call.Actor.Kind == orchestron.Operator || e.Agent != "" && s.within(call.Actor, e.Agent) {
@@ -279,7 +280,7 @@ func (s *Service) events(ctx context.Context, call op.Call, in EventsIn) (Events
 		case <-news:
 		case <-waiting.Done():
 			if err := ctx.Err(); errors.Is(err, context.Canceled) {
-				return EventsOut{}, err
+				return agentapi.EventsOut{}, err
 			}
 			return out, nil
 		}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/role"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // Settings is what the service is told once.
@@ -32,7 +34,7 @@ type Service struct {
 	procs   Processes
 	home    handoff.Home
 	drivers map[string]Driver
-	roles   Roles
+	roles   role.Set
 	set     Settings
 	log     *slog.Logger
 
@@ -50,7 +52,7 @@ type Service struct {
 }
 
 // New makes a service that is not running yet.
-func New(store Store, term Terminal, procs Processes, home handoff.Home, drivers []Driver, roles Roles, set Settings, log *slog.Logger) *Service {
+func New(store Store, term Terminal, procs Processes, home handoff.Home, drivers []Driver, roles role.Set, set Settings, log *slog.Logger) *Service {
 	s := &Service{
 		store: store, term: term, procs: procs, home: home, drivers: map[string]Driver{}, roles: roles, set: set, log: log,
 		handles: map[orchestron.AgentID]*handle{}, started: make(chan struct{}), files: make(chan *handle, 64),
@@ -125,7 +127,7 @@ func (s *Service) load(ctx context.Context) error {
 
 // add makes an agent known and starts its delivery.
 func (s *Service) add(a orchestron.Agent, pending []orchestron.Message) *handle {
-	h := &handle{driver: s.drivers[a.Driver], state: state{Agent: a, Inbox: pending}}
+	h := &handle{driver: s.drivers[a.Driver], state: state.State{Agent: a, Inbox: pending}}
 	if h.driver == nil {
 		h.driver = missingDriver(a.Driver)
 	}
@@ -197,18 +199,18 @@ func (s *Service) within(actor orchestron.Actor, id orchestron.AgentID) bool {
 
 // change alters an agent and its messages in one transaction. change works on a copy; nothing changes when it fails.
 // It goes on when the caller has gone away.
-func (s *Service) change(ctx context.Context, h *handle, change func(tx Tx, st *state) error) error {
+func (s *Service) change(ctx context.Context, h *handle, change func(tx state.Tx, st *state.State) error) error {
 	h.write.Lock()
 	defer h.write.Unlock()
-	var next state
-	err := s.store.Write(context.WithoutCancel(ctx), func(tx Tx) error {
+	var next state.State
+	err := s.store.Write(context.WithoutCancel(ctx), func(tx state.Tx) error {
 		next = h.current()
 		before := next.Agent
 		if err := change(tx, &next); err != nil {
 			return err
 		}
-		next.Agent.Queued = next.unsubmitted()
-		if err := statusEvent(tx, before, next.Agent); err != nil {
+		next.Agent.Queued = next.Unsubmitted()
+		if err := state.StatusEvent(tx, before, next.Agent); err != nil {
 			return err
 		}
 		return tx.PutAgent(next.Agent)
@@ -216,7 +218,7 @@ func (s *Service) change(ctx context.Context, h *handle, change func(tx Tx, st *
 	if err != nil {
 		return err
 	}
-	next.prune(h.driver.Abilities())
+	next.Prune(h.driver.Abilities())
 	h.replace(next)
 	s.registry.raise()
 	s.news.raise()

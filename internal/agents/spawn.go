@@ -14,8 +14,11 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/role"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // request is what spawn and spawn_claude ask for, in one form.
@@ -36,27 +39,27 @@ type request struct {
 // plan is a request that was found good.
 type plan struct {
 	request
-	template Role
+	template role.Role
 	leader   orchestron.AgentID // empty when nobody leads the agent
 }
 
 // start makes an agent, durably, and starts its program.
-func (s *Service) start(ctx context.Context, call op.Call, r request) (View, error) {
+func (s *Service) start(ctx context.Context, call op.Call, r request) (agentapi.View, error) {
 	if err := s.running(ctx); err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	p, err := s.plan(ctx, call.Actor, r)
 	if err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	call.Report(op.Progress{Message: "starting " + p.template.Name})
 	h, again, err := s.create(ctx, call, p)
 	if err != nil {
-		return View{}, err
+		return agentapi.View{}, err
 	}
 	if !again {
 		if err := s.launch(ctx, h, false); err != nil {
-			return View{}, errors.Join(err, s.undo(ctx, h))
+			return agentapi.View{}, errors.Join(err, s.undo(ctx, h))
 		}
 	}
 	if r.wait {
@@ -173,7 +176,7 @@ func (s *Service) create(ctx context.Context, call op.Call, p plan) (*handle, bo
 	hash := hashOf(p.request)
 	var a orchestron.Agent
 	var again orchestron.AgentID
-	err := s.store.Write(ctx, func(tx Tx) error {
+	err := s.store.Write(ctx, func(tx state.Tx) error {
 		if call.Key != "" {
 			subject, found, err := tx.Keyed(call.Actor.String(), call.Key, "spawn", hash)
 			if err != nil || found {
@@ -194,7 +197,7 @@ func (s *Service) create(ctx context.Context, call op.Call, p plan) (*handle, bo
 				return err
 			}
 		}
-		return addEvent(tx, orchestron.AgentSpawned, a.ID, call.Actor.String(), map[string]any{
+		return state.AddEvent(tx, orchestron.AgentSpawned, a.ID, call.Actor.String(), map[string]any{
 			"name": a.Name, "role": a.Role, "parentId": a.Parent, "driver": a.Driver, "workspace": a.Workspace,
 		})
 	})
@@ -300,7 +303,7 @@ func (s *Service) launch(ctx context.Context, h *handle, resume bool) error {
 
 // opened notes the agent's terminal and watches over its first process.
 func (s *Service) opened(ctx context.Context, h *handle, pane orchestron.Pane) error {
-	err := s.change(ctx, h, func(_ Tx, st *state) error {
+	err := s.change(ctx, h, func(_ state.Tx, st *state.State) error {
 		st.Agent.Pane = pane
 		return nil
 	})
@@ -330,7 +333,7 @@ func (s *Service) lose(ctx context.Context, h *handle, pane orchestron.Pane, why
 	if _, err := s.procs.Signal(h.snapshot().Process, true); err != nil {
 		s.log.Error("ending what is left of an agent", "agent", h.id(), "err", err)
 	}
-	return s.change(ctx, h, func(tx Tx, st *state) error {
+	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		if !st.Agent.Alive() || st.Agent.Pane != pane {
 			return nil
 		}
@@ -352,7 +355,7 @@ func (s *Service) undo(ctx context.Context, h *handle) error {
 	if a.WorkspaceMode == orchestron.Isolated {
 		s.cleanWorkspace(a)
 	}
-	err := s.store.Write(context.WithoutCancel(ctx), func(tx Tx) error { return tx.DeleteAgent(a.ID) })
+	err := s.store.Write(context.WithoutCancel(ctx), func(tx state.Tx) error { return tx.DeleteAgent(a.ID) })
 	if err != nil {
 		return fmt.Errorf("removing %s, which could not be started: %w", a.ID, err)
 	}
@@ -368,7 +371,7 @@ func (s *Service) newToken(ctx context.Context, id orchestron.AgentID) (string, 
 	var raw [32]byte
 	_, _ = rand.Read(raw[:]) // never fails
 	token := "orc_" + hex.EncodeToString(raw[:])
-	err := s.store.Write(ctx, func(tx Tx) error { return tx.SetToken(id, tokenHash(token)) })
+	err := s.store.Write(ctx, func(tx state.Tx) error { return tx.SetToken(id, tokenHash(token)) })
 	if err != nil {
 		return "", fmt.Errorf("storing the token of %s: %w", id, err)
 	}

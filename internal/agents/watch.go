@@ -10,6 +10,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/registry"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // rewatch has the files of an agent's program watched: it may have made them only now.
@@ -81,6 +83,34 @@ func (s *Service) observeAll(ctx context.Context) {
 	}
 }
 
+// writeRegistry keeps the registry file up to date until ctx ends. Changes close together are written once.
+func (s *Service) writeRegistry(ctx context.Context) error {
+	for {
+		changed := s.registry.wait()
+		if err := s.saveRegistry(); err != nil {
+			s.log.Error("the registry file cannot be written", "err", err)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return s.saveRegistry()
+		}
+	}
+}
+
+func (s *Service) saveRegistry() error {
+	var all []orchestron.Agent
+	for _, h := range s.all() {
+		all = append(all, h.snapshot())
+	}
+	return registry.Write(s.set.Registry, all)
+}
+
 const (
 	resync = 10 * time.Second // how often wanted and actual are compared, besides events
 	grace  = 2 * time.Second  // how long a hook may come after the program's own word
@@ -128,7 +158,7 @@ func (s *Service) endSilently(ctx context.Context, h *handle, now time.Time) err
 	if a.Status != orchestron.Idle || now.Sub(a.Evidence.At) < grace || !h.awaitsEnd() {
 		return nil
 	}
-	return s.change(ctx, h, func(tx Tx, st *state) error {
+	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		open, err := tx.OpenTurns(st.Agent.ID)
 		if err != nil || st.Agent.Status != orchestron.Idle || st.Agent.Evidence != a.Evidence {
 			return err
@@ -140,7 +170,7 @@ func (s *Service) endSilently(ctx context.Context, h *handle, now time.Time) err
 			if t.Answer == "" {
 				t.Failure = "the turn was interrupted"
 			}
-			if err := endTurn(tx, st, t, now); err != nil {
+			if err := state.EndTurn(tx, st, t, now); err != nil {
 				return err
 			}
 		}
@@ -165,11 +195,11 @@ func (s *Service) lookAtScreen(ctx context.Context, h *handle) error {
 	if len(facts) == 0 {
 		return nil
 	}
-	return s.change(ctx, h, func(tx Tx, st *state) error {
+	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		if st.Agent.Evidence != a.Evidence {
 			return nil
 		}
-		return take(tx, st, facts)
+		return state.Take(tx, st, facts)
 	})
 }
 
@@ -195,14 +225,14 @@ func (s *Service) giveUp(ctx context.Context, h *handle, reason string, match fu
 	if !any {
 		return nil
 	}
-	return s.change(ctx, h, func(tx Tx, st *state) error {
+	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		for i := range st.Inbox {
 			m := &st.Inbox[i]
 			if !match(*m) {
 				continue
 			}
 			m.State, m.Reason = orchestron.Undeliverable, reason
-			if err := putMessage(tx, *m); err != nil {
+			if err := state.PutMessage(tx, *m); err != nil {
 				return err
 			}
 		}

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/cli"
 )
 
@@ -200,7 +200,7 @@ func TestHostileStrings(t *testing.T) {
 	f.text, f.todos = evil, string(must(json.Marshal([]map[string]string{{"content": evil}})))
 	f.turns = []orchestron.Turn{{Prompt: evil, Answer: evil, Ended: now}, {Prompt: evil, Failure: evil}}
 	f.events = []orchestron.Event{{Seq: 1, Type: orchestron.EventType(evil), Agent: evil, Actor: evil, Data: must(json.Marshal(map[string]string{"x": evil}))}}
-	f.message = agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Response: evil}
+	f.message = agentapi.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Response: evil}
 	commands := []string{
 		"list", "status", "send exec_1 x --wait", "wait exec_1", "read exec_1", "read exec_1 --follow", "todos exec_1", "output exec_1",
 		"events", "spawn x", "restart exec_1", "tools", "tools spawn", "__complete read e", "restart " + strings.ReplaceAll(evil, "\n", ""),

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/cli"
 )
 
@@ -24,13 +24,13 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", kind, diff)
 		}
 	}
-	late := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted}
-	failure := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Failure: "overloaded"}
-	dead := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Undeliverable, Done: true, Reason: "it ended"}
-	mute := agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted, Done: true}
+	late := agentapi.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted}
+	failure := agentapi.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Failure: "overloaded"}
+	dead := agentapi.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Undeliverable, Done: true, Reason: "it ended"}
+	mute := agentapi.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted, Done: true}
 	tests := []struct {
 		args    string
-		message agents.MessageOut
+		message agentapi.MessageOut
 		code    int
 		say     string
 	}{
@@ -103,7 +103,7 @@ func TestInterrupted(t *testing.T) {
 	for _, test := range tests {
 		f := newFake()
 		f.add("exec_1", "", "executive", orchestron.Busy, 0)
-		f.message = agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted}
+		f.message = agentapi.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Submitted}
 		f.hang = make(chan struct{})
 		p, _, stderr := program(f, "")
 		ctx, cancel := context.WithCancel(t.Context())

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/cli"
 	"github.com/orchestron/orchestron/internal/op"
 )
@@ -25,12 +25,12 @@ const evil = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\u009b5mblink\x7f\u202egnp.exe\r
 // fake is a daemon in the test's process. Its operations take the real arguments through a real catalogue.
 type fake struct {
 	mu      sync.Mutex
-	agents  []agents.View
-	message agents.MessageOut  // what send and wait_for_instance answer
-	idle    bool               // what waiting for an agent gives
-	hang    chan struct{}      // closed when wait_for_instance hangs; nil means that it does not
-	fails   *orchestron.Error  // what every operation answers
-	events  []orchestron.Event // of get_events
+	agents  []agentapi.View
+	message agentapi.MessageOut // what send and wait_for_instance answer
+	idle    bool                // what waiting for an agent gives
+	hang    chan struct{}       // closed when wait_for_instance hangs; nil means that it does not
+	fails   *orchestron.Error   // what every operation answers
+	events  []orchestron.Event  // of get_events
 	turns   []orchestron.Turn
 	text    string
 	todos   string
@@ -107,7 +107,7 @@ func answers[In, Out any](f *fake, give func(ctx context.Context, c op.Call, in 
 }
 
 func newFake() *fake {
-	f := &fake{idle: true, message: agents.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Response: "42\n"}}
+	f := &fake{idle: true, message: agentapi.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Response: "42\n"}}
 	f.cat = op.NewCatalogue(ledger{}, slog.New(slog.DiscardHandler),
 		op.New("spawn", op.Write, "Start an agent.", answers(f, f.spawn), op.In("agents")),
 		op.New("list", op.Read, "The agents.", answers(f, f.list), op.In("agents")),
@@ -115,17 +115,17 @@ func newFake() *fake {
 		op.New("wait_for_instance", op.Read, "Wait.", answers(f, f.wait), op.In("agents")),
 		op.New("read", op.Read, "Read.", answers(f, f.read), op.In("agents")),
 		op.New("get_instance_output", op.Read, "Output.", answers(f, f.output), op.In("agents")),
-		op.New("get_instance_todos", op.Read, "Todos.", answers(f, func(context.Context, op.Call, agents.InstanceRef) (agents.TodosOut, error) {
-			return agents.TodosOut{AgentID: "exec_1", Todos: json.RawMessage(f.todos)}, nil
+		op.New("get_instance_todos", op.Read, "Todos.", answers(f, func(context.Context, op.Call, agentapi.InstanceRef) (agentapi.TodosOut, error) {
+			return agentapi.TodosOut{AgentID: "exec_1", Todos: json.RawMessage(f.todos)}, nil
 		}), op.In("agents")),
-		op.New("restart", op.Write, "Restart.", answers(f, func(_ context.Context, _ op.Call, in agents.InstanceIn) (agents.View, error) {
+		op.New("restart", op.Write, "Restart.", answers(f, func(_ context.Context, _ op.Call, in agentapi.InstanceIn) (agentapi.View, error) {
 			return f.find(in.InstanceID)
 		}), op.In("agents")),
-		op.New("interrupt_instance", op.Write, "Interrupt.", answers(f, func(_ context.Context, _ op.Call, in agents.InstanceRef) (agents.View, error) {
+		op.New("interrupt_instance", op.Write, "Interrupt.", answers(f, func(_ context.Context, _ op.Call, in agentapi.InstanceRef) (agentapi.View, error) {
 			return f.find(in.InstanceID)
 		}), op.In("agents")),
-		op.New("terminate_instance", op.Write, "End.", answers(f, func(_ context.Context, _ op.Call, in agents.TerminateInstanceIn) (agents.TerminateOut, error) {
-			return agents.TerminateOut{Terminated: []orchestron.AgentID{orchestron.AgentID(in.InstanceID)}, Workspaces: []string{"/w/" + in.InstanceID}}, nil
+		op.New("terminate_instance", op.Write, "End.", answers(f, func(_ context.Context, _ op.Call, in agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
+			return agentapi.TerminateOut{Terminated: []orchestron.AgentID{orchestron.AgentID(in.InstanceID)}, Workspaces: []string{"/w/" + in.InstanceID}}, nil
 		}), op.In("agents")),
 		op.New("get_events", op.Read, "Events.", answers(f, f.getEvents), op.In("agents")),
 		op.New("get_daemon_status", op.Read, "Status.", answers(f, f.status), op.In("admin")),
@@ -134,16 +134,16 @@ func newFake() *fake {
 	return f
 }
 
-func (f *fake) find(id string) (agents.View, error) {
-	i := slices.IndexFunc(f.agents, func(v agents.View) bool { return string(v.ID) == id })
+func (f *fake) find(id string) (agentapi.View, error) {
+	i := slices.IndexFunc(f.agents, func(v agentapi.View) bool { return string(v.ID) == id })
 	if i < 0 {
-		return agents.View{}, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", id).Try("orchestron list shows them")
+		return agentapi.View{}, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", id).Try("orchestron list shows them")
 	}
 	return f.agents[i], nil
 }
 
-func (f *fake) add(id, parent, role string, status orchestron.Status, age time.Duration) *agents.View {
-	v := agents.View{Agent: orchestron.Agent{
+func (f *fake) add(id, parent, role string, status orchestron.Status, age time.Duration) *agentapi.View {
+	v := agentapi.View{Agent: orchestron.Agent{
 		ID: orchestron.AgentID(id), Parent: orchestron.AgentID(parent), Name: "n-" + id, Role: role, Status: status,
 		Model: "haiku", Created: now.Add(-age), Workspace: "/w/" + id,
 	}, SessionName: "claude_" + id}
@@ -151,53 +151,53 @@ func (f *fake) add(id, parent, role string, status orchestron.Status, age time.D
 	return &f.agents[len(f.agents)-1]
 }
 
-func (f *fake) spawn(_ context.Context, _ op.Call, in agents.SpawnIn) (agents.View, error) {
+func (f *fake) spawn(_ context.Context, _ op.Call, in agentapi.SpawnIn) (agentapi.View, error) {
 	f.add("exec_1", in.ParentID, in.Role, orchestron.Starting, 0)
 	return f.find("exec_1")
 }
 
-func (f *fake) list(context.Context, op.Call, agents.ListIn) (agents.ListOut, error) {
-	return agents.ListOut{Instances: append([]agents.View{}, f.agents...), Count: len(f.agents)}, nil
+func (f *fake) list(context.Context, op.Call, agentapi.ListIn) (agentapi.ListOut, error) {
+	return agentapi.ListOut{Instances: append([]agentapi.View{}, f.agents...), Count: len(f.agents)}, nil
 }
 
-func (f *fake) send(_ context.Context, _ op.Call, in agents.SendIn) (agents.MessageOut, error) {
-	return agents.MessageOut{MessageID: "m-1", AgentID: orchestron.AgentID(in.InstanceID), State: orchestron.Queued}, nil
+func (f *fake) send(_ context.Context, _ op.Call, in agentapi.SendIn) (agentapi.MessageOut, error) {
+	return agentapi.MessageOut{MessageID: "m-1", AgentID: orchestron.AgentID(in.InstanceID), State: orchestron.Queued}, nil
 }
 
-func (f *fake) wait(ctx context.Context, c op.Call, in agents.WaitIn) (agents.WaitOut, error) {
+func (f *fake) wait(ctx context.Context, c op.Call, in agentapi.WaitIn) (agentapi.WaitOut, error) {
 	v, err := f.find(in.InstanceID)
 	if err != nil {
-		return agents.WaitOut{}, err
+		return agentapi.WaitOut{}, err
 	}
 	if f.hang != nil && in.Timeout > 0 {
 		c.Report(op.Progress{Message: "waiting for " + in.InstanceID + evil})
 		close(f.hang)
 		<-ctx.Done()
-		return agents.WaitOut{}, ctx.Err()
+		return agentapi.WaitOut{}, ctx.Err()
 	}
 	if in.MessageID == "" {
-		return agents.WaitOut{Done: f.idle, Agent: v}, nil
+		return agentapi.WaitOut{Done: f.idle, Agent: v}, nil
 	}
 	m := f.message
-	return agents.WaitOut{Done: m.Done, Agent: v, Message: &m}, nil
+	return agentapi.WaitOut{Done: m.Done, Agent: v, Message: &m}, nil
 }
 
-func (f *fake) read(_ context.Context, c op.Call, in agents.ReadIn) (agents.ReadOut, error) {
+func (f *fake) read(_ context.Context, c op.Call, in agentapi.ReadIn) (agentapi.ReadOut, error) {
 	if in.Follow {
 		c.Report(op.Progress{Message: f.text})
 		c.Report(op.Progress{Done: 1, Message: "fresh"})
 	}
-	return agents.ReadOut{AgentID: "exec_1", Text: f.text}, nil
+	return agentapi.ReadOut{AgentID: "exec_1", Text: f.text}, nil
 }
 
-func (f *fake) output(context.Context, op.Call, agents.OutputIn) (agents.OutputOut, error) {
-	return agents.OutputOut{AgentID: "exec_1", Output: append([]orchestron.Turn{}, f.turns...), Count: len(f.turns)}, nil
+func (f *fake) output(context.Context, op.Call, agentapi.OutputIn) (agentapi.OutputOut, error) {
+	return agentapi.OutputOut{AgentID: "exec_1", Output: append([]orchestron.Turn{}, f.turns...), Count: len(f.turns)}, nil
 }
 
-func (f *fake) getEvents(ctx context.Context, _ op.Call, in agents.EventsIn) (agents.EventsOut, error) {
-	out := agents.EventsOut{Events: []orchestron.Event{}, Cursor: in.Cursor}
+func (f *fake) getEvents(ctx context.Context, _ op.Call, in agentapi.EventsIn) (agentapi.EventsOut, error) {
+	out := agentapi.EventsOut{Events: []orchestron.Event{}, Cursor: in.Cursor}
 	if in.Cursor < 0 {
-		return agents.EventsOut{Events: []orchestron.Event{}, Cursor: int64(len(f.events))}, nil
+		return agentapi.EventsOut{Events: []orchestron.Event{}, Cursor: int64(len(f.events))}, nil
 	}
 	for _, e := range f.events {
 		if e.Seq > in.Cursor && len(out.Events) < in.Limit {

@@ -24,6 +24,7 @@ import (
 	"github.com/orchestron/orchestron/internal/mcpapi"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/restapi"
+	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/sqlite"
 	"github.com/orchestron/orchestron/internal/tmux"
 )
@@ -104,7 +105,7 @@ func (d *daemon) assemble() (doors, error) {
 	if err != nil {
 		return doors{}, err
 	}
-	roles, err := agents.LoadRoles(d.cfg.RolesDir)
+	roles, err := role.Load(d.cfg.RolesDir)
 	if err != nil {
 		return doors{}, err
 	}

@@ -267,6 +267,10 @@ func (v *view) receive(next mcp.MethodHandler) mcp.MethodHandler {
 			if o, long := v.byTasks[call.Params.Name]; long && knowsTasks(call) {
 				return v.begin(ctx, o, call)
 			}
+			if res, err = next(ctx, method, req); err != nil {
+				return nil, err
+			}
+			return swift(res), nil
 		case "tasks/get", "tasks/update", "tasks/cancel":
 			return v.serveTask(ctx, method, req.(*taskRequest))
 		case "initialize":

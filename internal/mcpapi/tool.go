@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
@@ -92,6 +95,52 @@ func result(answer json.RawMessage, err error) *mcp.CallToolResult {
 		Content:           []mcp.Content{&mcp.TextContent{Text: string(answer)}},
 		StructuredContent: answer,
 	}
+}
+
+// answered is the result of a call that succeeded. It encodes a long answer itself: the SDK goes over it many times.
+type answered struct {
+	*mcp.CallToolResult                 // everything but what is below
+	answer              json.RawMessage // the structured content, and as text the content
+}
+
+// swift makes a result quicker to encode, if it is one of ours that succeeded.
+func swift(res mcp.Result) mcp.Result {
+	done, ok := res.(*mcp.CallToolResult)
+	if !ok || done.IsError || len(done.Content) != 1 {
+		return res
+	}
+	text, ok := done.Content[0].(*mcp.TextContent)
+	answer, raw := done.StructuredContent.(json.RawMessage)
+	if !ok || !raw || text.Text != string(answer) {
+		return res
+	}
+	rest := *done
+	rest.Content, rest.StructuredContent = nil, nil
+	return &answered{CallToolResult: &rest, answer: answer}
+}
+
+// MarshalJSON returns what the SDK would make of the whole result.
+func (r *answered) MarshalJSON() ([]byte, error) {
+	text, err := json.Marshal(string(r.answer))
+	if err != nil {
+		return nil, err
+	}
+	members, err := json.Marshal(r.CallToolResult)
+	if err != nil {
+		return nil, err
+	}
+	var rest map[string]json.RawMessage
+	if err := json.Unmarshal(members, &rest); err != nil {
+		return nil, err
+	}
+	delete(rest, "content")
+	out := make([]byte, 0, len(text)+len(r.answer)+len(members)+64)
+	out = append(append(append(out, `{"content":[{"type":"text","text":`...), text...), `}],"structuredContent":`...)
+	out = append(out, r.answer...)
+	for _, name := range slices.Sorted(maps.Keys(rest)) {
+		out = append(fmt.Appendf(out, ",%q:", name), rest[name]...)
+	}
+	return append(out, '}'), nil
 }
 
 // failure is an error as the model reads it: what happened, and what to do about it.

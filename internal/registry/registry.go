@@ -1,7 +1,7 @@
-package agents
+// Package registry is the list of all agents as a file that other programs read.
+package registry
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -11,7 +11,7 @@ import (
 	"github.com/orchestron/orchestron"
 )
 
-// registry is the file that other programs read: all agents by id.
+// registry is the whole file: all agents by id.
 type registry struct {
 	Instances map[orchestron.AgentID]entry `json:"instances"`
 }
@@ -29,30 +29,10 @@ type entry struct {
 	Children    []orchestron.AgentID `json:"children"`
 }
 
-// writeRegistry keeps the registry file up to date until ctx ends. Changes close together are written once.
-func (s *Service) writeRegistry(ctx context.Context) error {
-	for {
-		changed := s.registry.wait()
-		if err := s.saveRegistry(); err != nil {
-			s.log.Error("the registry file cannot be written", "err", err)
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return s.saveRegistry()
-		}
-	}
-}
-
-func (s *Service) saveRegistry() error {
+// Write puts all agents into the file at path, whole or not at all.
+func Write(path string, agents []orchestron.Agent) error {
 	all := registry{Instances: map[orchestron.AgentID]entry{}}
-	for _, h := range s.all() {
-		a := h.snapshot()
+	for _, a := range agents {
 		e := entry{
 			InstanceID: a.ID, Role: a.Role, SessionName: a.SessionName(), ProjectDir: a.Workspace, PaneTarget: a.PaneTarget(),
 			Status: string(a.Status), State: a.Status, Created: a.Created, Children: []orchestron.AgentID{},
@@ -78,13 +58,13 @@ func (s *Service) saveRegistry() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(s.set.Registry), ".instances-*")
+	f, err := os.CreateTemp(filepath.Dir(path), ".instances-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(append(data, '\n'))
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), s.set.Registry)
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))

@@ -1,4 +1,6 @@
-package agents
+// Package state is what is known of an agent, and the rules by which facts change it. It is the only place that derives
+// an agent's state.
+package state
 
 import (
 	"fmt"
@@ -8,9 +10,9 @@ import (
 	"github.com/orchestron/orchestron"
 )
 
-// apply takes one fact into an agent's state: this is the only place where a state is derived. It returns false when
+// Apply takes one fact into an agent's state: this is the only place where a state is derived. It returns false when
 // the fact is older than what is known or says nothing new.
-func apply(a *orchestron.Agent, f orchestron.Fact) bool {
+func Apply(a *orchestron.Agent, f orchestron.Fact) bool {
 	if !a.Alive() || stale(*a, f) {
 		return false
 	}
@@ -75,21 +77,21 @@ func remember(a *orchestron.Agent, f orchestron.Fact) {
 	}
 }
 
-// take applies facts to an agent, its turns and its messages, inside a transaction.
-func take(tx Tx, st *state, facts []orchestron.Fact) error {
+// Take applies facts to an agent, its turns and its messages, inside a transaction.
+func Take(tx Tx, st *State, facts []orchestron.Fact) error {
 	for _, f := range facts {
 		if stale(st.Agent, f) {
 			continue
 		}
-		apply(&st.Agent, f)
+		Apply(&st.Agent, f)
 		var err error
 		switch f.Kind {
 		case orchestron.FactSubmitted:
-			err = beginTurn(tx, st, f)
+			err = BeginTurn(tx, st, f)
 		case orchestron.FactTurnEnded:
-			err = endTurns(tx, st, f, outcome{answer: f.Text, more: f.Background > 0})
+			err = EndTurns(tx, st, f, Outcome{Answer: f.Text, More: f.Background > 0})
 		case orchestron.FactTurnFailed:
-			err = endTurns(tx, st, f, outcome{failure: f.Text})
+			err = EndTurns(tx, st, f, Outcome{Failure: f.Text})
 		case orchestron.FactReady, orchestron.FactAsked, orchestron.FactWorking, orchestron.FactStatus, orchestron.FactGone:
 		}
 		if err != nil {
@@ -99,43 +101,43 @@ func take(tx Tx, st *state, facts []orchestron.Fact) error {
 	return nil
 }
 
-// beginTurn notes an accepted prompt. A prompt that is no message of ours was typed by a person, or came from the
+// BeginTurn notes an accepted prompt. A prompt that is no message of ours was typed by a person, or came from the
 // program itself.
-func beginTurn(tx Tx, st *state, f orchestron.Fact) error {
+func BeginTurn(tx Tx, st *State, f orchestron.Fact) error {
 	turn := orchestron.Turn{Agent: st.Agent.ID, Prompt: f.Text, Message: f.Message, Started: f.At}
-	if m := st.message(f.Message); m != nil {
+	if m := st.Message(f.Message); m != nil {
 		m.State, m.Confirmed, m.Submitted, m.Reason = orchestron.Submitted, true, f.At, ""
 		turn.Prompt = m.Text
-		if err := putMessage(tx, *m); err != nil {
+		if err := PutMessage(tx, *m); err != nil {
 			return err
 		}
 	}
 	return tx.AddTurn(&turn)
 }
 
-// outcome is how turns ended.
-type outcome struct {
-	answer  string
-	failure string
-	more    bool // background work will start another turn, whose answer counts
+// Outcome is how turns ended.
+type Outcome struct {
+	Answer  string
+	Failure string
+	More    bool // background work will start another turn, whose Answer counts
 }
 
-// endTurns ends the turns that are open. A turn stays open, with the answer so far, when background work will go on
+// EndTurns ends the turns that are open. A turn stays open, with the answer so far, when background work will go on
 // with it, or when its prompt may still wait inside the program: then the next end is its own, and if none comes it
 // was part of the turn that ended now (see endQueued).
-func endTurns(tx Tx, st *state, f orchestron.Fact, out outcome) error {
+func EndTurns(tx Tx, st *State, f orchestron.Fact, out Outcome) error {
 	open, err := tx.OpenTurns(st.Agent.ID)
 	if err != nil {
 		return err
 	}
 	open = slices.DeleteFunc(open, func(t orchestron.Turn) bool { return t.Started.After(f.At) })
 	for i, t := range open {
-		stays := out.more || i > 0 && out.failure == "" && mayWait(st, t)
-		t.Answer, t.Failure = out.answer, out.failure
+		stays := out.More || i > 0 && out.Failure == "" && mayWait(st, t)
+		t.Answer, t.Failure = out.Answer, out.Failure
 		if stays {
 			err = tx.PutTurn(t)
 		} else {
-			err = endTurn(tx, st, t, f.At)
+			err = EndTurn(tx, st, t, f.At)
 		}
 		if err != nil {
 			return err
@@ -145,27 +147,27 @@ func endTurns(tx Tx, st *state, f orchestron.Fact, out outcome) error {
 }
 
 // mayWait reports whether a turn's prompt was given while another turn ran and has not been through an end yet.
-func mayWait(st *state, t orchestron.Turn) bool {
-	m := st.message(t.Message)
+func mayWait(st *State, t orchestron.Turn) bool {
+	m := st.Message(t.Message)
 	return m != nil && m.Urgent && t.Answer == ""
 }
 
-// endTurn ends one turn as it stands, and the message that began it.
-func endTurn(tx Tx, st *state, t orchestron.Turn, at time.Time) error {
+// EndTurn ends one turn as it stands, and the message that began it.
+func EndTurn(tx Tx, st *State, t orchestron.Turn, at time.Time) error {
 	t.Ended = at
 	if err := tx.PutTurn(t); err != nil {
 		return err
 	}
-	m := st.message(t.Message)
+	m := st.Message(t.Message)
 	if m == nil || m.State != orchestron.Submitted {
 		return nil
 	}
 	m.State, m.Answer, m.Failure, m.Answered = orchestron.Answered, t.Answer, t.Failure, at
-	return putMessage(tx, *m)
+	return PutMessage(tx, *m)
 }
 
-// putMessage stores a message and tells of its new state.
-func putMessage(tx Tx, m orchestron.Message) error {
+// PutMessage stores a message and tells of its new state.
+func PutMessage(tx Tx, m orchestron.Message) error {
 	if err := tx.PutMessage(m); err != nil {
 		return err
 	}
@@ -173,5 +175,5 @@ func putMessage(tx Tx, m orchestron.Message) error {
 	if m.Reason != "" {
 		data["reason"] = m.Reason
 	}
-	return addEvent(tx, orchestron.MessageState, m.Agent, "", data)
+	return AddEvent(tx, orchestron.MessageState, m.Agent, "", data)
 }

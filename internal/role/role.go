@@ -1,4 +1,5 @@
-package agents
+// Package role is the briefings that agents start with: files that people can edit.
+package role
 
 import (
 	"bytes"
@@ -30,13 +31,13 @@ type Role struct {
 	Text  string
 }
 
-// Roles is the templates by name.
-type Roles map[string]Role
+// Set is the templates by name.
+type Set map[string]Role
 
-// LoadRoles returns the roles that come with Orchestron, changed and extended by the Markdown files in dir. A
+// Load returns the roles that come with Orchestron, changed and extended by the Markdown files in dir. A
 // directory that does not exist changes nothing. A file is a role when it begins with a front matter.
-func LoadRoles(dir string) (Roles, error) {
-	roles := Roles{}
+func Load(dir string) (Set, error) {
+	roles := Set{}
 	own, err := fs.Sub(embedded, "roles")
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func LoadRoles(dir string) (Roles, error) {
 }
 
 // add reads the roles in a file system. Two files may not make the same role.
-func (r Roles) add(from fs.FS, dir string) error {
+func (r Set) add(from fs.FS, dir string) error {
 	entries, err := fs.ReadDir(from, ".")
 	if err != nil {
 		return fmt.Errorf("reading the roles: %w", err)
@@ -85,7 +86,7 @@ func (r Roles) add(from fs.FS, dir string) error {
 }
 
 // Get returns a role by name.
-func (r Roles) Get(name string) (Role, error) {
+func (r Set) Get(name string) (Role, error) {
 	role, ok := r[name]
 	if !ok {
 		return Role{}, orchestron.Errorf(orchestron.Invalid, "there is no role %q", orchestron.Quotable(name)).
@@ -95,7 +96,7 @@ func (r Roles) Get(name string) (Role, error) {
 }
 
 // Names returns the names of the roles in order.
-func (r Roles) Names() []string { return slices.Sorted(maps.Keys(r)) }
+func (r Set) Names() []string { return slices.Sorted(maps.Keys(r)) }
 
 var roleName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 

@@ -1,4 +1,4 @@
-package agents
+package role
 
 import (
 	"os"
@@ -13,9 +13,9 @@ import (
 
 func TestRolesThatComeWithOrchestron(t *testing.T) {
 	for _, dir := range []string{"", filepath.Join(t.TempDir(), "missing")} {
-		roles, err := LoadRoles(dir)
+		roles, err := Load(dir)
 		if err != nil {
-			t.Fatalf("LoadRoles(%q): %v", dir, err)
+			t.Fatalf("Load(%q): %v", dir, err)
 		}
 		want := []string{
 			"architect", "backend_developer", "code_reviewer", "data_analyst", "debugger", "documentation_writer",
@@ -44,7 +44,7 @@ func TestRolesThatComeWithOrchestron(t *testing.T) {
 
 // Only those who lead are told of the tools for leading: specialists have none.
 func TestRolesKnowTheirTools(t *testing.T) {
-	roles, err := LoadRoles("")
+	roles, err := Load("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestOwnRoles(t *testing.T) {
 	write(t, dir, "mine.md", "---\r\nname: release_lead\r\ntitle: Release lead\r\nlevel: manager\r\n---\r\n\r\nYou release.\r\n")
 	write(t, dir, "arch.md", "---\nname: architect\n---\nOurs.\n---\nmore\n")
 	write(t, dir, "notes.txt", "no role")
-	roles, err := LoadRoles(dir)
+	roles, err := Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestOwnRoles(t *testing.T) {
 }
 
 func TestUnknownRole(t *testing.T) {
-	roles, err := LoadRoles("")
+	roles, err := Load("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,10 +117,10 @@ func TestWrongRoleFiles(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		write(t, dir, "wrong.md", content)
-		_, err := LoadRoles(dir)
+		_, err := Load(dir)
 		if orchestron.KindOf(err) != orchestron.Invalid || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), filepath.Join(dir, "wrong.md")) {
-			t.Errorf("LoadRoles with %q = %v, want an invalid error with the file and %q", content, err, want)
+			t.Errorf("Load with %q = %v, want an invalid error with the file and %q", content, err, want)
 		}
 	}
 }
@@ -129,8 +129,8 @@ func TestTwoFilesForOneRole(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a.md", "---\nname: x\n---\nA")
 	write(t, dir, "b.md", "---\nname: x\n---\nB")
-	if _, err := LoadRoles(dir); err == nil || !strings.Contains(err.Error(), "a.md") || !strings.Contains(err.Error(), "b.md") {
-		t.Errorf("LoadRoles = %v, want an error that names both files", err)
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "a.md") || !strings.Contains(err.Error(), "b.md") {
+		t.Errorf("Load = %v, want an error that names both files", err)
 	}
 }
 

@@ -1,4 +1,5 @@
-package agents
+// Package agentapi is what the operations on agents take and give.
+package agentapi
 
 import (
 	"encoding/json"
