@@ -190,16 +190,22 @@ func (o Op) check(args json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(v)
 }
 
+// invalid says which argument is wrong; the validator says where it is in the schema.
 func (o Op) invalid(err error) error {
-	text := err.Error()
-	for strings.HasPrefix(text, "validating ") {
-		_, rest, found := strings.Cut(text, ": ")
-		if !found {
+	where, text := o.Name, err.Error()
+	for {
+		place, rest, found := strings.Cut(text, ": ")
+		path, ok := strings.CutPrefix(place, "validating ")
+		if !found || !ok {
 			break
+		}
+		if at := strings.LastIndex(path, "/properties/"); at >= 0 {
+			where = o.Name + ": " + path[at+len("/properties/"):]
 		}
 		text = rest
 	}
-	return orchestron.Errorf(orchestron.Invalid, "%s: %s", o.Name, text).
+	text = strings.NewReplacer("/1 is", " is", ".000000", "").Replace(text) // its numbers are fractions
+	return orchestron.Errorf(orchestron.Invalid, "%s: %s", where, text).
 		Try("orchestron tools %s shows the arguments", o.Name)
 }
 
