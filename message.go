@@ -32,6 +32,12 @@ type Message struct {
 	Answered  time.Time `json:"answered,omitzero"`
 }
 
+// Settled reports whether nothing more will be known of the message: it is done, or its agent's program does not tell
+// when turns end.
+func (m Message) Settled(can Abilities) bool {
+	return m.State.Done() || m.State == Submitted && !can.Answers
+}
+
 // Delivery is how far a message has come.
 type Delivery string
 

@@ -37,7 +37,7 @@ func (s *Service) adopt(ctx context.Context) error {
 			}
 		}
 	}
-	s.registry.raise()
+	s.registry.Raise()
 	return nil
 }
 

@@ -100,6 +100,9 @@ func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) 
 	if err != nil || !ok {
 		return "", err
 	}
+	if m.Text, err = h.driver.Place(m.Text); err != nil {
+		return "", err
+	}
 	channel := protect(h.driver.Channel(s.home.Agent(m.Agent)))
 	if len(channel.Editor) == 0 {
 		return s.paste(ctx, h, m, channel)
@@ -240,7 +243,7 @@ func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 	for _, pause := range []time.Duration{ownRedraw, mostDraft, quietDraft} {
 		still := pause == mostDraft // the person's turn: the first change ends it; otherwise stillness does
 		for changed := true; changed; {
-			news := h.changed.wait()
+			news := h.changed.Wait()
 			if h.snapshot().Status != orchestron.Idle {
 				return
 			}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -13,6 +11,7 @@ import (
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/state"
+	"github.com/orchestron/orchestron/internal/workspace"
 )
 
 // How long an agent's program has to do as it is told.
@@ -88,7 +87,13 @@ func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, chan
 		return err
 	}
 	for _, turn := range running {
-		remove := handoff.Intent{Message: turn.Message, Attempt: -1, Text: turn.Prompt, Remove: true}
+		text := turn.Prompt
+		if turn.Message != "" {
+			if text, err = h.driver.Place(text); err != nil {
+				return err
+			}
+		}
+		remove := handoff.Intent{Message: turn.Message, Attempt: -1, Text: text, Remove: true}
 		if _, err := s.open(ctx, h, remove, channel); err != nil {
 			return err
 		}
@@ -207,7 +212,7 @@ func (s *Service) terminate(ctx context.Context, call op.Call, e ending) (agenta
 		}
 		a := one.snapshot()
 		out.Terminated = append(out.Terminated, a.ID)
-		if kept := s.cleanWorkspace(a); kept {
+		if kept := workspace.Clean(a, s.contextFile(a.ID)); kept {
 			out.Workspaces = append(out.Workspaces, a.Workspace)
 		}
 	}
@@ -275,40 +280,6 @@ func (s *Service) end(ctx context.Context, h *handle, force bool) error {
 		}
 	}
 	return s.lose(ctx, h, a.Pane, "killed; its shim did not tell of it")
-}
-
-// cleanWorkspace removes an agent's own directory when it holds nothing but what Orchestron put there. It reports
-// whether the directory was kept.
-func (s *Service) cleanWorkspace(a orchestron.Agent) bool {
-	if a.WorkspaceMode == orchestron.Shared {
-		return true
-	}
-	entries, err := os.ReadDir(a.Workspace)
-	if err != nil {
-		return !errors.Is(err, os.ErrNotExist)
-	}
-	briefing := filepath.Join(a.Workspace, "CLAUDE.md")
-	for _, e := range entries {
-		if e.Name() != "CLAUDE.md" || !e.Type().IsRegular() || !s.untouched(a, briefing) {
-			return true
-		}
-	}
-	if len(entries) == 1 {
-		if err := os.Remove(briefing); err != nil {
-			return true
-		}
-	}
-	return os.Remove(a.Workspace) != nil
-}
-
-// untouched reports whether a file still is the context that the agent was given.
-func (s *Service) untouched(a orchestron.Agent, path string) bool {
-	got, err := os.ReadFile(path)
-	if err != nil {
-		return false
-	}
-	want, err := os.ReadFile(filepath.Join(s.home.Agent(a.ID), "context.md"))
-	return err == nil && string(got) == string(want)
 }
 
 // StopAll ends every agent, those that lead last.

@@ -2,12 +2,12 @@ package agents
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/state"
 )
 
@@ -21,7 +21,7 @@ type handle struct {
 	state   state.State
 	box     composed // the last report about the input box
 	closed  bool
-	changed signal
+	changed signal.Signal
 }
 
 // composed is a report about the input box.
@@ -51,14 +51,14 @@ func (h *handle) replace(st state.State) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.state = st
-	h.changed.raise()
+	h.changed.Raise()
 }
 
 func (h *handle) report(c composed) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.box = c
-	h.changed.raise()
+	h.changed.Raise()
 }
 
 // awaitsEnd reports whether a message was submitted and its turn has not ended.
@@ -75,7 +75,7 @@ func (h *handle) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
-	h.changed.raise()
+	h.changed.Raise()
 }
 
 // await waits until cond is true of the handle, and returns false when ctx ended or the time passed first. cond runs
@@ -88,7 +88,7 @@ func (h *handle) await(ctx context.Context, timeout time.Duration, cond func() b
 	}
 	for {
 		h.mu.Lock()
-		ok, changed := cond(), h.changed.wait()
+		ok, changed := cond(), h.changed.Wait()
 		h.mu.Unlock()
 		if ok {
 			return true
@@ -99,50 +99,4 @@ func (h *handle) await(ctx context.Context, timeout time.Duration, cond func() b
 			return false
 		}
 	}
-}
-
-// signal tells any number of waiters that something changed. The zero value is ready.
-type signal struct {
-	mu sync.Mutex
-	ch chan struct{}
-}
-
-// wait returns a channel that is closed at the next raise.
-func (s *signal) wait() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ch == nil {
-		s.ch = make(chan struct{})
-	}
-	return s.ch
-}
-
-func (s *signal) raise() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ch != nil {
-		close(s.ch)
-		s.ch = nil
-	}
-}
-
-// missingDriver stands for a driver that an agent was started with and that is no longer configured.
-type missingDriver string
-
-func (d missingDriver) Name() string                          { return string(d) }
-func (d missingDriver) Abilities() orchestron.Abilities       { return orchestron.Abilities{} }
-func (d missingDriver) Channel(string) orchestron.Channel     { return orchestron.Channel{} }
-func (d missingDriver) Check(context.Context) (string, error) { return "", d.err() }
-func (d missingDriver) Prepare(orchestron.Launch) (orchestron.Command, error) {
-	return orchestron.Command{}, d.err()
-}
-func (d missingDriver) Hook(string, json.RawMessage, time.Time) []orchestron.Fact   { return nil }
-func (d missingDriver) Watch(orchestron.Agent, string) []string                     { return nil }
-func (d missingDriver) Observe(orchestron.Agent, string) ([]orchestron.Fact, error) { return nil, nil }
-func (d missingDriver) Screen(string) []orchestron.Fact                             { return nil }
-func (d missingDriver) Todos(orchestron.Agent, string) (json.RawMessage, error)     { return nil, d.err() }
-
-func (d missingDriver) err() error {
-	return orchestron.Errorf(orchestron.Unavailable, "the driver %q is not configured", string(d)).
-		Try("add it to the configuration")
 }

@@ -36,6 +36,9 @@ func (s *Service) post(ctx context.Context, call op.Call, l letter) (agentapi.Me
 	if err != nil {
 		return agentapi.MessageOut{}, err
 	}
+	if _, err := h.driver.Place(text); err != nil {
+		return agentapi.MessageOut{}, err
+	}
 	if !l.wait {
 		ctx = context.WithoutCancel(ctx)
 	}
@@ -48,7 +51,7 @@ func (s *Service) post(ctx context.Context, call op.Call, l letter) (agentapi.Me
 			return agentapi.MessageOut{}, err
 		}
 	}
-	out := describe(m, h.driver.Abilities())
+	out := agentapi.Describe(m, h.driver.Abilities())
 	out.Removed = removed
 	return out, nil
 }
@@ -101,7 +104,7 @@ func (s *Service) awaitMessage(ctx context.Context, call op.Call, h *handle, id 
 	defer cancel()
 	for last := ""; ; {
 		h.mu.Lock()
-		m, a, changed := h.state.Message(id), h.state.Agent, h.changed.wait()
+		m, a, changed := h.state.Message(id), h.state.Agent, h.changed.Wait()
 		text := ""
 		if m != nil {
 			text = waitingFor(a, *m)
@@ -183,21 +186,6 @@ func (s *Service) waitMessage(ctx context.Context, call op.Call, h *handle, id o
 	if m, err = s.awaitMessage(ctx, call, h, id, timeout); err != nil {
 		return agentapi.WaitOut{}, err
 	}
-	out := describe(m, h.driver.Abilities())
+	out := agentapi.Describe(m, h.driver.Abilities())
 	return agentapi.WaitOut{Done: out.Done, Agent: s.view(h), Message: &out}, nil
-}
-
-// describe is a message as callers see it.
-func describe(m orchestron.Message, can orchestron.Abilities) agentapi.MessageOut {
-	out := agentapi.MessageOut{
-		MessageID: m.ID, AgentID: m.Agent, State: m.State.Outcome(), Confirmed: m.Confirmed, Done: state.Settled(m, can),
-		Response: m.Answer, Failure: m.Failure, Reason: m.Reason, Created: m.Created, Submitted: m.Submitted, Answered: m.Answered,
-	}
-	if !out.Done {
-		out.Next = "wait_for_instance with this instance_id and message_id"
-	}
-	if m.State == orchestron.Submitted && !can.Confirms {
-		out.Reason = "unconfirmed: this agent's program does not tell what it was given"
-	}
-	return out
 }

@@ -135,7 +135,7 @@ func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in agenta
 		call.Report(op.Progress{Message: text})
 	}
 	for sent := 1.0; ; {
-		news := h.changed.wait()
+		news := h.changed.Wait()
 		a := h.snapshot()
 		if !a.Alive() || a.Status == orchestron.Idle && a.Queued == 0 {
 			return text, nil
@@ -257,7 +257,7 @@ func (s *Service) events(ctx context.Context, call op.Call, in agentapi.EventsIn
 	waiting, cancel := patience(ctx, time.Duration(in.Timeout)*time.Second)
 	defer cancel()
 	for {
-		news := s.news.wait()
+		news := s.news.Wait()
 		found, err := s.store.Events(ctx, cursor, in.Limit)
 		if err != nil {
 			return agentapi.EventsOut{}, err

@@ -12,6 +12,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/role"
+	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/state"
 )
 
@@ -34,6 +35,7 @@ type Service struct {
 	procs   Processes
 	home    handoff.Home
 	drivers map[string]Driver
+	missing func(name string) Driver // stands for a driver that is no longer configured
 	roles   role.Set
 	set     Settings
 	log     *slog.Logger
@@ -46,15 +48,15 @@ type Service struct {
 	tasks    *errgroup.Group // everything that runs beside the calls
 	ctx      context.Context // of the tasks
 	started  chan struct{}   // closed when the state is known and calls may be answered
-	registry signal          // the registry file is out of date
-	news     signal          // events were added
+	registry signal.Signal   // the registry file is out of date
+	news     signal.Signal   // events were added
 	files    chan *handle    // handles whose files are to be watched anew
 }
 
 // New makes a service that is not running yet.
-func New(store Store, term Terminal, procs Processes, home handoff.Home, drivers []Driver, roles role.Set, set Settings, log *slog.Logger) *Service {
+func New(store Store, term Terminal, procs Processes, home handoff.Home, drivers []Driver, missing func(name string) Driver, roles role.Set, set Settings, log *slog.Logger) *Service {
 	s := &Service{
-		store: store, term: term, procs: procs, home: home, drivers: map[string]Driver{}, roles: roles, set: set, log: log,
+		store: store, term: term, procs: procs, home: home, drivers: map[string]Driver{}, missing: missing, roles: roles, set: set, log: log,
 		handles: map[orchestron.AgentID]*handle{}, started: make(chan struct{}), files: make(chan *handle, 64),
 	}
 	for _, d := range drivers {
@@ -108,7 +110,7 @@ func (s *Service) running(ctx context.Context) error {
 }
 
 // Changed returns a channel that is closed when an agent changes next.
-func (s *Service) Changed() <-chan struct{} { return s.registry.wait() }
+func (s *Service) Changed() <-chan struct{} { return s.registry.Wait() }
 
 func (s *Service) load(ctx context.Context) error {
 	stored, err := s.store.Agents(ctx)
@@ -129,7 +131,7 @@ func (s *Service) load(ctx context.Context) error {
 func (s *Service) add(a orchestron.Agent, pending []orchestron.Message) *handle {
 	h := &handle{driver: s.drivers[a.Driver], state: state.State{Agent: a, Inbox: pending}}
 	if h.driver == nil {
-		h.driver = missingDriver(a.Driver)
+		h.driver = s.missing(a.Driver)
 	}
 	s.mu.Lock()
 	s.handles[a.ID] = h
@@ -220,7 +222,7 @@ func (s *Service) change(ctx context.Context, h *handle, change func(tx state.Tx
 	}
 	next.Prune(h.driver.Abilities())
 	h.replace(next)
-	s.registry.raise()
-	s.news.raise()
+	s.registry.Raise()
+	s.news.Raise()
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/state"
+	"github.com/orchestron/orchestron/internal/workspace"
 )
 
 // request is what spawn and spawn_claude ask for, in one form.
@@ -91,7 +92,7 @@ func (s *Service) plan(ctx context.Context, actor orchestron.Actor, r request) (
 	}
 	if p.dir == "" {
 		p.dir = s.set.WorkspaceDir
-	} else if err := checkDir(p.dir); err != nil {
+	} else if err := workspace.Check(p.dir); err != nil {
 		return plan{}, err
 	}
 	if _, err := driver.Check(ctx); err != nil {
@@ -106,31 +107,6 @@ func checkName(name string) error {
 			Try("give a short name")
 	}
 	return nil
-}
-
-func checkDir(dir string) error {
-	if !filepath.IsAbs(dir) {
-		return orchestron.Errorf(orchestron.Invalid, "the directory %q is not an absolute path", orchestron.Quotable(dir)).
-			Try("give the whole path")
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return orchestron.Errorf(orchestron.Invalid, "the directory %q cannot be used: %w", orchestron.Quotable(dir), reason(err)).
-			Try("make it first")
-	}
-	if !info.IsDir() {
-		return orchestron.Errorf(orchestron.Invalid, "%q is not a directory", orchestron.Quotable(dir)).Try("name a directory")
-	}
-	return nil
-}
-
-// reason is what the system says of a path, without the path.
-func reason(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // checkParent settles who leads the new agent: whom the caller names, else the caller itself if it is an agent.
@@ -204,7 +180,7 @@ func (s *Service) create(ctx context.Context, call op.Call, p plan) (*handle, bo
 	if err != nil {
 		return nil, false, err
 	}
-	s.news.raise()
+	s.news.Raise()
 	if again != "" {
 		h, err := s.find(orchestron.Actor{Kind: orchestron.Operator}, string(again))
 		return h, true, err
@@ -260,25 +236,29 @@ func (s *Service) keepContext(a orchestron.Agent, p plan) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of %s: %w", a.ID, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "context.md"), []byte(text+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(s.contextFile(a.ID), []byte(text+"\n"), 0o600); err != nil {
 		return fmt.Errorf("writing the context of %s: %w", a.ID, err)
 	}
 	return nil
+}
+
+// contextFile is where the agent's context is kept.
+func (s *Service) contextFile(id orchestron.AgentID) string {
+	return filepath.Join(s.home.Agent(id), "context.md")
 }
 
 // launch starts the program of an agent whose row says that it is starting. It can be repeated after a crash at any
 // point: files are written anew, and a terminal that is there already is taken over.
 func (s *Service) launch(ctx context.Context, h *handle, resume bool) error {
 	a := h.snapshot()
-	if err := os.MkdirAll(a.Workspace, 0o755); err != nil {
-		return orchestron.Errorf(orchestron.Unavailable, "the workspace %q cannot be made: %w", a.Workspace, reason(err)).
-			Try("check the permissions of its parent directory")
+	if err := workspace.Make(a.Workspace); err != nil {
+		return err
 	}
 	token, err := s.newToken(ctx, a.ID)
 	if err != nil {
 		return err
 	}
-	contextText, err := os.ReadFile(filepath.Join(s.home.Agent(a.ID), "context.md"))
+	contextText, err := os.ReadFile(s.contextFile(a.ID))
 	if err != nil {
 		return fmt.Errorf("reading the context of %s: %w", a.ID, err)
 	}
@@ -352,9 +332,7 @@ func (s *Service) lose(ctx context.Context, h *handle, pane orchestron.Pane, why
 func (s *Service) undo(ctx context.Context, h *handle) error {
 	a := h.snapshot()
 	s.drop(h)
-	if a.WorkspaceMode == orchestron.Isolated {
-		s.cleanWorkspace(a)
-	}
+	workspace.Clean(a, s.contextFile(a.ID))
 	err := s.store.Write(context.WithoutCancel(ctx), func(tx state.Tx) error { return tx.DeleteAgent(a.ID) })
 	if err != nil {
 		return fmt.Errorf("removing %s, which could not be started: %w", a.ID, err)
@@ -362,7 +340,7 @@ func (s *Service) undo(ctx context.Context, h *handle) error {
 	if err := os.RemoveAll(s.home.Agent(a.ID)); err != nil {
 		return fmt.Errorf("removing the files of %s: %w", a.ID, err)
 	}
-	s.registry.raise()
+	s.registry.Raise()
 	return nil
 }
 

@@ -86,7 +86,7 @@ func (s *Service) observeAll(ctx context.Context) {
 // writeRegistry keeps the registry file up to date until ctx ends. Changes close together are written once.
 func (s *Service) writeRegistry(ctx context.Context) error {
 	for {
-		changed := s.registry.wait()
+		changed := s.registry.Wait()
 		if err := s.saveRegistry(); err != nil {
 			s.log.Error("the registry file cannot be written", "err", err)
 		}

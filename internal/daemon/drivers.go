@@ -29,3 +29,5 @@ func claudeSettings(cfg config.Config, environ []string) driver.ClaudeSettings {
 		Binary: cfg.Claude.Binary, Config: driver.ConfigMode(cfg.Claude.Config), Permission: cfg.Claude.PermissionMode, Pass: cfg.Claude.Env, Environ: environ,
 	}
 }
+
+func missingDriver(name string) agents.Driver { return driver.Missing(name) }

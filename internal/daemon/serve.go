@@ -113,7 +113,7 @@ func (d *daemon) assemble() (doors, error) {
 	if err != nil {
 		return doors{}, err
 	}
-	d.agents = agents.New(store{d.db}, d.term, processes{}, handoff.Home{Root: d.cfg.Home}, drivers, roles, agents.Settings{
+	d.agents = agents.New(store{d.db}, d.term, processes{}, handoff.Home{Root: d.cfg.Home}, drivers, missingDriver, roles, agents.Settings{
 		Self: d.Self, Environ: d.Environ, MCPURL: d.url() + "/mcp", WorkspaceDir: d.cfg.WorkspaceDir, MaxInstances: d.cfg.MaxInstances,
 		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL, Registry: filepath.Join(d.cfg.Home, "instances.json"),
 	}, d.Log)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -18,7 +20,7 @@ import (
 // returns only if it did not become an editor: 0 when the box is as it should be.
 func Compose(home handoff.Home, id orchestron.AgentID, generation int, file string, person []string, stderr io.Writer) int {
 	err := handoff.ErrNoIntent
-	if id.Valid() {
+	if id.Valid() && strings.HasPrefix(filepath.Base(file), "claude-prompt-") { // not the agent's own crontab -e
 		err = home.Compose(id, generation, file)
 	}
 	if errors.Is(err, handoff.ErrNoIntent) {

@@ -69,12 +69,7 @@ func (st *State) Unsubmitted() int {
 
 // Prune drops the messages to which nothing more will happen.
 func (st *State) Prune(can orchestron.Abilities) {
-	st.Inbox = slices.DeleteFunc(st.Inbox, func(m orchestron.Message) bool { return Settled(m, can) })
-}
-
-// Settled reports whether nothing more will be known of a message.
-func Settled(m orchestron.Message, can orchestron.Abilities) bool {
-	return m.State.Done() || m.State == orchestron.Submitted && !can.Answers
+	st.Inbox = slices.DeleteFunc(st.Inbox, func(m orchestron.Message) bool { return m.Settled(can) })
 }
 
 // AddEvent appends to the log inside a transaction. data is an object or nil.

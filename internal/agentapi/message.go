@@ -1,0 +1,18 @@
+package agentapi
+
+import "github.com/orchestron/orchestron"
+
+// Describe is a message as callers see it.
+func Describe(m orchestron.Message, can orchestron.Abilities) MessageOut {
+	out := MessageOut{
+		MessageID: m.ID, AgentID: m.Agent, State: m.State.Outcome(), Confirmed: m.Confirmed, Done: m.Settled(can),
+		Response: m.Answer, Failure: m.Failure, Reason: m.Reason, Created: m.Created, Submitted: m.Submitted, Answered: m.Answered,
+	}
+	if !out.Done {
+		out.Next = "wait_for_instance with this instance_id and message_id"
+	}
+	if m.State == orchestron.Submitted && !can.Confirms {
+		out.Reason = "unconfirmed: this agent's program does not tell what it was given"
+	}
+	return out
+}

@@ -1,0 +1,78 @@
+// Package workspace is the directories that agents work in: checked, made, and removed only when nothing is lost.
+package workspace
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Check reports whether an agent can be given a directory of its own in dir: an absolute path of a directory.
+func Check(dir string) error {
+	if !filepath.IsAbs(dir) {
+		return orchestron.Errorf(orchestron.Invalid, "the directory %q is not an absolute path", orchestron.Quotable(dir)).
+			Try("give the whole path")
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return orchestron.Errorf(orchestron.Invalid, "the directory %q cannot be used: %w", orchestron.Quotable(dir), reason(err)).
+			Try("make it first")
+	}
+	if !info.IsDir() {
+		return orchestron.Errorf(orchestron.Invalid, "%q is not a directory", orchestron.Quotable(dir)).Try("name a directory")
+	}
+	return nil
+}
+
+// reason is what the system says of a path, without the path.
+func reason(err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// Make makes an agent's own directory.
+func Make(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return orchestron.Errorf(orchestron.Unavailable, "the workspace %q cannot be made: %w", dir, reason(err)).
+			Try("check the permissions of its parent directory")
+	}
+	return nil
+}
+
+// Clean removes an agent's own directory when it holds nothing but the briefing as Orchestron wrote it, which context
+// is a copy of. It reports whether the directory was kept. A shared directory is always kept.
+func Clean(a orchestron.Agent, context string) bool {
+	if a.WorkspaceMode == orchestron.Shared {
+		return true
+	}
+	entries, err := os.ReadDir(a.Workspace)
+	if err != nil {
+		return !errors.Is(err, os.ErrNotExist)
+	}
+	briefing := filepath.Join(a.Workspace, "CLAUDE.md")
+	for _, e := range entries {
+		if e.Name() != "CLAUDE.md" || !e.Type().IsRegular() || !same(briefing, context) {
+			return true
+		}
+	}
+	if len(entries) == 1 {
+		if err := os.Remove(briefing); err != nil {
+			return true
+		}
+	}
+	return os.Remove(a.Workspace) != nil
+}
+
+func same(path, copied string) bool {
+	got, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	want, err := os.ReadFile(copied)
+	return err == nil && string(got) == string(want)
+}
