@@ -71,6 +71,9 @@ type Driver interface {
 	Name() string
 	Abilities() orchestron.Abilities
 	Channel(dir string) orchestron.Channel
+	// Place returns what to put into the input box so that the program takes a message as a prompt and as nothing else.
+	// It is Invalid when there is no such form.
+	Place(text string) (string, error)
 	Check(ctx context.Context) (version string, err error)
 	Prepare(l orchestron.Launch) (orchestron.Command, error)
 	Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact

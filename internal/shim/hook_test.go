@@ -163,7 +163,7 @@ func TestCompose(t *testing.T) {
 	if err := os.MkdirAll(home.Agent(agent), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "box.md")
+	file := filepath.Join(t.TempDir(), "claude-prompt-1.md")
 	if err := home.Offer(agent, handoff.Intent{Message: "m1", Attempt: 1, Text: "do it"}); err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestTwoHelpersPlaceOnce(t *testing.T) {
 		codes := make([]int, 2)
 		var both sync.WaitGroup
 		for i := range codes {
-			file := filepath.Join(t.TempDir(), "box.md")
+			file := filepath.Join(t.TempDir(), "claude-prompt-1.md")
 			both.Go(func() { codes[i], _ = compose(t, home, file, nil, "/bin/false") })
 		}
 		both.Wait()
