@@ -177,25 +177,18 @@ func (s *Service) clear(ctx context.Context, h *handle) error {
 	return s.term.Kill(ctx, a.Pane)
 }
 
-// ending is what terminate and terminate_instance ask for, in one form.
-type ending struct {
-	id      string
-	cascade bool
-	force   bool
-}
-
 // terminate ends an agent, and its descendants first when asked. Workspaces with work in them are kept.
-func (s *Service) terminate(ctx context.Context, call op.Call, e ending) (agentapi.TerminateOut, error) {
+func (s *Service) terminate(ctx context.Context, call op.Call, e agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
 	if err := s.running(ctx); err != nil {
 		return agentapi.TerminateOut{}, err
 	}
-	h, err := s.command(call.Actor, e.id)
+	h, err := s.command(call.Actor, e.InstanceID)
 	if err != nil {
 		return agentapi.TerminateOut{}, err
 	}
 	below := s.descendants(h.id())
 	for _, child := range below {
-		if a := child.snapshot(); a.Alive() && !e.cascade {
+		if a := child.snapshot(); a.Alive() && !e.Cascade {
 			return agentapi.TerminateOut{}, orchestron.Errorf(orchestron.Conflict, "%s leads %s, which is %s", h.id(), a.ID, a.Status).
 				Try("terminate it first, or pass cascade")
 		}
@@ -207,7 +200,7 @@ func (s *Service) terminate(ctx context.Context, call op.Call, e ending) (agenta
 			continue
 		}
 		call.Report(op.Progress{Done: float64(i), Total: float64(len(all)), Message: "ending " + string(one.id())})
-		if err := s.stop(ctx, call, one, e.force); err != nil {
+		if err := s.stop(ctx, call, one, e.Force); err != nil {
 			return out, fmt.Errorf("ending %s: %w", one.id(), err)
 		}
 		a := one.snapshot()
@@ -290,7 +283,7 @@ func (s *Service) StopAll(ctx context.Context) error {
 			continue
 		}
 		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(op.Progress) {}}
-		_, err := s.terminate(ctx, call, ending{id: string(h.id()), cascade: true})
+		_, err := s.terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: string(h.id()), Cascade: true})
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -14,40 +14,31 @@ import (
 	"github.com/orchestron/orchestron/internal/state"
 )
 
-// letter is what send and send_to_instance ask for, in one form.
-type letter struct {
-	to      string
-	text    string
-	urgent  bool
-	wait    bool
-	timeout time.Duration
-}
-
 // post puts a message into an agent's inbox, durably, and waits for its answer if asked to.
-func (s *Service) post(ctx context.Context, call op.Call, l letter) (agentapi.MessageOut, error) {
+func (s *Service) post(ctx context.Context, call op.Call, l agentapi.SendIn) (agentapi.MessageOut, error) {
 	if err := s.running(ctx); err != nil {
 		return agentapi.MessageOut{}, err
 	}
-	h, err := s.command(call.Actor, l.to)
+	h, err := s.command(call.Actor, l.InstanceID)
 	if err != nil {
 		return agentapi.MessageOut{}, err
 	}
-	text, removed, err := orchestron.Clean(l.text)
+	text, removed, err := orchestron.Clean(l.Text)
 	if err != nil {
 		return agentapi.MessageOut{}, err
 	}
 	if _, err := h.driver.Place(text); err != nil {
 		return agentapi.MessageOut{}, err
 	}
-	if !l.wait {
+	if !l.Wait {
 		ctx = context.WithoutCancel(ctx)
 	}
-	m, err := s.enqueue(ctx, call, h, text, l.urgent)
+	m, err := s.enqueue(ctx, call, h, text, l.Urgent)
 	if err != nil {
 		return agentapi.MessageOut{}, err
 	}
-	if l.wait {
-		if m, err = s.awaitMessage(ctx, call, h, m.ID, l.timeout); err != nil {
+	if l.Wait {
+		if m, err = s.awaitMessage(ctx, call, h, m.ID, seconds(l.Timeout)); err != nil {
 			return agentapi.MessageOut{}, err
 		}
 	}

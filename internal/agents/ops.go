@@ -23,7 +23,7 @@ func (s *Service) Ops() []op.Op {
 		op.New("spawn_multiple_instances", op.Write, "Start several agents at the same time. Each succeeds or fails by itself.",
 			s.opSpawnMany, in, lead, op.Long(), op.Keyed()),
 		op.New("send", op.Write, "Give an agent a prompt. Acknowledged means durable: it is submitted exactly once, byte for byte, when the agent can take it.",
-			s.opSend, in, lead, op.Long(), op.Keyed()),
+			s.post, in, lead, op.Long(), op.Keyed()),
 		op.New("send_to_instance", op.Write, "Give an agent a prompt and, unless told otherwise, wait for its answer. When the time is over first, the answer says so and wait_for_instance goes on waiting.",
 			s.opSendToInstance, in, lead, op.Long(), op.Keyed()),
 		op.New("wait_for_instance", op.Read, "Wait for the answer to a message, or until an agent is idle with an empty inbox.",
@@ -42,17 +42,14 @@ func (s *Service) Ops() []op.Op {
 		op.New("terminate", op.Write, "End an agent, with cascade also those it leads. A workspace with work in it is kept.",
 			s.opTerminate, in, lead, op.Long(), op.Destructive()),
 		op.New("terminate_instance", op.Write, "End an agent, with force at once. A workspace with work in it is kept.",
-			s.opTerminateInstance, in, lead, op.Long(), op.Destructive()),
+			s.terminate, in, lead, op.Long(), op.Destructive()),
 		op.New("get_events", op.Read, "What happened, in order, from a cursor on; waits for the first event when asked to.",
 			s.events, in, lead, op.Long()),
 	}
 }
 
 func (s *Service) opSpawn(ctx context.Context, call op.Call, in agentapi.SpawnIn) (agentapi.View, error) {
-	return s.start(ctx, call, request{
-		role: in.Role, name: in.Name, dir: in.WorkDir, context: in.Context, parent: in.ParentID,
-		mode: orchestron.WorkspaceMode(in.WorkspaceMode), model: in.Model, permission: in.PermissionMode, driver: in.Driver, wait: in.Wait,
-	})
+	return s.start(ctx, call, request{SpawnIn: in})
 }
 
 func (s *Service) opSpawnClaude(ctx context.Context, call op.Call, in agentapi.SpawnClaudeIn) (agentapi.View, error) {
@@ -60,10 +57,10 @@ func (s *Service) opSpawnClaude(ctx context.Context, call op.Call, in agentapi.S
 		return agentapi.View{}, orchestron.Errorf(orchestron.Invalid, "max_total_tokens, max_cost and timeout_minutes are not enforced by this version").
 			Try("leave them out, and watch the agent with get_instance_status")
 	}
-	return s.start(ctx, call, request{
-		role: in.Role, name: in.Name, dir: in.WorkspaceDir, context: in.SystemPrompt, replace: in.SystemPrompt != "", parent: in.Parent,
-		mode: orchestron.Isolated, model: in.Model, permission: in.PermissionMode, driver: in.Driver, wait: in.Wait,
-	})
+	return s.start(ctx, call, request{replace: in.SystemPrompt != "", SpawnIn: agentapi.SpawnIn{
+		Role: in.Role, Name: in.Name, WorkDir: in.WorkspaceDir, Context: in.SystemPrompt, ParentID: in.Parent,
+		WorkspaceMode: string(orchestron.Isolated), Model: in.Model, PermissionMode: in.PermissionMode, Driver: in.Driver, Wait: in.Wait,
+	}})
 }
 
 func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in agentapi.SpawnManyIn) (agentapi.SpawnManyOut, error) {
@@ -98,12 +95,10 @@ func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in agentapi.Spa
 	return out, nil
 }
 
-func (s *Service) opSend(ctx context.Context, call op.Call, in agentapi.SendIn) (agentapi.MessageOut, error) {
-	return s.post(ctx, call, letter{to: in.InstanceID, text: in.Text, urgent: in.Urgent, wait: in.Wait, timeout: seconds(in.Timeout)})
-}
-
 func (s *Service) opSendToInstance(ctx context.Context, call op.Call, in agentapi.SendToInstanceIn) (agentapi.MessageOut, error) {
-	return s.post(ctx, call, letter{to: in.InstanceID, text: in.Message, urgent: in.Urgent, wait: in.Wait, timeout: seconds(in.Timeout)})
+	return s.post(ctx, call, agentapi.SendIn{
+		InstanceID: in.InstanceID, Text: in.Message, Urgent: in.Urgent, Wait: in.Wait, Timeout: in.Timeout,
+	})
 }
 
 func (s *Service) opStatus(ctx context.Context, call op.Call, in agentapi.StatusIn) (agentapi.ListOut, error) {
@@ -129,11 +124,7 @@ func (s *Service) opRestart(ctx context.Context, call op.Call, in agentapi.Insta
 }
 
 func (s *Service) opTerminate(ctx context.Context, call op.Call, in agentapi.TerminateIn) (agentapi.TerminateOut, error) {
-	return s.terminate(ctx, call, ending{id: in.InstanceID, cascade: in.Cascade})
-}
-
-func (s *Service) opTerminateInstance(ctx context.Context, call op.Call, in agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
-	return s.terminate(ctx, call, ending{id: in.InstanceID, cascade: in.Cascade, force: in.Force})
+	return s.terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: in.InstanceID, Cascade: in.Cascade})
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

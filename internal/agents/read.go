@@ -156,36 +156,12 @@ func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in agenta
 		if err != nil {
 			return text, nil //nolint:nilerr // the terminal is gone; the status says why
 		}
-		if fresh := newLines(text, now); fresh != "" {
+		if fresh := agentapi.NewLines(text, now); fresh != "" {
 			call.Report(op.Progress{Done: sent, Message: fresh})
 			sent++
 		}
 		text = now
 	}
-}
-
-// newLines returns the lines of now that before did not end with: what scrolled in.
-func newLines(before, now string) string {
-	old, lines := strings.Split(before, "\n"), strings.Split(now, "\n")
-	for keep := min(len(old), len(lines)); keep > 0; keep-- {
-		if equal(old[len(old)-keep:], lines[:keep]) {
-			return strings.Join(lines[keep:], "\n")
-		}
-	}
-	same := 0
-	for same < min(len(old), len(lines)) && old[same] == lines[same] {
-		same++
-	}
-	return strings.Join(lines[same:], "\n")
-}
-
-func equal(a, b []string) bool {
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return len(a) == len(b)
 }
 
 // screen returns the last lines of an agent's terminal, or what was kept of them.

@@ -2,9 +2,7 @@ package agents
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
-	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/state"
@@ -24,17 +21,8 @@ import (
 
 // request is what spawn and spawn_claude ask for, in one form.
 type request struct {
-	role       string
-	name       string
-	dir        string
-	context    string
-	replace    bool // context replaces the role's text
-	parent     string
-	mode       orchestron.WorkspaceMode
-	model      string
-	permission string
-	driver     string
-	wait       bool
+	agentapi.SpawnIn
+	replace bool // Context replaces the role's text
 }
 
 // plan is a request that was found good.
@@ -63,7 +51,7 @@ func (s *Service) start(ctx context.Context, call op.Call, r request) (agentapi.
 			return agentapi.View{}, errors.Join(err, s.undo(ctx, h))
 		}
 	}
-	if r.wait {
+	if r.Wait {
 		s.awaitReady(ctx, call, h)
 	}
 	return s.view(h), nil
@@ -71,28 +59,28 @@ func (s *Service) start(ctx context.Context, call op.Call, r request) (agentapi.
 
 // plan checks a request. It changes nothing.
 func (s *Service) plan(ctx context.Context, actor orchestron.Actor, r request) (plan, error) {
-	p := plan{request: r, leader: orchestron.AgentID(r.parent)}
+	p := plan{request: r, leader: orchestron.AgentID(r.ParentID)}
 	var err error
-	if p.template, err = s.roles.Get(r.role); err != nil {
+	if p.template, err = s.roles.Get(r.Role); err != nil {
 		return plan{}, err
 	}
-	if err := checkName(r.name); err != nil {
+	if err := checkName(r.Name); err != nil {
 		return plan{}, err
 	}
 	if err := s.checkParent(actor, &p); err != nil {
 		return plan{}, err
 	}
-	if p.driver == "" {
-		p.driver = s.set.DefaultDriver
+	if p.Driver == "" {
+		p.Driver = s.set.DefaultDriver
 	}
-	driver := s.drivers[p.driver]
+	driver := s.drivers[p.Driver]
 	if driver == nil {
-		return plan{}, orchestron.Errorf(orchestron.Invalid, "there is no driver %q", orchestron.Quotable(p.driver)).
+		return plan{}, orchestron.Errorf(orchestron.Invalid, "there is no driver %q", orchestron.Quotable(p.Driver)).
 			Try("use one of %s", strings.Join(s.driverNames(), ", "))
 	}
-	if p.dir == "" {
-		p.dir = s.set.WorkspaceDir
-	} else if err := workspace.Check(p.dir); err != nil {
+	if p.WorkDir == "" {
+		p.WorkDir = s.set.WorkspaceDir
+	} else if err := workspace.Check(p.WorkDir); err != nil {
 		return plan{}, err
 	}
 	if _, err := driver.Check(ctx); err != nil {
@@ -212,25 +200,25 @@ func (s *Service) checkRoom() error {
 func (s *Service) newAgent(p plan, id orchestron.AgentID) orchestron.Agent {
 	now := time.Now()
 	a := orchestron.Agent{
-		ID: id, Name: p.name, Role: p.template.Name, Level: p.template.Level, Parent: p.leader, Driver: p.driver, Model: p.model,
-		Permission: p.permission, WorkspaceMode: p.mode, Wanted: orchestron.WantRunning, Status: orchestron.Starting,
+		ID: id, Name: p.Name, Role: p.template.Name, Level: p.template.Level, Parent: p.leader, Driver: p.Driver, Model: p.Model,
+		Permission: p.PermissionMode, WorkspaceMode: orchestron.WorkspaceMode(p.WorkspaceMode), Wanted: orchestron.WantRunning, Status: orchestron.Starting,
 		Evidence:   orchestron.Evidence{Source: orchestron.FromDaemon, At: now, Detail: "spawned"},
-		Generation: 1, Created: now, Workspace: filepath.Join(p.dir, string(id)),
+		Generation: 1, Created: now, Workspace: filepath.Join(p.WorkDir, string(id)),
 	}
 	if a.Name == "" {
 		a.Name = p.template.Title
 	}
-	if p.mode == orchestron.Shared {
-		a.Workspace = p.dir
+	if orchestron.WorkspaceMode(p.WorkspaceMode) == orchestron.Shared {
+		a.Workspace = p.WorkDir
 	}
 	return a
 }
 
 // keepContext writes down what the agent must know, for this start and every restart.
 func (s *Service) keepContext(a orchestron.Agent, p plan) error {
-	text := p.context
+	text := p.Context
 	if !p.replace {
-		text = strings.TrimSpace(p.template.Text + "\n\n" + p.context)
+		text = strings.TrimSpace(p.template.Text + "\n\n" + p.Context)
 	}
 	dir := s.home.Agent(a.ID)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -245,87 +233,6 @@ func (s *Service) keepContext(a orchestron.Agent, p plan) error {
 // contextFile is where the agent's context is kept.
 func (s *Service) contextFile(id orchestron.AgentID) string {
 	return filepath.Join(s.home.Agent(id), "context.md")
-}
-
-// launch starts the program of an agent whose row says that it is starting. It can be repeated after a crash at any
-// point: files are written anew, and a terminal that is there already is taken over.
-func (s *Service) launch(ctx context.Context, h *handle, resume bool) error {
-	a := h.snapshot()
-	if err := workspace.Make(a.Workspace); err != nil {
-		return err
-	}
-	token, err := s.newToken(ctx, a.ID)
-	if err != nil {
-		return err
-	}
-	contextText, err := os.ReadFile(s.contextFile(a.ID))
-	if err != nil {
-		return fmt.Errorf("reading the context of %s: %w", a.ID, err)
-	}
-	command, err := h.driver.Prepare(orchestron.Launch{
-		Agent: a, Dir: s.home.Agent(a.ID), Context: string(contextText), Resume: resume, Self: s.set.Self,
-		Environ: s.set.Environ, MCPURL: s.set.MCPURL, Token: token,
-	})
-	if err != nil {
-		return fmt.Errorf("preparing %s: %w", a.ID, err)
-	}
-	if err := s.home.WriteRun(handoff.Run{Agent: a.ID, Generation: a.Generation, Command: command}); err != nil {
-		return err
-	}
-	pane, err := s.term.New(ctx, Window{
-		Session: a.SessionName(), Argv: []string{s.set.Self, "agent-exec", string(a.ID)}, Agent: a.ID, Generation: a.Generation,
-	})
-	if err != nil {
-		return fmt.Errorf("opening a terminal for %s: %w", a.ID, err)
-	}
-	return s.opened(ctx, h, pane)
-}
-
-// opened notes the agent's terminal and watches over its first process.
-func (s *Service) opened(ctx context.Context, h *handle, pane orchestron.Pane) error {
-	err := s.change(ctx, h, func(_ state.Tx, st *state.State) error {
-		st.Agent.Pane = pane
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	s.rewatch(h)
-	s.tasks.Go(func() error { return s.guard(s.ctx, h, pane) })
-	return nil
-}
-
-// guard notes the end of an agent's terminal when nothing else told of it.
-func (s *Service) guard(ctx context.Context, h *handle, pane orchestron.Pane) error {
-	if err := s.procs.WaitExit(ctx, pane.Process); err != nil {
-		return nil //nolint:nilerr // ctx ended; agents live on
-	}
-	told := func() bool { return !h.state.Agent.Alive() || h.state.Agent.Pane != pane }
-	if h.await(ctx, grace, told) || ctx.Err() != nil {
-		return nil
-	}
-	return s.lose(ctx, h, pane, "its terminal ended and nothing says how")
-}
-
-// lose notes that the agent's terminal is gone without a word of its program's exit, and ends the program if it is
-// still there: it must not work on where nobody sees it.
-func (s *Service) lose(ctx context.Context, h *handle, pane orchestron.Pane, why string) error {
-	if _, err := s.procs.Signal(h.snapshot().Process, true); err != nil {
-		s.log.Error("ending what is left of an agent", "agent", h.id(), "err", err)
-	}
-	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		if !st.Agent.Alive() || st.Agent.Pane != pane {
-			return nil
-		}
-		now := time.Now()
-		if err := s.exited(tx, st, orchestron.Exit{Code: -1, Reason: why, At: now}); err != nil {
-			return err
-		}
-		if st.Agent.Status == orchestron.Failed {
-			st.Agent.Status = orchestron.Lost
-		}
-		return nil
-	})
 }
 
 // undo removes an agent that could not be started, so that a failed spawn leaves nothing.
@@ -344,39 +251,6 @@ func (s *Service) undo(ctx context.Context, h *handle) error {
 	return nil
 }
 
-// newToken gives the agent a token of its own and makes the one before worthless.
-func (s *Service) newToken(ctx context.Context, id orchestron.AgentID) (string, error) {
-	var raw [32]byte
-	_, _ = rand.Read(raw[:]) // never fails
-	token := "orc_" + hex.EncodeToString(raw[:])
-	err := s.store.Write(ctx, func(tx state.Tx) error { return tx.SetToken(id, tokenHash(token)) })
-	if err != nil {
-		return "", fmt.Errorf("storing the token of %s: %w", id, err)
-	}
-	return token, nil
-}
-
-func tokenHash(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return hex.EncodeToString(sum[:])
-}
-
-// Authenticate returns the agent that a token belongs to.
-func (s *Service) Authenticate(ctx context.Context, token string) (orchestron.Actor, bool) {
-	id, err := s.store.TokenOwner(ctx, tokenHash(token))
-	if err != nil {
-		return orchestron.Actor{}, false
-	}
-	s.mu.RLock()
-	h := s.handles[id]
-	s.mu.RUnlock()
-	if h == nil {
-		return orchestron.Actor{}, false
-	}
-	a := h.snapshot()
-	return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, a.Alive()
-}
-
 // awaitReady waits until the agent is ready, has ended, or the caller's time is over.
 func (s *Service) awaitReady(ctx context.Context, call op.Call, h *handle) {
 	call.Report(op.Progress{Message: "waiting until the agent is ready"})
@@ -387,20 +261,4 @@ func (s *Service) awaitReady(ctx context.Context, call op.Call, h *handle) {
 
 func hashOf(v any) [32]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "%#v", v))
-}
-
-// OwnerOf returns the agent whose program is among the processes, if any is.
-func (s *Service) OwnerOf(pids []int) (orchestron.Actor, bool) {
-	for _, h := range s.all() {
-		a := h.snapshot()
-		if !a.Alive() {
-			continue
-		}
-		for _, pid := range pids {
-			if pid == a.Process.PID || pid == a.Pane.Process.PID {
-				return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, true
-			}
-		}
-	}
-	return orchestron.Actor{}, false
 }

@@ -1,0 +1,146 @@
+package agents
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/state"
+	"github.com/orchestron/orchestron/internal/workspace"
+)
+
+// launch starts the program of an agent whose row says that it is starting. It can be repeated after a crash at any
+// point: files are written anew, and a terminal that is there already is taken over.
+func (s *Service) launch(ctx context.Context, h *handle, resume bool) error {
+	a := h.snapshot()
+	if err := workspace.Make(a.Workspace); err != nil {
+		return err
+	}
+	token, err := s.newToken(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	contextText, err := os.ReadFile(s.contextFile(a.ID))
+	if err != nil {
+		return fmt.Errorf("reading the context of %s: %w", a.ID, err)
+	}
+	command, err := h.driver.Prepare(orchestron.Launch{
+		Agent: a, Dir: s.home.Agent(a.ID), Context: string(contextText), Resume: resume, Self: s.set.Self,
+		Environ: s.set.Environ, MCPURL: s.set.MCPURL, Token: token,
+	})
+	if err != nil {
+		return fmt.Errorf("preparing %s: %w", a.ID, err)
+	}
+	if err := s.home.WriteRun(handoff.Run{Agent: a.ID, Generation: a.Generation, Command: command}); err != nil {
+		return err
+	}
+	pane, err := s.term.New(ctx, Window{
+		Session: a.SessionName(), Argv: []string{s.set.Self, "agent-exec", string(a.ID)}, Agent: a.ID, Generation: a.Generation,
+	})
+	if err != nil {
+		return fmt.Errorf("opening a terminal for %s: %w", a.ID, err)
+	}
+	return s.opened(ctx, h, pane)
+}
+
+// opened notes the agent's terminal and watches over its first process.
+func (s *Service) opened(ctx context.Context, h *handle, pane orchestron.Pane) error {
+	err := s.change(ctx, h, func(_ state.Tx, st *state.State) error {
+		st.Agent.Pane = pane
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.rewatch(h)
+	s.tasks.Go(func() error { return s.guard(s.ctx, h, pane) })
+	return nil
+}
+
+// guard notes the end of an agent's terminal when nothing else told of it.
+func (s *Service) guard(ctx context.Context, h *handle, pane orchestron.Pane) error {
+	if err := s.procs.WaitExit(ctx, pane.Process); err != nil {
+		return nil //nolint:nilerr // ctx ended; agents live on
+	}
+	told := func() bool { return !h.state.Agent.Alive() || h.state.Agent.Pane != pane }
+	if h.await(ctx, grace, told) || ctx.Err() != nil {
+		return nil
+	}
+	return s.lose(ctx, h, pane, "its terminal ended and nothing says how")
+}
+
+// lose notes that the agent's terminal is gone without a word of its program's exit, and ends the program if it is
+// still there: it must not work on where nobody sees it.
+func (s *Service) lose(ctx context.Context, h *handle, pane orchestron.Pane, why string) error {
+	if _, err := s.procs.Signal(h.snapshot().Process, true); err != nil {
+		s.log.Error("ending what is left of an agent", "agent", h.id(), "err", err)
+	}
+	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
+		if !st.Agent.Alive() || st.Agent.Pane != pane {
+			return nil
+		}
+		now := time.Now()
+		if err := s.exited(tx, st, orchestron.Exit{Code: -1, Reason: why, At: now}); err != nil {
+			return err
+		}
+		if st.Agent.Status == orchestron.Failed {
+			st.Agent.Status = orchestron.Lost
+		}
+		return nil
+	})
+}
+
+// newToken gives the agent a token of its own and makes the one before worthless.
+func (s *Service) newToken(ctx context.Context, id orchestron.AgentID) (string, error) {
+	var raw [32]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	token := "orc_" + hex.EncodeToString(raw[:])
+	err := s.store.Write(ctx, func(tx state.Tx) error { return tx.SetToken(id, tokenHash(token)) })
+	if err != nil {
+		return "", fmt.Errorf("storing the token of %s: %w", id, err)
+	}
+	return token, nil
+}
+
+func tokenHash(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// Authenticate returns the agent that a token belongs to.
+func (s *Service) Authenticate(ctx context.Context, token string) (orchestron.Actor, bool) {
+	id, err := s.store.TokenOwner(ctx, tokenHash(token))
+	if err != nil {
+		return orchestron.Actor{}, false
+	}
+	s.mu.RLock()
+	h := s.handles[id]
+	s.mu.RUnlock()
+	if h == nil {
+		return orchestron.Actor{}, false
+	}
+	a := h.snapshot()
+	return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, a.Alive()
+}
+
+// OwnerOf returns the agent whose program is among the processes, if any is.
+func (s *Service) OwnerOf(pids []int) (orchestron.Actor, bool) {
+	for _, h := range s.all() {
+		a := h.snapshot()
+		if !a.Alive() {
+			continue
+		}
+		for _, pid := range pids {
+			if pid == a.Process.PID || pid == a.Pane.Process.PID {
+				return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, true
+			}
+		}
+	}
+	return orchestron.Actor{}, false
+}
