@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -234,7 +235,16 @@ func (a *app) prompt(cmd *cobra.Command, pos []string) (string, error) {
 }
 
 // text returns what an argument stands for: itself, a file for @file, stdin for -. @@ is an @ that names no file.
+// What is not UTF-8 is refused: JSON cannot carry it byte for byte.
 func (a *app) text(cmd *cobra.Command, arg string) (string, error) {
+	text, err := a.textOf(cmd, arg)
+	if err == nil && len(text) <= orchestron.MaxMessage && !utf8.ValidString(text) {
+		return "", orchestron.Errorf(orchestron.Invalid, "the text is not UTF-8").Try("convert it, or name the file for the agent to read")
+	}
+	return text, err
+}
+
+func (a *app) textOf(cmd *cobra.Command, arg string) (string, error) {
 	switch {
 	case arg == "-":
 		return readAll(cmd.Context(), a.Stdin)

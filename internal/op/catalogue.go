@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/orchestron/orchestron"
 )
@@ -173,6 +174,9 @@ func (c *Catalogue) visible(ctx context.Context, name string, err error) error {
 func (o Op) check(args json.RawMessage) (json.RawMessage, error) {
 	if len(bytes.TrimSpace(args)) == 0 || string(args) == "null" {
 		args = json.RawMessage("{}")
+	}
+	if !utf8.Valid(args) { // the decoder would put something else in its place
+		return nil, o.invalid(errors.New("the arguments are not UTF-8"))
 	}
 	if err := noDuplicates(args); err != nil {
 		return nil, o.invalid(err)
