@@ -3,6 +3,7 @@ package orchestron
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -105,6 +106,14 @@ type Agent struct {
 	Created       time.Time     `json:"created"`
 	Started       time.Time     `json:"started,omitzero"`
 	Ended         time.Time     `json:"ended,omitzero"`
+}
+
+// CheckName refuses names that do not fit into a line.
+func CheckName(name string) error {
+	if len(name) > 100 || strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f }) {
+		return Errorf(Invalid, "the name %q is longer than 100 bytes or has control characters", Quotable(name)).Try("give a short name")
+	}
+	return nil
 }
 
 // SessionName is the tmux session that shows the agent.

@@ -271,9 +271,6 @@ func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, ch
 	if err := s.term.Paste(ctx, pane, m.Text); err != nil {
 		return "", err
 	}
-	if !s.taken(ctx, pane) {
-		return "the program does not read its terminal", nil
-	}
 	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
 		return "", err
 	}
@@ -289,30 +286,6 @@ func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, ch
 		}
 		return state.PutMessage(tx, *p)
 	})
-}
-
-// taken waits until the program has read what was pasted.
-func (s *Service) taken(ctx context.Context, pane orchestron.Pane) bool {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.Now().Add(boxTime)
-	for empty := 0; empty < 2; {
-		n, _, err := s.term.Unread(pane)
-		switch {
-		case err != nil || time.Now().After(deadline):
-			return err == nil && n == 0
-		case n == 0:
-			empty++
-		default:
-			empty = 0
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
 }
 
 // explain tells callers what a message waits for.

@@ -33,8 +33,8 @@ type Terminal interface {
 	New(ctx context.Context, w Window) (orchestron.Pane, error) // Conflict when the session exists
 	List(ctx context.Context) ([]Listed, error)
 	Press(ctx context.Context, p orchestron.Pane, keys ...orchestron.Key) error
+	// Paste returns when the program has read the text, and is Unavailable when it does not.
 	Paste(ctx context.Context, p orchestron.Pane, text string) error
-	Unread(p orchestron.Pane) (bytes int, canonical bool, err error)
 	Screen(ctx context.Context, p orchestron.Pane, history int) (string, error)
 	Changes(p orchestron.Pane) (<-chan struct{}, func())
 	Kill(ctx context.Context, p orchestron.Pane) error // nil when it is gone

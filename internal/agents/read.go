@@ -19,13 +19,13 @@ const keptLines = 1000 // of the terminal of an agent that was terminated
 // view is an agent as callers see it.
 func (s *Service) view(h *handle) agentapi.View {
 	a := h.snapshot()
-	v := agentapi.View{Agent: a, SessionName: a.SessionName(), PaneTarget: a.PaneTarget(), Children: []orchestron.AgentID{}, Abilities: h.driver.Abilities()}
+	children := []orchestron.AgentID{}
 	for _, other := range s.all() {
 		if other.parent() == a.ID {
-			v.Children = append(v.Children, other.id())
+			children = append(children, other.id())
 		}
 	}
-	return v
+	return agentapi.Show(a, children, h.driver.Abilities())
 }
 
 // list answers list: the agents that the caller may know of, oldest first.
@@ -44,14 +44,10 @@ func (s *Service) list(ctx context.Context, call op.Call, in agentapi.ListIn) (a
 	}
 	out := agentapi.ListOut{Instances: []agentapi.View{}}
 	for i, a := range agents {
-		if !matches(a, in) || !s.within(call.Actor, a.ID) {
+		if !in.Matches(a) || !s.within(call.Actor, a.ID) {
 			continue
 		}
-		v := agentapi.View{Agent: a, SessionName: a.SessionName(), PaneTarget: a.PaneTarget(), Children: children[a.ID], Abilities: handles[i].driver.Abilities()}
-		if v.Children == nil {
-			v.Children = []orchestron.AgentID{}
-		}
-		out.Instances = append(out.Instances, v)
+		out.Instances = append(out.Instances, agentapi.Show(a, children[a.ID], handles[i].driver.Abilities()))
 	}
 	out.Count = len(out.Instances)
 	return out, nil
@@ -64,20 +60,6 @@ func (s *Service) Count() map[orchestron.Status]int {
 		count[h.snapshot().Status]++
 	}
 	return count
-}
-
-func matches(a orchestron.Agent, in agentapi.ListIn) bool {
-	switch {
-	case in.Role != "" && in.Role != a.Role && in.Role != string(a.Level):
-		return false
-	case in.ParentID != "" && in.ParentID != string(a.Parent):
-		return false
-	case in.Status == "active":
-		return a.Alive()
-	case in.Status != "":
-		return in.Status == string(a.Status)
-	}
-	return true
 }
 
 // output answers get_instance_output: what was asked and answered.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,7 +65,7 @@ func (s *Service) plan(ctx context.Context, actor orchestron.Actor, r request) (
 	if p.template, err = s.roles.Get(r.Role); err != nil {
 		return plan{}, err
 	}
-	if err := checkName(r.Name); err != nil {
+	if err := orchestron.CheckName(r.Name); err != nil {
 		return plan{}, err
 	}
 	if err := s.checkParent(actor, &p); err != nil {
@@ -76,7 +77,7 @@ func (s *Service) plan(ctx context.Context, actor orchestron.Actor, r request) (
 	driver := s.drivers[p.Driver]
 	if driver == nil {
 		return plan{}, orchestron.Errorf(orchestron.Invalid, "there is no driver %q", orchestron.Quotable(p.Driver)).
-			Try("use one of %s", strings.Join(s.driverNames(), ", "))
+			Try("use one of %s", strings.Join(slices.Sorted(maps.Keys(s.drivers)), ", "))
 	}
 	if p.WorkDir == "" {
 		p.WorkDir = s.set.WorkspaceDir
@@ -87,14 +88,6 @@ func (s *Service) plan(ctx context.Context, actor orchestron.Actor, r request) (
 		return plan{}, err
 	}
 	return p, nil
-}
-
-func checkName(name string) error {
-	if len(name) > 100 || strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f }) {
-		return orchestron.Errorf(orchestron.Invalid, "the name %q is longer than 100 bytes or has control characters", orchestron.Quotable(name)).
-			Try("give a short name")
-	}
-	return nil
 }
 
 // checkParent settles who leads the new agent: whom the caller names, else the caller itself if it is an agent.
@@ -119,15 +112,6 @@ func (s *Service) checkParent(actor orchestron.Actor, p *plan) error {
 			Try("an executive leads managers and specialists, a manager leads specialists")
 	}
 	return nil
-}
-
-func (s *Service) driverNames() []string {
-	names := make([]string, 0, len(s.drivers))
-	for name := range s.drivers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // create makes the agent's row with its id. When the call's key has made one before, that one is returned.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agents"
@@ -108,20 +109,39 @@ func (t *terminal) Press(ctx context.Context, p orchestron.Pane, keys ...orchest
 	return server.Press(ctx, p, keys...)
 }
 
+const readTime = 3 * time.Second // for a program to read what was pasted
+
+// Paste gives the text to the program and waits until it has read it.
 func (t *terminal) Paste(ctx context.Context, p orchestron.Pane, text string) error {
 	server, err := t.open(ctx)
 	if err != nil {
 		return err
 	}
-	return server.Paste(ctx, p, text)
-}
-
-func (t *terminal) Unread(p orchestron.Pane) (int, bool, error) {
-	server, err := t.open(context.Background())
-	if err != nil {
-		return 0, false, err
+	if err := server.Paste(ctx, p, text); err != nil {
+		return err
 	}
-	return server.Unread(p)
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond) // the terminal's buffer has no event
+	defer tick.Stop()
+	for empty := 0; empty < 2; {
+		n, _, err := server.Unread(p)
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			empty++
+		default:
+			empty = 0
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return orchestron.Errorf(orchestron.Unavailable, "the program in pane %s does not read its terminal", p.ID).
+				Try("look at it with read or attach")
+		}
+	}
+	return nil
 }
 
 func (t *terminal) Screen(ctx context.Context, p orchestron.Pane, history int) (string, error) {
