@@ -162,6 +162,24 @@ func TestHookAnswersDialog(t *testing.T) {
 	}
 }
 
+// TestPlainHook: a hook without args is a program and its words; what would speak to a shell is a word as any other.
+func TestPlainHook(t *testing.T) {
+	r := newRig(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := "'" + self + "' as-hook '" + r.dir + "' Plain ; touch " + filepath.Join(r.dir, "shell")
+	r.write("cfg/settings.json", mustJSON(t, map[string]any{"hooks": map[string]any{"Stop": []any{map[string]any{
+		"hooks": []any{map[string]any{"type": "command", "command": line}},
+	}}}}))
+	r.run("--session-id", session, "hello")
+	r.until("both hooks of the stop ran", func() bool { return r.count("Stop") == 2 && r.status() == "idle" })
+	if _, err := os.Stat(filepath.Join(r.dir, "shell")); err == nil {
+		t.Error("a shell ran the hook")
+	}
+}
+
 func TestBlockedPrompt(t *testing.T) {
 	r := start(t)
 	r.write("UserPromptSubmit.reply", "2\nno way")

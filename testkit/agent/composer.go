@@ -3,6 +3,8 @@ package agent
 import (
 	"fmt"
 	"strings"
+
+	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // composer is the input box. What is typed goes to its end.
@@ -100,8 +102,8 @@ func (c *composer) swap() {
 // rows are the lines of the box on a screen, at most most of them; the middle of a long text is left out.
 func (c *composer) rows(width, most int) []string {
 	var rows []string
-	for line := range strings.SplitSeq(printable(c.text), "\n") {
-		rows = append(rows, wrap(line, max(1, width-3))...)
+	for line := range strings.SplitSeq(terminal.Printable(c.text), "\n") {
+		rows = append(rows, terminal.Wrap(line, max(1, width-3))...)
 	}
 	if len(rows) > most {
 		head := max(1, most/2)

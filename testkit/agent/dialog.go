@@ -1,6 +1,11 @@
 package agent
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/orchestron/orchestron/testkit/hook"
+	"github.com/orchestron/orchestron/testkit/terminal"
+)
 
 // dialog is a permission question on the screen. It is answered once: by a key or by a hook, whichever comes first.
 type dialog struct {
@@ -8,11 +13,11 @@ type dialog struct {
 	selected     int
 
 	once   sync.Once
-	answer chan verdict
+	answer chan hook.Verdict
 }
 
 func newDialog(tool, detail string) *dialog {
-	return &dialog{tool: tool, detail: detail, answer: make(chan verdict, 1)}
+	return &dialog{tool: tool, detail: detail, answer: make(chan hook.Verdict, 1)}
 }
 
 func (d *dialog) options() []string {
@@ -20,7 +25,7 @@ func (d *dialog) options() []string {
 }
 
 func (d *dialog) lines() []string {
-	lines := []string{" " + d.tool, "", "   " + shorten(printable(d.detail), 1, 500), "", " Do you want to proceed?"}
+	lines := []string{" " + d.tool, "", "   " + terminal.Shorten(terminal.Printable(d.detail), 1, 500), "", " Do you want to proceed?"}
 	for i, o := range d.options() {
 		mark := "   "
 		if i == d.selected {
@@ -32,8 +37,8 @@ func (d *dialog) lines() []string {
 }
 
 // press handles a key. Chords of the input box mean nothing here.
-func (d *dialog) press(k key) {
-	switch k.name {
+func (d *dialog) press(k terminal.Key) {
+	switch k.Name {
 	case "enter":
 		d.choose(d.selected)
 	case "escape", "ctrl+c":
@@ -43,7 +48,7 @@ func (d *dialog) press(k key) {
 	case "down":
 		d.selected = min(2, d.selected+1)
 	case "text":
-		for _, r := range k.text {
+		for _, r := range k.Text {
 			if r >= '1' && r <= '3' {
 				d.choose(int(r - '1'))
 			}
@@ -53,15 +58,15 @@ func (d *dialog) press(k key) {
 
 func (d *dialog) choose(option int) {
 	if option == 2 {
-		d.settle(verdict{permission: "deny", interrupt: true, reason: refusal})
+		d.settle(hook.Verdict{Permission: "deny", Interrupt: true, Reason: refusal})
 		return
 	}
-	d.settle(verdict{permission: "allow"})
+	d.settle(hook.Verdict{Permission: "allow"})
 }
 
 // settle answers the dialog unless it is answered. It may be called from anywhere.
-func (d *dialog) settle(v verdict) {
-	if v.permission != "allow" && v.permission != "deny" {
+func (d *dialog) settle(v hook.Verdict) {
+	if v.Permission != "allow" && v.Permission != "deny" {
 		return
 	}
 	d.once.Do(func() { d.answer <- v })

@@ -9,25 +9,27 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron/testkit"
+	"github.com/orchestron/orchestron/testkit/record"
+	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // escapeWait is how long an escape character may be the beginning of a sequence.
 const escapeWait = 30 * time.Millisecond
 
 // input handles what the terminal sent and returns how long to wait for more: 0 is without end.
-func (s *session) input(c chunk) time.Duration {
-	if c.err != nil {
+func (s *session) input(c terminal.Chunk) time.Duration {
+	if c.Err != nil {
 		s.blind = true
 		if !s.ignoreHup {
 			s.quit(129, "other")
 		}
 		return 0
 	}
-	if len(c.data) == 0 {
-		s.press(s.keys.flush())
+	if len(c.Data) == 0 {
+		s.press(s.keys.Flush())
 		return 0
 	}
-	keys, unfinished := s.keys.feed(c.data)
+	keys, unfinished := s.keys.Feed(c.Data)
 	s.press(keys)
 	if unfinished {
 		return escapeWait
@@ -35,7 +37,7 @@ func (s *session) input(c chunk) time.Duration {
 	return 0
 }
 
-func (s *session) press(keys []key) {
+func (s *session) press(keys []terminal.Key) {
 	for _, k := range keys {
 		if s.exit != nil {
 			return
@@ -49,19 +51,19 @@ func (s *session) press(keys []key) {
 }
 
 // boxKey handles a key that the input box gets.
-func (s *session) boxKey(k key) {
+func (s *session) boxKey(k terminal.Key) {
 	s.notice = ""
-	if k.name == "text" || k.name == "paste" {
+	if k.Name == "text" || k.Name == "paste" {
 		s.chords.pending = ""
-	} else if action, taken := s.chords.press(k.name); taken {
+	} else if action, taken := s.chords.press(k.Name); taken {
 		s.act(action)
 		return
 	}
-	switch k.name {
+	switch k.Name {
 	case "text":
-		s.box.insert(k.text)
+		s.box.insert(k.Text)
 	case "paste":
-		s.box.paste(k.text)
+		s.box.paste(k.Text)
 	case "enter":
 		s.enter()
 	case "escape":
@@ -93,7 +95,7 @@ func (s *session) act(action string) {
 	case "chat:stash":
 		s.box.swap()
 	case "chat:clearInput", "chat:clearScreen":
-		s.screen.resize(s.tty.size()) // Claude Code 2.1.329 draws again, and keeps the text
+		s.screen.Resize(s.tty.Size()) // Claude Code 2.1.329 draws again, and keeps the text
 	}
 }
 
@@ -143,24 +145,24 @@ func (s *session) twice(notice string) {
 
 // edit gives the text of the box to the editor in $VISUAL or $EDITOR. The editor has the terminal meanwhile; turns go on.
 func (s *session) edit() {
-	editor := getenv(s.env, "VISUAL")
+	editor := s.getenv("VISUAL")
 	if editor == "" {
-		editor = getenv(s.env, "EDITOR")
+		editor = s.getenv("EDITOR")
 	}
 	words := testkit.Words(editor)
 	if len(words) == 0 {
 		s.notice = "no $EDITOR"
 		return
 	}
-	file := filepath.Join(os.TempDir(), "claude-prompt-"+uuid()+".md")
+	file := filepath.Join(os.TempDir(), "claude-prompt-"+record.UUID()+".md")
 	if err := os.WriteFile(file, []byte(s.box.expanded()), 0o600); err != nil {
 		s.notice = err.Error()
 		return
 	}
 	cmd := exec.CommandContext(s.ctx, words[0], append(words[1:], file)...)
 	cmd.Dir, cmd.Env = s.cwd, s.env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.tty.in, s.tty.out, s.tty.out
-	s.tty.restore()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.tty.In, s.tty.Out, s.tty.Out
+	s.tty.Restore()
 	s.editing = true
 	s.group.Go(func() {
 		err := cmd.Run()
@@ -176,14 +178,14 @@ func (s *session) edit() {
 // edited takes the terminal back. A failed editor changes nothing.
 func (s *session) edited(text string, err error) {
 	s.editing = false
-	s.tty.raw()
-	if w, h := s.tty.size(); w != s.screen.width || h != s.screen.height {
-		s.screen.resize(w, h)
+	s.tty.Raw()
+	if w, h := s.tty.Size(); w != s.screen.Width || h != s.screen.Height {
+		s.screen.Resize(w, h)
 	}
 	if err != nil {
 		s.notice = fmt.Sprintf("the editor failed: %v", err)
 	} else if text = strings.TrimSuffix(text, "\n"); text != s.box.expanded() {
 		s.box.set(text)
 	}
-	s.tty.want <- 0
+	s.tty.Want <- 0
 }

@@ -10,9 +10,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"syscall"
 	"time"
+
+	"github.com/orchestron/orchestron/testkit/hook"
+	"github.com/orchestron/orchestron/testkit/mcpclient"
+	"github.com/orchestron/orchestron/testkit/record"
+	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // Main runs the agent in the terminal of stdin and stdout and returns the exit code of the command. It takes its
@@ -35,14 +39,14 @@ func Main(args, env []string, stdin, stdout *os.File, stderr io.Writer) int {
 	debug.SetGCPercent(50)
 	s, err := open(opt, env)
 	if err == nil {
-		s.tty, err = openTerminal(stdin, stdout)
+		s.tty, err = terminal.Open(stdin, stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
-	s.screen = &screen{out: stdout}
-	s.screen.width, s.screen.height = s.tty.size()
+	w, h := s.tty.Size()
+	s.screen = terminal.NewScreen(stdout, w, h)
 	signal.Notify(s.signals, syscall.SIGWINCH, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(s.signals)
 	for _, line := range s.old {
@@ -54,12 +58,12 @@ func Main(args, env []string, stdin, stdout *os.File, stderr io.Writer) int {
 }
 
 // show prints a line of an earlier run's conversation.
-func (s *session) show(line said) {
+func (s *session) show(line record.Said) {
 	mark := "● "
-	if line.by == "user" {
+	if line.By == "user" {
 		mark = "❯ "
 	}
-	s.screen.print(mark + shorten(line.text, 10, 1000) + "\n")
+	s.screen.Print(mark + terminal.Shorten(line.Text, 10, 1000) + "\n")
 }
 
 // open prepares a session from the command line and the files that it names.
@@ -90,20 +94,45 @@ func open(opt options, env []string) (*session, error) {
 	if s.script, err = loadScript(opt.script); err != nil {
 		return nil, err
 	}
-	hooks, err := loadSettings(config, cwd, opt.sources, opt.settings)
+	hooks, err := s.loadHooks()
 	if err != nil {
 		return nil, err
 	}
-	if s.mcp, err = loadMCP(opt.mcpConfigs, env); err != nil {
-		return nil, err
+	if s.mcp, err = s.loadMCP(); err != nil {
+		return nil, fmt.Errorf("--mcp-config: %w", err)
 	}
 	if err := s.openTranscript(); err != nil {
 		return nil, err
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.hooks = hookRunner{hooks: hooks, cwd: cwd, env: env, life: s.ctx, group: new(sync.WaitGroup)}
-	s.state, err = newStateFile(config, s.id, cwd, opt.name)
+	s.hooks = &hook.Runner{Hooks: hooks, Getenv: s.getenv, Life: s.ctx, Exec: s.hookCommand}
+	s.state, err = record.NewStateFile(config, record.State{
+		SessionID: s.id, CWD: cwd, Version: version, Kind: "interactive", Entrypoint: "cli", Name: opt.name,
+	})
 	return s, err
+}
+
+func (s *session) loadHooks() (map[string][]hook.Matcher, error) {
+	var flag []byte
+	if s.opt.settings != "" {
+		var err error
+		if flag, err = fileOrJSON(s.opt.settings); err != nil {
+			return nil, fmt.Errorf("--settings: %w", err)
+		}
+	}
+	return hook.Load(s.config, s.cwd, s.opt.sources, flag)
+}
+
+func (s *session) loadMCP() (*mcpclient.Servers, error) {
+	var configs [][]byte
+	for _, value := range s.opt.mcpConfigs {
+		data, err := fileOrJSON(value)
+		if err != nil {
+			return nil, err
+		}
+		configs = append(configs, data)
+	}
+	return mcpclient.Load(configs, version, s.getenv)
 }
 
 // openTranscript decides which conversation this is. Only one that said something has a file.
@@ -113,11 +142,11 @@ func (s *session) openTranscript() error {
 		s.id = s.opt.resume
 	}
 	if s.id == "" {
-		s.id = uuid()
+		s.id = record.UUID()
 	}
 	path := ""
 	if uuidForm.MatchString(s.id) {
-		path = findTranscript(s.config, s.id)
+		path = record.Find(s.config, s.id)
 	}
 	switch {
 	case s.opt.resume != "" && path == "":
@@ -125,12 +154,12 @@ func (s *session) openTranscript() error {
 	case s.opt.resume == "" && path != "":
 		return errors.New("Error: Session ID " + s.id + " is already in use.") //nolint:staticcheck // Claude Code's words
 	case path == "":
-		path = filepath.Join(s.config, "projects", slug(s.cwd), s.id+".jsonl")
+		path = record.Path(s.config, s.cwd, s.id)
 	}
-	s.log = &transcript{path: path, base: map[string]any{
+	s.log = &record.Transcript{Path: path, Base: map[string]any{
 		"sessionId": s.id, "cwd": s.cwd, "version": version, "userType": "external", "entrypoint": "cli", "gitBranch": "",
 	}}
 	var err error
-	s.old, err = s.log.load()
+	s.old, err = s.log.Load()
 	return err
 }

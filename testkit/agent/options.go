@@ -174,3 +174,11 @@ func (o *options) mode() string {
 	}
 	return o.permissionMode
 }
+
+// fileOrJSON is the value of a flag that takes either.
+func fileOrJSON(value string) ([]byte, error) {
+	if strings.HasPrefix(strings.TrimSpace(value), "{") {
+		return []byte(value), nil
+	}
+	return os.ReadFile(value)
+}

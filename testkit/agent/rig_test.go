@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/orchestron/orchestron/testkit/agent"
+	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // TestMain lets the test binary be the agent, its hooks and its editor.
@@ -237,7 +238,7 @@ func (r *rig) place(text string) string {
 		return err == nil
 	})
 	r.until("the agent has the terminal again", func() bool {
-		m, err := unix.IoctlGetTermios(int(r.pty.Fd()), agent.GetModes)
+		m, err := unix.IoctlGetTermios(int(r.pty.Fd()), terminal.GetModes)
 		return err == nil && m.Lflag&unix.ICANON == 0
 	})
 	return string(got)

@@ -10,6 +10,11 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/orchestron/orchestron/testkit/hook"
+	"github.com/orchestron/orchestron/testkit/mcpclient"
+	"github.com/orchestron/orchestron/testkit/record"
+	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // version is the Claude Code whose interfaces the agent imitates.
@@ -26,16 +31,16 @@ type session struct {
 	env    []string
 	began  time.Time
 
-	tty    *terminal
-	screen *screen
-	keys   decoder
+	tty    *terminal.Terminal
+	screen *terminal.Screen
+	keys   terminal.Decoder
 	chords bindings
 	box    composer
-	hooks  hookRunner
-	log    *transcript
-	old    []said // of the conversation that is resumed, until it is shown
-	state  *stateFile
-	mcp    *mcpClients
+	hooks  *hook.Runner
+	log    *record.Transcript
+	old    []record.Said // of the conversation that is resumed, until it is shown
+	state  *record.StateFile
+	mcp    *mcpclient.Servers
 
 	posts   chan func()
 	signals chan os.Signal
@@ -76,18 +81,18 @@ func (s *session) do(f func()) bool {
 
 // run is the loop. It returns the exit code.
 func (s *session) run() int {
-	s.tty.raw()
-	_, _ = s.screen.out.Write([]byte("\x1b[?2004h"))
+	s.tty.Raw()
+	s.screen.Enter()
 	s.start()
 	next := time.Duration(0)
-	s.tty.want <- next
+	s.tty.Want <- next
 	for s.exit == nil {
 		s.update()
 		select {
-		case c := <-s.tty.got:
+		case c := <-s.tty.Got:
 			next = s.input(c)
 			if !s.editing && !s.blind && s.exit == nil {
-				s.tty.want <- next
+				s.tty.Want <- next
 			}
 		case f := <-s.posts:
 			f()
@@ -100,14 +105,14 @@ func (s *session) run() int {
 
 // start shows what there is and begins the session.
 func (s *session) start() {
-	s.screen.print("Claude Code v" + version + " (scripted by Orchestron's testkit)\n" + s.cwd + "\n")
+	s.screen.Print("Claude Code v" + version + " (scripted by Orchestron's testkit)\n" + s.cwd + "\n")
 	source := "startup"
 	if s.opt.resume != "" {
 		source = "resume"
 	}
 	s.job(func() {
 		fields := map[string]any{"source": source, "model": s.opt.model}
-		s.hooks.run(s.ctx, "SessionStart", source, s.hookInput("SessionStart", "", fields))
+		s.hooks.Run(s.ctx, "SessionStart", source, s.hookInput("SessionStart", "", fields))
 	})
 	if s.opt.hasPrompt && strings.TrimSpace(s.opt.prompt) != "" {
 		s.submit(s.opt.prompt, true)
@@ -139,7 +144,7 @@ func (s *session) nextJob() {
 // hookInput is what hooks of an event are told.
 func (s *session) hookInput(event, promptID string, fields map[string]any) map[string]any {
 	in := map[string]any{
-		"session_id": s.id, "transcript_path": s.log.path, "cwd": s.cwd, "hook_event_name": event,
+		"session_id": s.id, "transcript_path": s.log.Path, "cwd": s.cwd, "hook_event_name": event,
 	}
 	if event != "SessionStart" && event != "SessionEnd" {
 		in["permission_mode"] = s.opt.mode()
@@ -168,7 +173,7 @@ type submission struct {
 // submit takes a prompt from the input box, the command line or a task: its hook is asked, then its turn begins, or it
 // is queued for the turn after the running one.
 func (s *session) submit(text string, human bool) {
-	p := &submission{text: text, human: human, id: uuid()}
+	p := &submission{text: text, human: human, id: record.UUID()}
 	p.ctx, p.cancel = context.WithCancel(s.ctx)
 	s.asked = append(s.asked, p)
 	s.job(func() {
@@ -177,32 +182,32 @@ func (s *session) submit(text string, human bool) {
 				p.id = s.turn.id // as Claude Code does: a queued prompt counts to the running turn
 			}
 		})
-		v := s.hooks.run(p.ctx, "UserPromptSubmit", "", s.hookInput("UserPromptSubmit", p.id, map[string]any{"prompt": text}))
+		v := s.hooks.Run(p.ctx, "UserPromptSubmit", "", s.hookInput("UserPromptSubmit", p.id, map[string]any{"prompt": text}))
 		s.do(func() { s.answered(p, v) })
 	})
 }
 
 // answered goes on with a prompt whose hook has answered.
-func (s *session) answered(p *submission, v verdict) {
+func (s *session) answered(p *submission, v hook.Verdict) {
 	s.asked = slices.DeleteFunc(s.asked, func(other *submission) bool { return other == p })
 	withdrawn := p.ctx.Err() != nil
 	p.cancel()
 	text, human := p.text, p.human
-	if (withdrawn || v.blocked) && human {
+	if (withdrawn || v.Blocked) && human {
 		s.box.giveBack(text)
 	}
 	switch {
 	case withdrawn:
 		return
-	case v.blocked:
-		s.record(s.log.add("system", map[string]any{
-			"subtype": "informational", "content": v.blockedText(text), "level": "warning", "preventContinuation": true,
+	case v.Blocked:
+		s.record(s.log.Add("system", map[string]any{
+			"subtype": "informational", "content": v.BlockedText(text), "level": "warning", "preventContinuation": true,
 		}))
-		s.screen.print("● " + strings.ReplaceAll(v.blockedText(text), "\n", "\n  ") + "\n")
+		s.screen.Print("● " + strings.ReplaceAll(v.BlockedText(text), "\n", "\n  ") + "\n")
 		return
 	}
 	if human {
-		s.fail(appendAccepted(s.config, s.id, text))
+		s.fail(record.Accept(s.config, s.id, text))
 	}
 	if s.turn != nil {
 		s.queue = append(s.queue, text)
@@ -226,18 +231,18 @@ func (s *session) turnEnded(t *turn, err error) {
 	s.turn, s.dialog = nil, nil
 	switch {
 	case errors.Is(err, context.Canceled) && !t.output && t.human && len(s.queue) == 0:
-		s.log.leaf = t.before // the conversation goes on as if it had not been
+		s.log.Leaf = t.before // the conversation goes on as if it had not been
 		s.box.giveBack(strings.Join(t.texts, "\n"))
 	case errors.Is(err, context.Canceled):
 		t.show()
-		s.record(s.log.add("user", t.interruptLine(err)))
-		s.screen.print("  ⎿  Interrupted · What should Claude do instead?\n")
+		s.record(s.log.Add("user", t.interruptLine(err)))
+		s.screen.Print("  ⎿  Interrupted · What should Claude do instead?\n")
 	case err == nil:
 		t.show()
-		s.screen.print(fmt.Sprintf("✻ Worked for %ds · done %s\n", int(time.Since(t.began).Seconds()), time.Now().Format("3:04 PM")))
+		s.screen.Print(fmt.Sprintf("✻ Worked for %ds · done %s\n", int(time.Since(t.began).Seconds()), time.Now().Format("3:04 PM")))
 	default:
 		t.show()
-		s.screen.print("● " + err.Error() + "\n")
+		s.screen.Print("● " + err.Error() + "\n")
 	}
 	if t.exits {
 		s.quit(0, "prompt_input_exit")
@@ -246,7 +251,7 @@ func (s *session) turnEnded(t *turn, err error) {
 	if len(s.queue) > 0 {
 		texts := s.queue
 		s.queue = nil
-		s.startTurn(uuid(), texts, true)
+		s.startTurn(record.UUID(), texts, true)
 	}
 }
 
@@ -255,7 +260,7 @@ func (s *session) signal(sig os.Signal) {
 	switch sig {
 	case syscall.SIGWINCH:
 		if !s.editing {
-			s.screen.resize(s.tty.size())
+			s.screen.Resize(s.tty.Size())
 		}
 	case syscall.SIGHUP:
 		if !s.ignoreHup {
@@ -281,23 +286,23 @@ func (s *session) stop() int {
 	close(s.ended)
 	s.cancel()
 	s.group.Wait()
-	s.hooks.group.Wait()
+	s.hooks.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	s.hooks.run(ctx, "SessionEnd", s.reason, s.hookInput("SessionEnd", "", map[string]any{"reason": s.reason}))
-	s.log.close(s.opt.model, s.began)
-	s.state.remove()
-	s.mcp.close()
+	s.hooks.Run(ctx, "SessionEnd", s.reason, s.hookInput("SessionEnd", "", map[string]any{"reason": s.reason}))
+	s.log.Close(s.opt.model, s.began)
+	s.state.Remove()
+	s.mcp.Close()
 	last := ""
-	if s.log.file != nil {
+	if s.log.Written() {
 		last = "\nResume this session with:\nclaude --resume " + s.id
 	}
 	if s.fault != nil {
 		last += "\n" + s.fault.Error()
 	}
-	s.screen.leave(last)
-	s.tty.close()
-	s.tty.restore()
+	s.screen.Leave(last)
+	s.tty.Close()
+	s.tty.Restore()
 	return *s.exit
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/orchestron/orchestron/testkit"
+	"github.com/orchestron/orchestron/testkit/record"
 )
 
 // step does one directive. Its error ends the turn.
@@ -161,15 +162,15 @@ func (t *turn) fail(e *apiError) {
 	t.endReply(nil)
 	s := t.s
 	s.do(func() {
-		s.record(s.log.add("assistant", map[string]any{
+		s.record(s.log.Add("assistant", map[string]any{
 			"message": map[string]any{
-				"id": uuid(), "type": "message", "role": "assistant", "model": "<synthetic>", "stop_reason": "stop_sequence",
+				"id": record.UUID(), "type": "message", "role": "assistant", "model": "<synthetic>", "stop_reason": "stop_sequence",
 				"usage": testkit.Usage{}, "content": []any{map[string]any{"type": "text", "text": e.text}},
 			},
 			"error": e.kind, "isApiErrorMessage": true,
 		}))
 	})
-	s.hooks.run(s.ctx, "StopFailure", "", s.hookInput("StopFailure", t.id, map[string]any{
+	s.hooks.Run(s.ctx, "StopFailure", "", s.hookInput("StopFailure", t.id, map[string]any{
 		"error": e.kind, "last_assistant_message": e.text,
 	}))
 }
@@ -194,7 +195,7 @@ func (t *turn) background(d testkit.Directive) error {
 		}
 	}
 	s := t.s
-	work := task{ID: "a" + uuid()[:8], Type: "subagent", Status: "running", Description: text, AgentType: "general-purpose"}
+	work := task{ID: "a" + record.UUID()[:8], Type: "subagent", Status: "running", Description: text, AgentType: "general-purpose"}
 	s.do(func() {
 		s.tasks = append(s.tasks, work)
 		s.group.Go(func() {

@@ -3,15 +3,16 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron/testkit"
+	"github.com/orchestron/orchestron/testkit/hook"
+	"github.com/orchestron/orchestron/testkit/record"
+	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // toolUse is one call of a tool.
@@ -26,7 +27,7 @@ type toolUse struct {
 // toolStep does the directives that use a tool.
 func (t *turn) toolStep(d testkit.Directive) error {
 	word, rest := d.Word()
-	use := toolUse{id: "toolu_" + uuid(), name: word, run: func(context.Context) (string, error) { return "ok", nil }}
+	use := toolUse{id: "toolu_" + record.UUID(), name: word, run: func(context.Context) (string, error) { return "ok", nil }}
 	if rest == "" {
 		rest = "{}"
 	}
@@ -40,7 +41,7 @@ func (t *turn) toolStep(d testkit.Directive) error {
 	case "run":
 		use.name, tells = "Bash", true
 		use.input = object("command", d.Rest)
-		use.run = func(ctx context.Context) (string, error) { return t.exec(ctx, testkit.Words(d.Rest)) }
+		use.run = func(ctx context.Context) (string, error) { return t.s.exec(ctx, testkit.Words(d.Rest)) }
 	case "write":
 		_, text := d.Word()
 		use.name = "Write"
@@ -50,12 +51,12 @@ func (t *turn) toolStep(d testkit.Directive) error {
 		}
 	case "mcp":
 		tells = true
-		server, tool, err := t.s.mcp.find(word)
+		server, tool, err := t.s.mcp.Find(word)
 		if err != nil {
 			return t.complain(err)
 		}
-		use.name = "mcp__" + server.name + "__" + tool
-		use.run = func(ctx context.Context) (string, error) { return server.call(ctx, tool, use.id, use.input) }
+		use.name = "mcp__" + server.Name + "__" + tool
+		use.run = func(ctx context.Context) (string, error) { return server.Call(ctx, tool, use.id, use.input) }
 	}
 	if use.name == "" || !json.Valid(use.input) {
 		return t.complain(fmt.Errorf("@@%s needs a tool and its input as JSON, not: %s", d.Name, d.Rest))
@@ -71,23 +72,23 @@ func (t *turn) toolStep(d testkit.Directive) error {
 func (t *turn) use(u *toolUse) error {
 	source := t.beginTool(u)
 	v := t.toolHooks("PreToolUse", u, nil)
-	if v.permission == "deny" {
-		return t.endTool(u, source, "PreToolUse:"+u.name+" hook error: "+v.reason, true)
+	if v.Permission == "deny" {
+		return t.endTool(u, source, "PreToolUse:"+u.name+" hook error: "+v.Reason, true)
 	}
-	if v.input != nil {
-		u.input = v.input
+	if v.Input != nil {
+		u.input = v.Input
 	}
-	if v.permission == "ask" || u.ask && v.permission != "allow" {
+	if v.Permission == "ask" || u.ask && v.Permission != "allow" {
 		v = t.ask(u)
 		if err := t.ctx.Err(); err != nil {
 			return err
 		}
-		if v.input != nil {
-			u.input = v.input
+		if v.Input != nil {
+			u.input = v.Input
 		}
-		if v.permission == "deny" {
-			err := t.endTool(u, source, v.reason, true)
-			if v.interrupt {
+		if v.Permission == "deny" {
+			err := t.endTool(u, source, v.Reason, true)
+			if v.Interrupt {
 				return errRefused
 			}
 			return err
@@ -109,10 +110,10 @@ func (t *turn) use(u *toolUse) error {
 	return t.endTool(u, source, text, false)
 }
 
-func (t *turn) toolHooks(event string, u *toolUse, fields map[string]any) verdict {
+func (t *turn) toolHooks(event string, u *toolUse, fields map[string]any) hook.Verdict {
 	in := t.s.hookInput(event, t.id, fields)
 	in["tool_name"], in["tool_input"], in["tool_use_id"] = u.name, u.input, u.id
-	return t.s.hooks.run(t.ctx, event, u.name, in)
+	return t.s.hooks.Run(t.ctx, event, u.name, in)
 }
 
 // beginTool shows and records a call, and returns the uuid of its line.
@@ -121,7 +122,7 @@ func (t *turn) beginTool(u *toolUse) string {
 	t.s.do(func() {
 		t.show()
 		t.output = true
-		t.s.screen.print("● " + u.name + "(" + shorten(u.detail(), 1, 200) + ")")
+		t.s.screen.Print("● " + u.name + "(" + terminal.Shorten(u.detail(), 1, 200) + ")")
 	})
 	return t.write(map[string]any{"type": "tool_use", "id": u.id, "name": u.name, "input": u.input}, "tool_use")
 }
@@ -135,8 +136,8 @@ func (t *turn) endTool(u *toolUse, source, text string, failed bool) error {
 		if failed {
 			prefix = "Error: "
 		}
-		s.screen.print("  ⎿  " + strings.ReplaceAll(shorten(prefix+text, 4, 1000), "\n", "\n     ") + "\n")
-		s.record(s.log.add("user", map[string]any{
+		s.screen.Print("  ⎿  " + strings.ReplaceAll(terminal.Shorten(prefix+text, 4, 1000), "\n", "\n     ") + "\n")
+		s.record(s.log.Add("user", map[string]any{
 			"promptId": t.id, "sourceToolAssistantUUID": source, "toolUseResult": map[string]any{"stdout": text, "stderr": "", "interrupted": false},
 			"message": map[string]any{"role": "user", "content": []any{map[string]any{
 				"type": "tool_result", "tool_use_id": u.id, "content": text, "is_error": failed,
@@ -144,8 +145,8 @@ func (t *turn) endTool(u *toolUse, source, text string, failed bool) error {
 		}))
 		for _, q := range s.queue {
 			t.todo = append(t.todo, s.steps(q)...)
-			s.screen.print("❯ " + strings.ReplaceAll(shorten(q, 40, 4000), "\n", "\n  ") + "\n")
-			s.record(s.log.add("attachment", map[string]any{"attachment": map[string]any{
+			s.screen.Print("❯ " + strings.ReplaceAll(terminal.Shorten(q, 40, 4000), "\n", "\n  ") + "\n")
+			s.record(s.log.Add("attachment", map[string]any{"attachment": map[string]any{
 				"type": "queued_command", "prompt": q, "commandMode": "prompt", "origin": map[string]any{"kind": "human"},
 			}}))
 		}
@@ -156,7 +157,7 @@ func (t *turn) endTool(u *toolUse, source, text string, failed bool) error {
 
 // ask shows the question and returns the first answer, of a key or of a hook. A hook that comes too late is left to
 // end by itself.
-func (t *turn) ask(u *toolUse) verdict {
+func (t *turn) ask(u *toolUse) hook.Verdict {
 	s := t.s
 	d := newDialog(u.name, u.detail())
 	s.do(func() {
@@ -164,14 +165,14 @@ func (t *turn) ask(u *toolUse) verdict {
 		in := s.hookInput("PermissionRequest", t.id, map[string]any{
 			"tool_name": u.name, "tool_input": u.input, "permission_suggestions": []any{},
 		})
-		s.group.Go(func() { d.settle(s.hooks.run(s.ctx, "PermissionRequest", u.name, in)) })
+		s.group.Go(func() { d.settle(s.hooks.Run(s.ctx, "PermissionRequest", u.name, in)) })
 	})
 	defer s.do(func() { s.dialog = nil })
 	select {
 	case v := <-d.answer:
 		return v
 	case <-t.ctx.Done():
-		return verdict{}
+		return hook.Verdict{}
 	}
 }
 
@@ -186,44 +187,6 @@ func (u *toolUse) detail() string {
 		}
 	}
 	return string(u.input)
-}
-
-// exec runs a command without a shell and returns what it wrote.
-func (t *turn) exec(ctx context.Context, words []string) (string, error) {
-	if len(words) == 0 {
-		return "", errors.New("there is nothing to run")
-	}
-	path, err := lookPath(words[0], t.s.cwd, getenv(t.s.env, "PATH"))
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(ctx, path, words[1:]...)
-	cmd.Dir, cmd.Env = t.s.cwd, t.s.env
-	ownGroup(cmd)
-	out, err := cmd.CombinedOutput()
-	text := strings.TrimRight(string(out), "\n")
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return "", fmt.Errorf("Exit code %d\n%s", exit.ExitCode(), text) //nolint:staticcheck // Claude Code's words
-	}
-	return text, err
-}
-
-// lookPath finds a program in the agent's own PATH.
-func lookPath(name, cwd, path string) (string, error) {
-	if strings.Contains(name, "/") {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(cwd, name)
-		}
-		return name, nil
-	}
-	for _, dir := range filepath.SplitList(path) {
-		file := filepath.Join(dir, name)
-		if info, err := os.Stat(file); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
-			return file, nil
-		}
-	}
-	return "", fmt.Errorf("%s: command not found", name)
 }
 
 // writeFile writes a file of the workspace, and nothing outside it.

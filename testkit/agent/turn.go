@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron/testkit"
+	"github.com/orchestron/orchestron/testkit/hook"
+	"github.com/orchestron/orchestron/testkit/record"
+	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // errRefused ends a turn like an interrupt: a person said no to a tool.
@@ -44,11 +47,11 @@ type turn struct {
 
 // newTurn writes the prompts down. It is called in the loop; run does the rest beside it.
 func newTurn(s *session, id string, texts []string, human bool) *turn {
-	t := &turn{s: s, id: id, texts: texts, human: human, before: s.log.leaf, began: time.Now()}
+	t := &turn{s: s, id: id, texts: texts, human: human, before: s.log.Leaf, began: time.Now()}
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
 	for _, text := range texts {
 		t.todo = append(t.todo, s.steps(text)...)
-		s.record(s.log.add("user", map[string]any{
+		s.record(s.log.Add("user", map[string]any{
 			"promptId": id, "message": map[string]any{"role": "user", "content": text},
 			"origin": map[string]any{"kind": "human"}, "promptSource": "typed", "permissionMode": s.opt.mode(),
 		}))
@@ -97,32 +100,32 @@ func (t *turn) work() error {
 		}
 		t.endReply("end_turn")
 		v := t.stopHooks(blocks > 0)
-		if !v.blocked || v.interrupt || blocks == maxStopBlocks {
+		if !v.Blocked || v.Interrupt || blocks == maxStopBlocks {
 			return nil
 		}
 		t.feedback(v)
 	}
 }
 
-func (t *turn) stopHooks(active bool) verdict {
+func (t *turn) stopHooks(active bool) hook.Verdict {
 	s := t.s
 	tasks := []task{}
 	s.do(func() { tasks = append(tasks, s.tasks...) })
-	return s.hooks.run(s.ctx, "Stop", "", s.hookInput("Stop", t.id, map[string]any{
+	return s.hooks.Run(s.ctx, "Stop", "", s.hookInput("Stop", t.id, map[string]any{
 		"stop_hook_active": active, "last_assistant_message": t.answer, "background_tasks": tasks, "session_crons": []any{},
 	}))
 }
 
 // feedback sends the agent back to work with what a Stop hook said.
-func (t *turn) feedback(v verdict) {
-	text := "Stop hook feedback:\n" + v.reason
+func (t *turn) feedback(v hook.Verdict) {
+	text := "Stop hook feedback:\n" + v.Reason
 	t.todo = t.s.steps(text)
 	t.message = ""
 	t.s.do(func() {
-		t.s.record(t.s.log.add("user", map[string]any{
+		t.s.record(t.s.log.Add("user", map[string]any{
 			"promptId": t.id, "message": map[string]any{"role": "user", "content": text}, "isMeta": true,
 		}))
-		t.s.screen.print("● Ran 1 stop hook\n  ⎿  Stop hook reported a problem\n     " + v.reason + "\n")
+		t.s.screen.Print("● Ran 1 stop hook\n  ⎿  Stop hook reported a problem\n     " + v.Reason + "\n")
 	})
 }
 
@@ -151,7 +154,7 @@ func (t *turn) say(text string) {
 	t.s.do(func() {
 		t.show()
 		t.output = true
-		t.s.screen.print(mark + strings.ReplaceAll(text, "\n", "\n  "))
+		t.s.screen.Print(mark + strings.ReplaceAll(text, "\n", "\n  "))
 	})
 }
 
@@ -163,14 +166,14 @@ func (t *turn) endReply(stop any) {
 	t.answer = strings.Join(t.said, "\n")
 	t.said = nil
 	t.write(map[string]any{"type": "text", "text": t.answer}, stop)
-	t.s.do(func() { t.s.screen.print("") })
+	t.s.do(func() { t.s.screen.Print("") })
 }
 
 // write adds one block of a reply to the transcript and returns the line's uuid.
 func (t *turn) write(block map[string]any, stop any) (id string) {
 	fresh := t.message == ""
 	if fresh {
-		t.message = "msg_" + uuid()
+		t.message = "msg_" + record.UUID()
 	}
 	if !t.fixed {
 		t.usage = testkit.Usage{Input: 100 + len(strings.Join(t.texts, ""))/4, Output: 1 + len(t.answer)/4}
@@ -184,9 +187,9 @@ func (t *turn) write(block map[string]any, stop any) (id string) {
 	}
 	t.s.do(func() {
 		if fresh {
-			t.s.log.count(t.usage)
+			t.s.log.Count(t.usage)
 		}
-		id = t.s.record(t.s.log.add("assistant", fields))
+		id = t.s.record(t.s.log.Add("assistant", fields))
 	})
 	return id
 }
@@ -214,7 +217,7 @@ func (t *turn) show() {
 	}
 	t.shown = true
 	for _, text := range t.texts {
-		t.s.screen.print("❯ " + strings.ReplaceAll(shorten(text, 40, 4000), "\n", "\n  ") + "\n")
+		t.s.screen.Print("❯ " + strings.ReplaceAll(terminal.Shorten(text, 40, 4000), "\n", "\n  ") + "\n")
 	}
 }
 
@@ -223,11 +226,11 @@ func (t *turn) rows(w, most int) []string {
 	var rows []string
 	if !t.shown {
 		for _, text := range t.texts {
-			for _, line := range strings.Split(shorten(printable(text), most, most*w), "\n") {
-				rows = append(rows, cut("  "+line, w))
+			for _, line := range strings.Split(terminal.Shorten(terminal.Printable(text), most, most*w), "\n") {
+				rows = append(rows, terminal.Cut("  "+line, w))
 			}
 		}
-		rows[0] = cut("❯ "+strings.TrimPrefix(rows[0], "  "), w)
+		rows[0] = terminal.Cut("❯ "+strings.TrimPrefix(rows[0], "  "), w)
 		rows = append(rows, "")
 	}
 	if t.s.dialog == nil {

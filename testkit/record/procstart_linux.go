@@ -1,16 +1,9 @@
-package agent
+package record
 
 import (
 	"fmt"
 	"os"
 	"strings"
-
-	"golang.org/x/sys/unix"
-)
-
-const (
-	getModes = unix.TCGETS
-	setModes = unix.TCSETS
 )
 
 // procStart is when this process started, in the kernel's clock ticks.

@@ -1,4 +1,4 @@
-package agent
+package record
 
 import (
 	"encoding/json"
@@ -9,22 +9,23 @@ import (
 	"time"
 )
 
-// status is what the agent is doing, as sessions/<pid>.json says it.
-type status string
+// Status is what the agent is doing, as sessions/<pid>.json says it.
+type Status string
 
 const (
-	idle    status = "idle"
-	busy    status = "busy"
-	waiting status = "waiting"
+	Idle    Status = "idle"
+	Busy    Status = "busy"
+	Waiting Status = "waiting"
 )
 
-// stateFile is sessions/<pid>.json, which shows the state of a running session to other programs.
-type stateFile struct {
+// StateFile is sessions/<pid>.json, which shows the state of a running session to other programs.
+type StateFile struct {
 	path string
-	now  sessionState
+	now  State
 }
 
-type sessionState struct {
+// State is what the file says.
+type State struct {
 	PID             int    `json:"pid"`
 	SessionID       string `json:"sessionId"`
 	CWD             string `json:"cwd"`
@@ -34,28 +35,25 @@ type sessionState struct {
 	Kind            string `json:"kind"`
 	Entrypoint      string `json:"entrypoint"`
 	Name            string `json:"name,omitempty"`
-	Status          status `json:"status"`
+	Status          Status `json:"status"`
 	UpdatedAt       int64  `json:"updatedAt"`
 	StatusUpdatedAt int64  `json:"statusUpdatedAt"`
 	WaitingFor      string `json:"waitingFor,omitempty"`
 }
 
-func newStateFile(config, session, cwd, name string) (*stateFile, error) {
+// NewStateFile makes the directory of the state file of this process. What the session is comes from the caller, what
+// the process is from here. The first Set writes the file.
+func NewStateFile(config string, of State) (*StateFile, error) {
 	dir := filepath.Join(config, "sessions")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the sessions directory: %w", err)
 	}
-	return &stateFile{
-		path: filepath.Join(dir, strconv.Itoa(os.Getpid())+".json"),
-		now: sessionState{
-			PID: os.Getpid(), SessionID: session, CWD: cwd, StartedAt: time.Now().UnixMilli(), ProcStart: procStart(),
-			Version: version, Kind: "interactive", Entrypoint: "cli", Name: name,
-		},
-	}, nil
+	of.PID, of.ProcStart, of.StartedAt = os.Getpid(), procStart(), time.Now().UnixMilli()
+	return &StateFile{path: filepath.Join(dir, strconv.Itoa(of.PID)+".json"), now: of}, nil
 }
 
-// set writes the state if it is a new one. Readers see the old file or the new one, never a part.
-func (f *stateFile) set(s status, waitingFor string) error {
+// Set writes the state if it is a new one. Readers see the old file or the new one, never a part.
+func (f *StateFile) Set(s Status, waitingFor string) error {
 	if f.now.Status == s && f.now.WaitingFor == waitingFor {
 		return nil
 	}
@@ -72,4 +70,5 @@ func (f *stateFile) set(s status, waitingFor string) error {
 	return os.Rename(f.path+".tmp", f.path)
 }
 
-func (f *stateFile) remove() { _ = os.Remove(f.path) }
+// Remove removes the file.
+func (f *StateFile) Remove() { _ = os.Remove(f.path) }

@@ -1,4 +1,4 @@
-package agent
+package record
 
 import (
 	"encoding/json"
@@ -19,8 +19,8 @@ type Accepted struct {
 	SHA256    string    `json:"sha256"`
 }
 
-// appendAccepted writes one line with one write, so that many agents can share the file.
-func appendAccepted(config, session, prompt string) error {
+// Accept writes one line with one write, so that many agents can share the file.
+func Accept(config, session, prompt string) error {
 	line, err := json.Marshal(Accepted{At: time.Now(), SessionID: session, Prompt: prompt, SHA256: testkit.Sum(prompt)})
 	if err != nil {
 		return err

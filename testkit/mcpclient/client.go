@@ -1,4 +1,4 @@
-package agent
+package mcpclient
 
 import (
 	"bufio"
@@ -14,16 +14,17 @@ import (
 	"sync"
 )
 
-// mcpClients are the MCP servers of --mcp-config. A server is called for the first time when a prompt asks for it.
-type mcpClients struct {
-	servers []*mcpServer
+// Servers are the MCP servers of --mcp-config. A server is called for the first time when a prompt asks for it.
+type Servers struct {
+	servers []*Server
 }
 
-// mcpServer is one server over streamable HTTP. It may be used by one goroutine at a time.
-type mcpServer struct {
-	name    string
+// Server is one server over streamable HTTP. It may be used by one goroutine at a time.
+type Server struct {
+	Name    string // as the configuration calls it
 	url     string
 	headers map[string]string
+	version string // of the client, as the server is told
 
 	mu      sync.Mutex
 	client  http.Client
@@ -32,13 +33,14 @@ type mcpServer struct {
 	lastID  int
 }
 
-// mcpProtocol is the last revision of the protocol with a handshake.
-const mcpProtocol = "2025-11-25"
+// protocol is the last revision of the protocol with a handshake.
+const protocol = "2025-11-25"
 
-func loadMCP(configs, env []string) (*mcpClients, error) {
-	all := &mcpClients{}
+// Load takes the servers of configurations, which are JSON, with ${VAR} resolved by getenv. version is the
+// Claude Code that they are told calls them.
+func Load(configs [][]byte, version string, getenv func(string) string) (*Servers, error) {
+	all := &Servers{}
 	for _, config := range configs {
-		data, err := fileOrJSON(config)
 		var file struct {
 			Servers map[string]struct {
 				Type    string            `json:"type"`
@@ -46,29 +48,26 @@ func loadMCP(configs, env []string) (*mcpClients, error) {
 				Headers map[string]string `json:"headers"`
 			} `json:"mcpServers"`
 		}
-		if err == nil {
-			err = json.Unmarshal(data, &file)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("--mcp-config: %w", err)
+		if err := json.Unmarshal(config, &file); err != nil {
+			return nil, err
 		}
 		for name, s := range file.Servers {
 			if s.Type != "http" && s.Type != "streamable-http" {
 				continue // others are not imitated
 			}
-			server := &mcpServer{name: name, url: expand(s.URL, env), headers: map[string]string{}}
+			server := &Server{Name: name, version: version, url: expand(s.URL, getenv), headers: map[string]string{}}
 			for k, v := range s.Headers {
-				server.headers[k] = expand(v, env)
+				server.headers[k] = expand(v, getenv)
 			}
 			all.servers = append(all.servers, server)
 		}
 	}
-	slices.SortFunc(all.servers, func(a, b *mcpServer) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(all.servers, func(a, b *Server) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
 
 // expand replaces ${VAR} and ${VAR:-default}; a variable that is not set and has no default stays as text.
-func expand(text string, env []string) string {
+func expand(text string, getenv func(string) string) string {
 	var b strings.Builder
 	for {
 		before, after, ok := strings.Cut(text, "${")
@@ -77,7 +76,7 @@ func expand(text string, env []string) string {
 			return b.String() + text
 		}
 		variable, other, hasOther := strings.Cut(name, ":-")
-		value := getenv(env, variable)
+		value := getenv(variable)
 		if value == "" {
 			if value = "${" + name + "}"; hasOther {
 				value = other
@@ -88,14 +87,15 @@ func expand(text string, env []string) string {
 	}
 }
 
-func (c *mcpClients) close() {
+// Close lets go of the connections.
+func (c *Servers) Close() {
 	for _, s := range c.servers {
 		s.client.CloseIdleConnections()
 	}
 }
 
-// find resolves TOOL, SERVER/TOOL or mcp__SERVER__TOOL.
-func (c *mcpClients) find(word string) (*mcpServer, string, error) {
+// Find resolves TOOL, SERVER/TOOL or mcp__SERVER__TOOL.
+func (c *Servers) Find(word string) (*Server, string, error) {
 	if rest, ok := strings.CutPrefix(word, "mcp__"); ok {
 		word = strings.Replace(rest, "__", "/", 1)
 	}
@@ -104,15 +104,15 @@ func (c *mcpClients) find(word string) (*mcpServer, string, error) {
 		if !named {
 			return s, word, nil
 		}
-		if s.name == server {
+		if s.Name == server {
 			return s, tool, nil
 		}
 	}
 	return nil, "", fmt.Errorf("no MCP server over http for %q in --mcp-config", word)
 }
 
-// call calls a tool and returns its text. A result that says it is an error is one.
-func (s *mcpServer) call(ctx context.Context, tool, useID string, input json.RawMessage) (string, error) {
+// Call calls a tool and returns its text. A result that says it is an error is one.
+func (s *Server) Call(ctx context.Context, tool, useID string, input json.RawMessage) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	params := map[string]any{
@@ -124,14 +124,14 @@ func (s *mcpServer) call(ctx context.Context, tool, useID string, input json.Raw
 		result, err = s.request(ctx, "tools/call", params)
 	}
 	if err != nil {
-		return "", fmt.Errorf("MCP server %q: %w", s.name, err)
+		return "", fmt.Errorf("MCP server %q: %w", s.Name, err)
 	}
 	var out struct {
 		Content []struct{ Type, Text string }
 		IsError bool
 	}
 	if err := json.Unmarshal(result, &out); err != nil {
-		return "", fmt.Errorf("MCP server %q: %w", s.name, err)
+		return "", fmt.Errorf("MCP server %q: %w", s.Name, err)
 	}
 	var texts []string
 	for _, c := range out.Content {
@@ -147,11 +147,11 @@ func (s *mcpServer) call(ctx context.Context, tool, useID string, input json.Raw
 var errNoSession = errors.New("the server does not know the session")
 
 // request sends a request, after a handshake where there was none, and returns its result.
-func (s *mcpServer) request(ctx context.Context, method string, params any) (json.RawMessage, error) {
+func (s *Server) request(ctx context.Context, method string, params any) (json.RawMessage, error) {
 	if !s.ready {
 		hello := map[string]any{
-			"protocolVersion": mcpProtocol, "capabilities": map[string]any{},
-			"clientInfo": map[string]string{"name": "claude-code", "version": version},
+			"protocolVersion": protocol, "capabilities": map[string]any{},
+			"clientInfo": map[string]string{"name": "claude-code", "version": s.version},
 		}
 		if _, err := s.send(ctx, "initialize", hello, true); err != nil {
 			return nil, err
@@ -164,7 +164,7 @@ func (s *mcpServer) request(ctx context.Context, method string, params any) (jso
 	return s.send(ctx, method, params, true)
 }
 
-func (s *mcpServer) send(ctx context.Context, method string, params any, answered bool) (json.RawMessage, error) {
+func (s *Server) send(ctx context.Context, method string, params any, answered bool) (json.RawMessage, error) {
 	message := map[string]any{"jsonrpc": "2.0", "method": method, "params": params}
 	if answered {
 		s.lastID++
@@ -183,9 +183,9 @@ func (s *mcpServer) send(ctx context.Context, method string, params any, answere
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
-	req.Header.Set("User-Agent", "claude-code/"+version+" (orchestron testkit)")
+	req.Header.Set("User-Agent", "claude-code/"+s.version+" (orchestron testkit)")
 	if method != "initialize" {
-		req.Header.Set("Mcp-Protocol-Version", mcpProtocol)
+		req.Header.Set("Mcp-Protocol-Version", protocol)
 	}
 	if s.session != "" {
 		req.Header.Set("Mcp-Session-Id", s.session)
@@ -198,7 +198,7 @@ func (s *mcpServer) send(ctx context.Context, method string, params any, answere
 	return s.receive(resp, answered)
 }
 
-func (s *mcpServer) receive(resp *http.Response, answered bool) (json.RawMessage, error) {
+func (s *Server) receive(resp *http.Response, answered bool) (json.RawMessage, error) {
 	if id := resp.Header.Get("Mcp-Session-Id"); id != "" {
 		s.session = id
 	}
@@ -224,7 +224,7 @@ func (s *mcpServer) receive(resp *http.Response, answered bool) (json.RawMessage
 }
 
 // receiveEvents reads a stream up to the answer to the last request. What else the server says is let pass.
-func (s *mcpServer) receiveEvents(body io.Reader) (json.RawMessage, error) {
+func (s *Server) receiveEvents(body io.Reader) (json.RawMessage, error) {
 	var data []byte
 	for r := bufio.NewReader(body); ; {
 		line, err := r.ReadBytes('\n')
@@ -245,7 +245,7 @@ func (s *mcpServer) receiveEvents(body io.Reader) (json.RawMessage, error) {
 }
 
 // match reports whether a message answers the last request, and how.
-func (s *mcpServer) match(data []byte) (json.RawMessage, bool, error) {
+func (s *Server) match(data []byte) (json.RawMessage, bool, error) {
 	var m struct {
 		ID     json.RawMessage
 		Method string

@@ -1,4 +1,4 @@
-package agent
+package terminal
 
 import (
 	"io"
@@ -7,11 +7,11 @@ import (
 	"unicode"
 )
 
-// screen draws on the normal screen, so that a terminal's own history works: what is printed scrolls away, and the
+// Screen draws on the normal screen, so that a terminal's own history works: what is printed scrolls away, and the
 // live rows below it are drawn again only when they change.
-type screen struct {
+type Screen struct {
 	out           io.Writer
-	width, height int
+	Width, Height int
 
 	live   []string // the rows that are drawn now
 	cursor int      // the live row in which the cursor is
@@ -22,18 +22,26 @@ type screen struct {
 	recent  []string // the last lines printed, for a new size
 }
 
+// NewScreen is a screen of a terminal of that size.
+func NewScreen(out io.Writer, width, height int) *Screen {
+	return &Screen{out: out, Width: width, Height: height}
+}
+
 // most of the printed lines that are kept for drawing again.
 const recentLines = 200
 
-// print adds text above the live rows.
-func (s *screen) print(text string) {
-	for line := range strings.SplitSeq(printable(text), "\n") {
+// Enter asks the terminal to mark what is pasted. Leave takes that back.
+func (s *Screen) Enter() { _, _ = io.WriteString(s.out, "\x1b[?2004h") }
+
+// Print adds text above the live rows.
+func (s *Screen) Print(text string) {
+	for line := range strings.SplitSeq(Printable(text), "\n") {
 		s.pending = append(s.pending, line)
 	}
 }
 
-// draw brings the terminal up to date: printed lines, then the rows, and the cursor in one of them.
-func (s *screen) draw(title string, rows []string, cursor, column int) {
+// Draw brings the terminal up to date: printed lines, then the rows, and the cursor in one of them.
+func (s *Screen) Draw(title string, rows []string, cursor, column int) {
 	if len(s.pending) == 0 && title == s.title && cursor == s.cursor && column == s.column && equal(rows, s.live) {
 		return
 	}
@@ -61,24 +69,24 @@ func (s *screen) draw(title string, rows []string, cursor, column int) {
 }
 
 // home moves to the first live row and erases from there on.
-func (s *screen) home(b *strings.Builder) {
+func (s *Screen) home(b *strings.Builder) {
 	if len(s.live) > 0 {
 		up(b, s.cursor)
 	}
 	b.WriteString("\r\x1b[J")
 }
 
-// resize takes a new size. Terminals move lines about in their own ways then, so all that fits is drawn again.
-func (s *screen) resize(width, height int) {
-	s.width, s.height = width, height
+// Resize takes a new size. Terminals move lines about in their own ways then, so all that fits is drawn again.
+func (s *Screen) Resize(width, height int) {
+	s.Width, s.Height = width, height
 	_, _ = io.WriteString(s.out, "\x1b[H\x1b[2J")
 	s.live, s.cursor = nil, 0
 	s.pending = append(s.recent[max(0, len(s.recent)-height):len(s.recent):len(s.recent)], s.pending...)
 	s.recent = nil
 }
 
-// leave erases the live rows and prints a last text.
-func (s *screen) leave(text string) {
+// Leave erases the live rows and prints a last text.
+func (s *Screen) Leave(text string) {
 	var b strings.Builder
 	s.home(&b)
 	for _, line := range append(s.pending, strings.Split(text, "\n")...) {
@@ -107,8 +115,8 @@ func equal(a, b []string) bool {
 	return true
 }
 
-// printable removes what a terminal would take for a command.
-func printable(text string) string {
+// Printable removes what a terminal would take for a command.
+func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n':
@@ -130,7 +138,8 @@ func cells(r rune) int {
 	return 1
 }
 
-func width(s string) int {
+// Width is how many columns a text takes.
+func Width(s string) int {
 	n := 0
 	for _, r := range s {
 		n += cells(r)
@@ -138,8 +147,8 @@ func width(s string) int {
 	return n
 }
 
-// wrap breaks a line into rows of at most most columns.
-func wrap(line string, most int) []string {
+// Wrap breaks a line into rows of at most most columns.
+func Wrap(line string, most int) []string {
 	var rows []string
 	start, n := 0, 0
 	for i, r := range line {
@@ -152,11 +161,11 @@ func wrap(line string, most int) []string {
 	return append(rows, line[start:])
 }
 
-// cut shortens a line to most columns.
-func cut(line string, most int) string { return wrap(line, max(1, most))[0] }
+// Cut shortens a line to most columns.
+func Cut(line string, most int) string { return Wrap(line, max(1, most))[0] }
 
-// shorten keeps the first lines and characters of a text that only has to be recognised.
-func shorten(text string, lines, chars int) string {
+// Shorten keeps the first lines and characters of a text that only has to be recognised.
+func Shorten(text string, lines, chars int) string {
 	if r := []rune(text); len(r) > chars {
 		text = string(r[:chars]) + "…"
 	}

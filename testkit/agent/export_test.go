@@ -1,4 +1,0 @@
-package agent
-
-// GetModes lets tests look at the terminal.
-const GetModes = getModes

@@ -1,0 +1,2 @@
+// Package hook reads the hooks in Claude Code's settings and runs them.
+package hook
