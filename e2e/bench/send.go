@@ -51,6 +51,9 @@ func (h *house) acks(ctx context.Context, n int) (acks, bare times, err error) {
 	if err := h.until(ctx, ids[0], "@@delay 5m", busy); err != nil {
 		return nil, nil, err
 	}
+	if err := sleep(ctx, time.Second); err != nil { // until the agent and what looks after it are quiet
+		return nil, nil, err
+	}
 	for i := range n {
 		began := time.Now()
 		if err := commit(); err != nil {

@@ -142,7 +142,9 @@ func (c *Client) try(ctx context.Context, name string, body []byte, key string, 
 		case line.Error != nil:
 			return nil, line.Error
 		case line.Result != nil:
-			return line.Result, nil
+			result := line.Result
+			_ = lines.Decode(&line) // nothing comes; a connection that was read to its end serves the next call
+			return result, nil
 		case line.Progress != nil && report != nil:
 			report(*line.Progress)
 		}

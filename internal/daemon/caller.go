@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agents"
@@ -49,7 +50,7 @@ func (c callers) peer(p peer) (orchestron.Actor, bool) {
 	if !p.own {
 		return orchestron.Actor{}, false
 	}
-	if actor, found := c.agents.OwnerOf(ancestors(p.pid)); found {
+	if actor, found := c.agents.OwnerOf(p.line()); found {
 		return actor, true
 	}
 	return orchestron.Actor{Kind: orchestron.Operator}, true
@@ -70,8 +71,9 @@ func (c callers) identify(next http.Handler) http.Handler {
 
 // peer is the process at the other end of a unix socket.
 type peer struct {
-	pid int
-	own bool // it runs as our user
+	pid  int
+	own  bool         // it runs as our user
+	line func() []int // the process and those it descends from
 }
 
 type peerKey struct{}
@@ -86,5 +88,6 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	if err != nil {
 		return ctx // without a peer there is no caller, and the request is refused
 	}
+	p.line = sync.OnceValue(func() []int { return ancestors(p.pid) })
 	return context.WithValue(ctx, peerKey{}, p)
 }

@@ -32,6 +32,7 @@ func peek(line []byte) (frame, error) {
 		switch string(key) {
 		case "id":
 			f.id = value
+			f.reply = bytes.HasPrefix(line[s.pos:], []byte(`,"result":`)) // as the daemon writes it; it may be long
 		case "method":
 			f.method = unquote(value)
 		case "result", "error":

@@ -55,10 +55,13 @@ type lines struct {
 func (l *lines) write(status int, v any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.send(status, v)
+	if l.send(status, v); !l.closed {
+		l.check(http.NewResponseController(l.w).Flush())
+	}
 }
 
-// last sends one line and ignores whatever is reported afterwards: the response belongs to net/http again.
+// last sends one line and ignores whatever is reported afterwards: the response belongs to net/http again, which sends
+// the line together with the response's end.
 func (l *lines) last(status int, v any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,12 +86,14 @@ func (l *lines) send(status int, v any) {
 	}
 	control := http.NewResponseController(l.w)
 	_ = control.SetWriteDeadline(time.Now().Add(patience)) // a writer without deadlines is a test's
-	if _, err := l.w.Write(append(data, '\n')); err == nil {
-		err = control.Flush()
-		if err == nil {
-			return
-		}
+	_, err = l.w.Write(append(data, '\n'))
+	l.check(err)
+}
+
+// check gives the caller up when it cannot be written to.
+func (l *lines) check(err error) {
+	if err != nil {
+		l.closed = true
+		l.gone()
 	}
-	l.closed = true
-	l.gone()
 }
