@@ -164,26 +164,6 @@ func (conf config) transcript(workspace, session string) string {
 	return filepath.Join(conf.dir, "projects", slugged.ReplaceAllString(workspace, "-"), session+".jsonl")
 }
 
-// hasTranscript reports whether an agent's conversation was ever begun.
-func (conf config) hasTranscript(a orchestron.Agent) bool {
-	files := []string{conf.transcript(a.Workspace, a.SessionID)}
-	if a.Transcript != "" {
-		files = append(files, a.Transcript)
-	}
-	// A long path is shortened by Claude Code in a way of its own.
-	elsewhere, _ := filepath.Glob(filepath.Join(escapeGlob(conf.dir), "projects", "*", a.SessionID+".jsonl")) // the pattern is well formed
-	for _, file := range append(files, elsewhere...) {
-		if info, err := os.Stat(file); err == nil && info.Size() > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-var globbing = regexp.MustCompile(`[*?\[\\]`)
-
-func escapeGlob(path string) string { return globbing.ReplaceAllString(path, `\$0`) }
-
 func markFile(dir string) string { return filepath.Join(dir, "config-dir") }
 
 // configOf returns the configuration that an agent was last prepared with.

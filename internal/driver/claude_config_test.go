@@ -194,7 +194,17 @@ func TestResume(t *testing.T) {
 	if has("--resume") || !has("--session-id") {
 		t.Error("a conversation that was never begun is not started again with its id")
 	}
-	put(t, filepath.Join(l.Dir, "config", "projects", "-somewhere", id+".jsonl"), "{}\n")
+	transcript := filepath.Join(l.Dir, "config", "projects", "-somewhere", id+".jsonl")
+	for _, cut := range []string{"", `{"type":"mode"}` + "\n", `{"type":"mode"}` + "\n" + `{"type":"user","mess`} {
+		put(t, transcript, cut)
+		if has("--resume") || !has("--session-id") {
+			t.Errorf("a transcript without a conversation, %q, is resumed", cut)
+		}
+		if _, err := os.Stat(transcript); err == nil {
+			t.Errorf("the transcript %q is still where Claude Code finds its id in use", cut)
+		}
+	}
+	put(t, transcript, `{"type":"mode"}`+"\n"+`{"parentUuid":null,"type":"user","message":{}}`+"\n")
 	if !has("--resume") || has("--session-id") {
 		t.Error("a conversation is not resumed")
 	}

@@ -35,8 +35,12 @@ func (c *Claude) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	if err != nil {
 		return orchestron.Command{}, err
 	}
+	session, err := sessionFlag(l, conf)
+	if err != nil {
+		return orchestron.Command{}, err
+	}
 	open, secret := c.environment(l, env, conf)
-	argv := slices.Concat([]string{program}, c.prefix, arguments(l, permission, appended, conf))
+	argv := slices.Concat([]string{program}, c.prefix, arguments(l, permission, appended), session)
 	return orchestron.Command{Argv: argv, Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
 }
 
@@ -157,7 +161,7 @@ func writeMemory(l orchestron.Launch) (bool, error) {
 	return true, write(file, []byte(l.Context), 0o600)
 }
 
-func arguments(l orchestron.Launch, permission, appended string, conf config) []string {
+func arguments(l orchestron.Launch, permission, appended string) []string {
 	argv := []string{
 		"--settings=" + settingsFile(l.Dir),
 		"--setting-sources=user",
@@ -177,14 +181,23 @@ func arguments(l orchestron.Launch, permission, appended string, conf config) []
 	if l.Agent.Name != "" {
 		argv = append(argv, "--name="+l.Agent.Name)
 	}
-	switch id := l.Agent.SessionID; {
-	case !l.Resume || !sessionID.MatchString(id):
-	case conf.hasTranscript(l.Agent):
-		argv = append(argv, "--resume="+id)
-	default: // a conversation without a prompt leaves nothing to resume
-		argv = append(argv, "--session-id="+id)
-	}
 	return argv
+}
+
+// sessionFlag has the program resume the agent's conversation, where there is one.
+func sessionFlag(l orchestron.Launch, conf config) ([]string, error) {
+	id := l.Agent.SessionID
+	if !l.Resume || !sessionID.MatchString(id) {
+		return nil, nil
+	}
+	resumes, err := conf.resumes(l.Agent)
+	if err != nil {
+		return nil, err
+	}
+	if resumes {
+		return []string{"--resume=" + id}, nil
+	}
+	return []string{"--session-id=" + id}, nil
 }
 
 // environment is the program's whole environment.
