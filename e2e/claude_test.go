@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -177,9 +179,10 @@ func (h *claudeHouse) checkMCP(t *testing.T, session *mcp.ClientSession) {
 	if after.Status != orchestron.Idle || after.SessionID != v.SessionID || after.Evidence.Source != orchestron.FromHook {
 		t.Errorf("after its turns the agent is %s, session %q, evidence %+v", after.Status, after.SessionID, after.Evidence)
 	}
-	if data, err := os.ReadFile(after.Transcript); err != nil || !strings.Contains(string(data), "say\\nsomething") {
-		t.Errorf("the transcript %q does not hold the prompt: %v", after.Transcript, err)
-	}
+	eventually(t, "the transcript holds the prompt", 10*time.Second, func() bool {
+		data, err := os.ReadFile(after.Transcript)
+		return err == nil && strings.Contains(string(data), `say\nsomething`)
+	})
 	var turns agentapi.OutputOut
 	tool(t, session, "get_instance_output", map[string]any{"instance_id": v.ID}, &turns)
 	if len(turns.Output) != 2 || turns.Output[0].Answer != "x"+answer {
@@ -193,40 +196,215 @@ func TestClaudeFidelity(t *testing.T) {
 	h.start()
 	v := h.claude(func(in *agentapi.SpawnIn) { in.PermissionMode = "bypassPermissions" })
 	canary := filepath.Join(h.home, "canary")
-	bodies := []string{
-		"one line", "two\nlines", "", // replaced by the long one
-		"/clear", "/exit", "/etc/hosts is a path", "!touch " + canary + "1", "! touch " + canary + "2", "#remember this", "# heading",
-		"@file", "@" + filepath.Join(h.root, "operator.token"), "; touch " + canary + "3", "ends with ;", "$(touch " + canary + "4)",
-		"`touch " + canary + "5`", "#{pane_pid} #(touch " + canary + "6)", "a\x1b[201~\r!touch " + canary + "7\r", "\x1b[200~x\x1b[201~",
-		"-x --help", "~", "exit", "quit", ":q", "?", "\\", "ends with a backslash \\", "line\\\nline", "\ttabs\tinside", "a\r\nb\rc",
-		"@@@ not a directive", "[Pasted text #1 +3 lines]", "<system-reminder>x</system-reminder> y", "👩‍👩‍👧‍👦 é 世界",
-		"%begin 1 2 1\n%end 1 2 1", "one line again", "one line again",
-	}
-	bodies[2] = strings.Repeat("0123456789 the quick brown fox; $(x) #{y} \\ \"z\"\n", 2048) + "end"
+	// Claude Code acts on these by itself. A backslash makes each a prompt, and is all that is changed.
+	commands := []string{"/clear", "/exit now", "!touch " + canary + "1", "! touch " + canary + "2", "exit", "quit", ":q"}
+	bodies := slices.Concat(commands, []string{
+		"one line", "two\nlines", strings.Repeat("0123456789 the quick brown fox; $(x) #{y} \\ \"z\"\n", 2200) + "end",
+		"/etc/hosts is a path", "#remember this", "# heading", "@file", "@" + filepath.Join(h.root, "operator.token"),
+		"; touch " + canary + "3", "ends with ;", "$(touch " + canary + "4)", "`touch " + canary + "5`",
+		"#{pane_pid} #(touch " + canary + "6)", "a\x1b[201~\r!touch " + canary + "7\r", "\x1b[200~x\x1b[201~", "-x --help", "~", "?",
+		"\\", "ends with a backslash \\", "line\\\nline", "\ttabs\tinside", "a\r\nb\rc", "@@@ not a directive", "[Pasted text #1 +3 lines]",
+		"a <system-reminder>x</system-reminder> y", "👩‍👩‍👧‍👦 é 世界", "%begin 1 2 1\n%end 1 2 1", "one line again", "one line again",
+	})
 	var want []string
 	for i, body := range bodies {
 		clean, _, err := orchestron.Clean(body)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if i < len(commands) {
+			clean = `\` + clean
+		}
 		want = append(want, clean)
 		out := h.ask(v.ID, body)
-		if out.State != orchestron.Answered || out.Failure != "" || out.Response != testkit.Echo(clean) {
-			t.Errorf("body %d (%.40q) is %s: %s %s, its answer %.100q\n%s", i, body, out.State, out.Reason, out.Failure, out.Response, h.screen(v))
+		if out.State != orchestron.Answered || !out.Confirmed || out.Response != testkit.Echo(clean) {
+			t.Fatalf("body %d (%.40q) is %s: %s %s, its answer %.100q\n%s", i, body, out.State, out.Reason, out.Failure, out.Response, h.screen(v))
 		}
 	}
-	got := h.prompts(v.SessionID)
-	for i := range max(len(got), len(want)) {
-		if i >= len(got) || i >= len(want) || got[i] != want[i] {
-			t.Errorf("the model was told %d prompts, want %d; the first difference is number %d", len(got), len(want), i)
-			break
-		}
+	if got := h.prompts(v.SessionID); !slices.Equal(got, want) {
+		t.Errorf("the model was told %d prompts, want %d: %.200q", len(got), len(want), got)
 	}
-	t.Logf("%d of %d bodies, the longest of %d bytes, arrived byte for byte: %t", len(got), len(want), len(want[2]), slices.Equal(got, want))
 	if found, err := filepath.Glob(canary + "*"); err != nil || len(found) > 0 {
 		t.Errorf("a message was executed: %v %v", found, err)
 	}
 	if after := h.status(v.ID); after.SessionID != v.SessionID || after.Generation != v.Generation || after.Process != v.Process {
 		t.Errorf("the agent was %s %+v and is %s %+v", v.SessionID, v.Process, after.SessionID, after.Process)
 	}
+	t.Logf("%d bodies, the longest of %d bytes", len(want), len(bodies[len(commands)+2]))
+}
+
+// TestClaudeRestart kills a Claude Code. Restarted, it has the conversation of before.
+func TestClaudeRestart(t *testing.T) {
+	h := newClaudeHouse(t, program)
+	h.start()
+	v := h.claude()
+	h.checkAsk(v, "remember this")
+	eventually(t, "Claude Code has written its transcript", 10*time.Second, func() bool {
+		data, err := os.ReadFile(h.status(v.ID).Transcript)
+		return err == nil && strings.Contains(string(data), testkit.Echo("remember this"))
+	})
+	if err := syscall.Kill(h.status(v.ID).Process.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the agent has failed", 30*time.Second, func() bool { return h.status(v.ID).Status == orchestron.Failed })
+	dead := h.status(v.ID)
+	if dead.Exit == nil || dead.Exit.Signal != "SIGKILL" || dead.Evidence.Source != orchestron.FromProcess {
+		t.Errorf("the agent's end: %+v, evidence %+v", dead.Exit, dead.Evidence)
+	}
+	var again agentapi.View
+	h.mustCall("restart", agentapi.InstanceIn{InstanceID: string(v.ID)}, &again)
+	h.checkAsk(v, "what was it?")
+	after := h.status(v.ID)
+	if after.SessionID != v.SessionID || after.Generation != v.Generation+1 || after.Exit != nil || after.Process.PID == dead.Process.PID {
+		t.Errorf("after the restart the session is %q (was %q), run %d, exit %+v", after.SessionID, v.SessionID, after.Generation, after.Exit)
+	}
+	requests := h.api.Requests()
+	last := requests[len(requests)-1]
+	if last.Session != v.SessionID || last.Prompt != "what was it?" || last.Messages < 3 {
+		t.Errorf("the last request: %+v, want one with the conversation of before", last)
+	}
+	if got, want := h.prompts(v.SessionID), []string{"remember this", "what was it?"}; !slices.Equal(got, want) {
+		t.Errorf("the model was told %q, want %q", got, want)
+	}
+}
+
+// TestClaudeRestartEarly kills a Claude Code before it has written down anything of its conversation.
+func TestClaudeRestartEarly(t *testing.T) {
+	h := newClaudeHouse(t, program)
+	h.start()
+	v := h.claude()
+	h.checkAsk(v, "remember this")
+	if err := syscall.Kill(h.status(v.ID).Process.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the agent has failed", 30*time.Second, func() bool { return h.status(v.ID).Status == orchestron.Failed })
+	h.mustCall("restart", agentapi.InstanceIn{InstanceID: string(v.ID)}, nil)
+	h.checkAsk(v, "what was it?")
+	if after := h.status(v.ID); after.SessionID != v.SessionID || after.Status != orchestron.Idle {
+		t.Errorf("after the restart the agent is %s, session %q (was %q)", after.Status, after.SessionID, v.SessionID)
+	}
+}
+
+// checkAsk gives an agent a prompt without directives and checks that it was answered.
+func (h *claudeHouse) checkAsk(v agentapi.View, text string) {
+	h.t.Helper()
+	out := h.ask(v.ID, text)
+	if out.State != orchestron.Answered || out.Failure != "" || out.Response != testkit.Echo(text) {
+		h.t.Errorf("%q is %s: %s %s, its answer %q\n%s", text, out.State, out.Reason, out.Failure, out.Response, h.screen(v))
+	}
+}
+
+// TestClaudeCallsTools has agents call Orchestron themselves: each sees and may do what its level and place allow.
+func TestClaudeCallsTools(t *testing.T) {
+	h := newClaudeHouse(t, program)
+	h.start()
+	manager := h.claude(func(in *agentapi.SpawnIn) { in.Role = "manager" })
+	under := func(id orchestron.AgentID) func(*agentapi.SpawnIn) {
+		return func(in *agentapi.SpawnIn) { in.ParentID = string(id) }
+	}
+	child := h.claude(under(manager.ID))
+	stranger := h.spawn("scripted")
+	const list = "@@call mcp__orchestron__list {}\n@@say {{result}}"
+	var seen agentapi.ListOut
+	out := h.ask(manager.ID, list)
+	if err := json.Unmarshal([]byte(out.Response), &seen); err != nil {
+		t.Fatalf("the manager was told %q %s: %v", out.Response, out.Failure, err)
+	}
+	var ids []orchestron.AgentID
+	for _, v := range seen.Instances {
+		ids = append(ids, v.ID)
+	}
+	slices.Sort(ids)
+	if want := []orchestron.AgentID{manager.ID, child.ID}; !slices.Equal(ids, want) {
+		t.Errorf("the manager sees %q, want its subtree %q", ids, want)
+	}
+	for _, c := range []struct {
+		who    orchestron.AgentID
+		prompt string
+		want   string
+	}{
+		{child.ID, list, "may not call list"},
+		{manager.ID, fmt.Sprintf("@@call mcp__orchestron__interrupt_instance {\"instance_id\":%q}\n@@say {{result}}", stranger.ID), "there is no agent"},
+	} {
+		if out := h.ask(c.who, c.prompt); out.State != orchestron.Answered || !strings.Contains(out.Response, c.want) {
+			t.Errorf("%s, asked to %q, was told %q, want %s", c.who, c.prompt, out.Response, c.want)
+		}
+	}
+	eventually(t, "the refusal is an error to the model", 10*time.Second, func() bool {
+		return strings.Contains(h.toolResults(child), `"is_error":true`)
+	})
+}
+
+// toolResults is the lines of an agent's transcript that hold the results of tools.
+func (h *claudeHouse) toolResults(v agentapi.View) string {
+	h.t.Helper()
+	data, err := os.ReadFile(h.status(v.ID).Transcript)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var results []string
+	for line := range strings.Lines(string(data)) {
+		if strings.Contains(line, `"tool_result"`) {
+			results = append(results, line)
+		}
+	}
+	return strings.Join(results, "")
+}
+
+// TestClaudeInterrupt interrupts turns before and after their first output. Nothing of them is left in the input box.
+func TestClaudeInterrupt(t *testing.T) {
+	h := newClaudeHouse(t, program)
+	h.start()
+	v := h.claude()
+	var want []string
+	for i, prompt := range []string{
+		"@@hold\nno output", "@@say some output\\n\\nand more of it\\n\\nand a third paragraph\n@@hold", "!no output, like a command\n@@hold", "@@say some output again\\n\\nand more of it\\n\\nand a third paragraph\n@@hold", "@@hold\nat last",
+	} {
+		var sent agentapi.MessageOut
+		h.mustCall("send", agentapi.SendIn{InstanceID: string(v.ID), Text: prompt}, &sent)
+		told := prompt
+		if prompt[0] == '!' {
+			told = `\` + prompt
+		}
+		eventually(t, "the model is asked", 30*time.Second, func() bool { return slices.Contains(h.prompts(v.SessionID), told) })
+		if shown, ok := strings.CutPrefix(strings.Split(prompt, `\n`)[0], "@@say "); ok {
+			eventually(t, "the output is shown", 30*time.Second, func() bool { return strings.Contains(h.screen(v), "● "+shown) })
+		}
+		var after agentapi.View
+		h.mustCall("interrupt_instance", agentapi.InstanceRef{InstanceID: string(v.ID)}, &after)
+		if after.Status != orchestron.Idle {
+			t.Errorf("after interrupt %d the agent is %s: %+v", i, after.Status, after.Evidence)
+		}
+		var out agentapi.WaitOut
+		h.mustCall("wait_for_instance", agentapi.WaitIn{InstanceID: string(v.ID), MessageID: string(sent.MessageID)}, &out)
+		if m := out.Message; m.State != orchestron.Answered || !strings.HasPrefix(m.Failure, "interrupted") {
+			t.Errorf("message %d is %s, failure %q, want interrupted", i, m.State, m.Failure)
+		}
+		eventually(t, "the input box is empty", 10*time.Second, func() bool { return h.box(v) == "" })
+		next := fmt.Sprintf("the next prompt, %d", i)
+		h.checkAsk(v, next)
+		want = append(want, told, next)
+	}
+	// A turn without output is erased: what came after it is then told as if it had come first.
+	var got []string
+	for _, p := range h.prompts(v.SessionID) {
+		if !slices.Contains(got, p) {
+			got = append(got, p)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the model was told %q, want %q", got, want)
+	}
+}
+
+// box is what the input box on the screen holds.
+func (h *claudeHouse) box(v agentapi.View) string {
+	h.t.Helper()
+	lines := strings.Split(h.screen(v), "\n")
+	for i, line := range slices.Backward(lines) {
+		if rest, ok := strings.CutPrefix(line, "❯"); ok && i > 0 && strings.HasPrefix(lines[i-1], "────") {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return "there is no input box"
 }
