@@ -38,7 +38,7 @@ func (s *Service) deliver(ctx context.Context, h *handle) error {
 		}
 		obstacle, err := s.attempt(ctx, h, m)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // an attempt that was cut off is taken up by the next daemon
 		}
 		if err != nil {
 			s.log.Warn("a delivery failed and will be tried again", "agent", h.id(), "message", m.ID, "err", err)

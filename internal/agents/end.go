@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -194,7 +195,7 @@ func (s *Service) terminate(ctx context.Context, call op.Call, e agentapi.Termin
 		}
 	}
 	out := agentapi.TerminateOut{Terminated: []orchestron.AgentID{}, Workspaces: []string{}}
-	all := append(below, h)
+	all := slices.Concat(below, []*handle{h})
 	for i, one := range all {
 		if one != h && !one.snapshot().Alive() {
 			continue

@@ -76,7 +76,7 @@ func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in agentapi.Spa
 			if err != nil {
 				s.log.Error("one of several agents could not be started", "name", one.Name, "err", err)
 				out.Instances[i].Error = orchestron.Visible(err)
-				return nil //nolint:nilerr // each succeeds or fails by itself
+				return nil
 			}
 			out.Instances[i].Agent = &view
 			return nil

@@ -136,7 +136,7 @@ func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in agenta
 		}
 		now, err := s.screen(ctx, h, in.Lines)
 		if err != nil {
-			return text, nil //nolint:nilerr // the terminal is gone; the status says why
+			return text, nil
 		}
 		if fresh := agentapi.NewLines(text, now); fresh != "" {
 			call.Report(op.Progress{Done: sent, Message: fresh})

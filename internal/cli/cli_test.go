@@ -127,7 +127,8 @@ func TestArguments(t *testing.T) {
 	}{
 		{[]string{"spawn", "executive"}, "spawn", `{"role":"executive"}`},
 		{
-			[]string{"spawn", "tester", "--dir", "sub/..", "--context", "@brief.md", "--parent", "mgr_1", "--model", "haiku", "--name", "a b", "--driver", "scripted", "--shared", "--permission-mode", "plan"}, "spawn",
+			[]string{"spawn", "tester", "--dir", "sub/..", "--context", "@brief.md", "--parent", "mgr_1", "--model", "haiku", "--name", "a b", "--driver", "scripted", "--shared", "--permission-mode", "plan"},
+			"spawn",
 			`{"context":"be\nbrief","driver":"scripted","model":"haiku","name":"a b","parentId":"mgr_1","permissionMode":"plan","role":"tester","workDir":"` + dir + `","workspaceMode":"shared"}`,
 		},
 		{[]string{"send", "exec_1", "a  b"}, "send", `{"instanceId":"exec_1","text":"a  b"}`},

@@ -53,7 +53,7 @@ func (a *app) serve() *cobra.Command {
 	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
 		err := a.Serve(ctx, o)
 		if err == nil && ctx.Err() != nil {
-			return nil // a signal is the usual way to stop it
+			return nil //nolint:nilerr // a signal is the usual way to stop it
 		}
 		return err
 	})

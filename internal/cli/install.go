@@ -85,7 +85,7 @@ func (a *app) addToClaude(ctx context.Context) (string, error) {
 			Try("install Claude Code, or run where it is installed: %s", quoted(a.claudeAdd()))
 	}
 	run := func(args ...string) ([]byte, error) {
-		cmd := exec.CommandContext(ctx, claude, args...) //nolint:gosec // found in the person's own PATH
+		cmd := exec.CommandContext(ctx, claude, args...)
 		cmd.Env = a.Environ
 		return cmd.CombinedOutput()
 	}

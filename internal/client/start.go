@@ -100,7 +100,7 @@ func (l *Launcher) run(ctx context.Context) (string, error) {
 		return "", cannot("making a pipe: %w", err)
 	}
 	defer read.Close()
-	cmd := exec.Command(l.Argv[0], l.Argv[1:]...) //nolint:gosec,noctx // our own program, which outlives us
+	cmd := exec.Command(l.Argv[0], l.Argv[1:]...)
 	cmd.Env, cmd.Dir = withoutAgent(l.Env), l.Dir
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{write}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

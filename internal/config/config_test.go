@@ -177,7 +177,7 @@ func TestWrongConfigurations(t *testing.T) {
 		want    []string // parts of the error
 	}{
 		"unknown key":        {text: "listen: 127.0.0.1:1\nmax_instance: 3\n", want: []string{"c.yaml", "line 2", "max_instance"}},
-		"unknown key inside": {text: "claude:\n  env: []\n  modle: x\n", want: []string{"line 3", "modle"}},
+		"unknown key inside": {text: "claude:\n  env: []\n  modell: x\n", want: []string{"line 3", "modell"}},
 		"twice":              {text: "tmux: a\ntmux: b\n", want: []string{"line 2", "tmux"}},
 		"no YAML":            {text: "listen: [\n", want: []string{"c.yaml", "L2"}},
 		"a list":             {text: "- a\n", want: []string{"c.yaml", "line 1"}},

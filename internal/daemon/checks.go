@@ -41,7 +41,7 @@ func (c commands) checkConfig(context.Context) cli.Finding {
 func (c commands) checkVersion(ctx context.Context, name, flag string, unfit func(version string) string) cli.Finding {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, name, flag).Output() //nolint:gosec // a fixed name and flag
+	out, err := exec.CommandContext(ctx, name, flag).Output()
 	version := strings.TrimSpace(string(out))
 	switch {
 	case err != nil:
@@ -84,7 +84,7 @@ func (c commands) checkHook(ctx context.Context) cli.Finding {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	began := time.Now()
-	cmd := exec.CommandContext(ctx, c.self, "hook") //nolint:gosec // our own program
+	cmd := exec.CommandContext(ctx, c.self, "hook")
 	cmd.Env = []string{handoff.EnvHome + "=" + root, handoff.EnvAgent + "=exec_1", handoff.EnvGeneration + "=1"}
 	cmd.Stdin = strings.NewReader(`{"hook_event_name":"Stop","session_id":"doctor"}`)
 	out, err := cmd.CombinedOutput()

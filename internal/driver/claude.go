@@ -144,9 +144,9 @@ func (c *Claude) version(ctx context.Context, program string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, append(slices.Clone(c.prefix), "--version")...) //nolint:gosec // from the configuration
-	env, _ := environ(c.set.Environ).pick(basic)
-	cmd.Env = append(env, "DISABLE_AUTOUPDATER=1")
+	cmd := exec.CommandContext(ctx, program, append(slices.Clone(c.prefix), "--version")...)
+	cmd.Env, _ = environ(c.set.Environ).pick(basic)
+	cmd.Env = append(cmd.Env, "DISABLE_AUTOUPDATER=1")
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	version := firstWord(out)

@@ -15,7 +15,7 @@ import (
 
 // Names of the environment that a driver gives to an agent's program.
 const (
-	envToken  = "ORCHESTRON_TOKEN"  //nolint:gosec // the name of a variable, not a secret
+	envToken  = "ORCHESTRON_TOKEN"
 	envEditor = "ORCHESTRON_EDITOR" // the person's own editor, for when a person asks for it
 )
 

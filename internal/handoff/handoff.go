@@ -22,7 +22,7 @@ const (
 	EnvAgent      = "ORCHESTRON_AGENT"      // the agent's id
 	EnvGeneration = "ORCHESTRON_GENERATION" // which run of the agent this is
 	EnvEditor     = "ORCHESTRON_EDITOR"     // the person's own editor, for when a person asks for it
-	EnvToken      = "ORCHESTRON_TOKEN"      //nolint:gosec // the name of a variable, not a secret
+	EnvToken      = "ORCHESTRON_TOKEN"
 )
 
 // Home is the directory that holds all that Orchestron keeps.

@@ -61,7 +61,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 			if fault == nil {
 				return
 			}
-			if fault == http.ErrAbortHandler {
+			if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(fault)
 			}
 			s.log.ErrorContext(r.Context(), "handler panicked", "path", r.URL.Path, "panic", fault)

@@ -9,7 +9,7 @@ import (
 
 // reserve makes the file take size bytes on the disk.
 func reserve(file *os.File, size int64) error {
-	err := unix.Fallocate(int(file.Fd()), 0, 0, size) //nolint:gosec // a descriptor is a small number
+	err := unix.Fallocate(int(file.Fd()), 0, 0, size)
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return fill(file, size)
 	}

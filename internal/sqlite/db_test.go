@@ -106,8 +106,13 @@ func TestFilesBelongToTheirOwnerOnly(t *testing.T) {
 func TestSettings(t *testing.T) {
 	db := openTemp(t)
 	for _, want := range []struct{ pragma, value string }{
-		{"journal_mode", "wal"}, {"synchronous", "2"}, {"foreign_keys", "1"}, {"busy_timeout", "5000"},
-		{"journal_size_limit", "67108864"}, {"mmap_size", "0"}, {"query_only", "0"},
+		{"journal_mode", "wal"},
+		{"synchronous", "2"},
+		{"foreign_keys", "1"},
+		{"busy_timeout", "5000"},
+		{"journal_size_limit", "67108864"},
+		{"mmap_size", "0"},
+		{"query_only", "0"},
 	} {
 		mustWrite(t, db, func(tx *Tx) error {
 			got, err := collect(tx.query, scanText, "PRAGMA "+want.pragma)

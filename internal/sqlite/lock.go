@@ -40,7 +40,7 @@ func takeLock(path string) (*lock, error) {
 
 // lockFile locks the file and returns what the last holder left in it.
 func lockFile(file *os.File) (string, error) {
-	fd := int(file.Fd()) //nolint:gosec // a descriptor is a small number
+	fd := int(file.Fd())
 	lockErr := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
 	text, err := io.ReadAll(io.LimitReader(file, 64))
 	if errors.Is(lockErr, unix.EWOULDBLOCK) {

@@ -122,7 +122,7 @@ func (w *writer) waiting() *change {
 // the transaction is lost.
 func (w *writer) join(c *change) error {
 	if c.err = c.ctx.Err(); c.err != nil {
-		return nil
+		return nil //nolint:nilerr // the error is the change's and not the transaction's
 	}
 	if _, err := w.exec("SAVEPOINT change"); err != nil {
 		return err

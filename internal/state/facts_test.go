@@ -9,7 +9,7 @@ import (
 
 func TestApply(t *testing.T) {
 	now := time.Now()
-	at := func(d time.Duration) time.Time { return now.Add(d) }
+	at := now.Add
 	hook, file := orchestron.FromHook, orchestron.FromStateFile
 	tests := []struct {
 		name string

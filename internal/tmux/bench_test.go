@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orchestron/orchestron"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/orchestron/orchestron"
 )
 
 // times reports the median and the worst of what it is given, which an average hides.

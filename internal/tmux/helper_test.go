@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orchestron/orchestron"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/orchestron/orchestron"
 )
 
 // TestMain also is the program in the panes of these tests.

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/orchestron/orchestron"
 	"golang.org/x/sys/unix"
+
+	"github.com/orchestron/orchestron"
 )
 
 // keyName is a key that tmux knows by name, or one letter or digit, with modifiers. tmux would type anything else as

@@ -8,8 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/orchestron/orchestron"
 	"golang.org/x/sys/unix"
+
+	"github.com/orchestron/orchestron"
 )
 
 // Spec is a pane to be made.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/orchestron/orchestron"
 )
 
@@ -185,12 +186,15 @@ func TestParseRow(t *testing.T) {
 		{in: "%1|x|0||||||x"},
 		{in: "%1|2|0||||||a b|c", ok: true, want: Listed{Pane: orchestron.Pane{ID: "%1", Process: orchestron.Process{PID: 2}}, Session: "a b|c"}},
 		{in: "%1|2|0|||2:77|4|exec_1|s", ok: true, want: Listed{
-			Pane: orchestron.Pane{ID: "%1", Process: orchestron.Process{PID: 2, Start: 77}}, Session: "s", Agent: "exec_1", Generation: 4}},
+			Pane: orchestron.Pane{ID: "%1", Process: orchestron.Process{PID: 2, Start: 77}}, Session: "s", Agent: "exec_1", Generation: 4,
+		}},
 		{in: "%1|2|0|||3:77|4|exec_1; x|s", ok: true, want: Listed{Pane: orchestron.Pane{ID: "%1", Process: orchestron.Process{PID: 2}}, Session: "s"}},
 		{in: "%1|2|1||9|||exec_1|s", ok: true, want: Listed{
-			Pane: orchestron.Pane{ID: "%1", Process: orchestron.Process{PID: 2}}, Session: "s", Agent: "exec_1", Dead: true, ExitStatus: -1, ExitSignal: "SIGKILL"}},
+			Pane: orchestron.Pane{ID: "%1", Process: orchestron.Process{PID: 2}}, Session: "s", Agent: "exec_1", Dead: true, ExitStatus: -1, ExitSignal: "SIGKILL",
+		}},
 		{in: "%1|2|1|||||exec_1|s", ok: true, want: Listed{
-			Pane: orchestron.Pane{ID: "%1", Process: orchestron.Process{PID: 2}}, Session: "s", Agent: "exec_1", Dead: true, ExitStatus: -1}},
+			Pane: orchestron.Pane{ID: "%1", Process: orchestron.Process{PID: 2}}, Session: "s", Agent: "exec_1", Dead: true, ExitStatus: -1,
+		}},
 	} {
 		got, ok := parseRow(c.in)
 		if diff := cmp.Diff(c.want, got); diff != "" || ok != c.ok {

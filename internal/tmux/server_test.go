@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orchestron/orchestron"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/orchestron/orchestron"
 )
 
 func TestOpenMakesAPrivateServer(t *testing.T) {

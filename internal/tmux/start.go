@@ -58,7 +58,7 @@ func findProgram(command, socket string) (program string, running bool, err erro
 	installed, err := exec.LookPath(command)
 	own, running := serverProgram(socket)
 	if own != "" && (err != nil || !sameFile(own, installed)) {
-		return own, true, nil
+		return own, true, nil //nolint:nilerr // that none is installed is no trouble then
 	}
 	if err != nil {
 		return "", running, orchestron.Errorf(orchestron.Unavailable, "tmux is not installed: %w", errors.Join(err, errUnfit)).Try(install)

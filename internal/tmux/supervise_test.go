@@ -15,8 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orchestron/orchestron"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/orchestron/orchestron"
 )
 
 func TestKeepersAreReplaced(t *testing.T) {

@@ -5,8 +5,9 @@ import (
 	"net"
 	"syscall"
 
-	"github.com/orchestron/orchestron"
 	"golang.org/x/sys/unix"
+
+	"github.com/orchestron/orchestron"
 )
 
 const (

@@ -11,8 +11,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/orchestron/orchestron"
 	"golang.org/x/sys/unix"
+
+	"github.com/orchestron/orchestron"
 )
 
 const (

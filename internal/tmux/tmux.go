@@ -67,7 +67,7 @@ func (c Config) check() error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return orchestron.Errorf(orchestron.Unavailable, "making a directory for tmux: %w", err)
 		}
-		if err := os.Chmod(dir, 0o700); err != nil {
+		if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a directory needs to be entered
 			return orchestron.Errorf(orchestron.Unavailable, "making a directory private: %w", err)
 		}
 	}

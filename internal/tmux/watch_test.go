@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orchestron/orchestron"
 	"golang.org/x/sys/unix"
+
+	"github.com/orchestron/orchestron"
 )
 
 // say makes p print something after its changes have been taken, and waits for the change.

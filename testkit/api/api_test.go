@@ -41,8 +41,10 @@ func open(t *testing.T) (*api.Server, string) {
 // ask posts a request whose last message is the prompt and returns status and body.
 func ask(t *testing.T, url string, stream bool, messages ...object) (int, string) {
 	t.Helper()
-	body, err := json.Marshal(object{"model": "m-1", "max_tokens": 9, "stream": stream, "messages": messages,
-		"system": []object{{"type": "text", "text": "sys"}}, "tools": []object{{"name": "Bash"}}})
+	body, err := json.Marshal(object{
+		"model": "m-1", "max_tokens": 9, "stream": stream, "messages": messages,
+		"system": []object{{"type": "text", "text": "sys"}}, "tools": []object{{"name": "Bash"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
