@@ -215,6 +215,9 @@ func (s *Service) change(ctx context.Context, h *handle, change func(tx state.Tx
 		if err := state.StatusEvent(tx, before, next.Agent); err != nil {
 			return err
 		}
+		if before.Queued = next.Agent.Queued; before == next.Agent {
+			return nil // messages come and go without it; how many are queued is not stored
+		}
 		return tx.PutAgent(next.Agent)
 	})
 	if err != nil {
