@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -59,9 +60,14 @@ type daemon struct {
 // stopAgents says whether the agents end with the daemon.
 type stopAgents bool
 
+// garbage is how much the heap may grow before it is collected, in percent. What stays is a few megabytes, and answers
+// are garbage at once: with Go's own 100 every third long answer waits for a collection.
+const garbage = 400
+
 // Serve runs a daemon until ctx ends or an operator stops it. ready is called once, when every agent's state is known
 // and calls are answered. Agents live on after it returns unless the operator asked otherwise.
 func Serve(ctx context.Context, in Instance, cfg config.Config, ready func()) (err error) {
+	debug.SetGCPercent(garbage)
 	d := &daemon{Instance: in, cfg: cfg, started: time.Now(), stopping: make(chan stopAgents, 1)}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if d.db, err = sqlite.Open(ctx, filepath.Join(cfg.Home, "orchestron.db"), in.Log); err != nil {
