@@ -40,7 +40,7 @@ func (h Home) Offer(id orchestron.AgentID, in Intent) error {
 	if err != nil {
 		return err
 	}
-	if err := h.writeFile(h.intent(id), data); err != nil {
+	if err := h.replaceFile(h.intent(id), data); err != nil {
 		return fmt.Errorf("offering %s to %s: %w", in.Message, id, err)
 	}
 	return nil
@@ -105,12 +105,12 @@ func (h Home) fill(id orchestron.AgentID, in Intent, file, content string) (Box,
 		if err := h.Place(id, in); err != nil {
 			return "", err
 		}
-		if err := h.writeFile(file, []byte(in.Text)); err != nil {
+		if err := h.replaceFile(file, []byte(in.Text)); err != nil {
 			return "", fmt.Errorf("writing the input box: %w", err)
 		}
 		return BoxPlaced, nil
 	case same(content, in.Text) && in.Remove:
-		if err := h.writeFile(file, nil); err != nil {
+		if err := h.replaceFile(file, nil); err != nil {
 			return "", fmt.Errorf("emptying the input box: %w", err)
 		}
 		return BoxEmpty, nil

@@ -94,20 +94,33 @@ func (h Home) ReadRun(id orchestron.AgentID) (Run, error) {
 
 // writeFile puts data at path, whole or not at all, readable by the owner only, durable when it returns.
 func (h Home) writeFile(path string, data []byte) error {
+	if err := h.putFile(path, data, (*os.File).Sync); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// replaceFile is writeFile for what means nothing once the agent's program has ended, and so needs not outlive the
+// system.
+func (h Home) replaceFile(path string, data []byte) error {
+	return h.putFile(path, data, func(*os.File) error { return nil })
+}
+
+func (h Home) putFile(path string, data []byte, sync func(*os.File) error) error {
 	h.step()
 	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(err, sync(f), f.Close())
 	if err == nil {
 		err = h.rename(f.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return syncDir(filepath.Dir(path))
+	return nil
 }
 
 func (h Home) rename(from, to string) error {
