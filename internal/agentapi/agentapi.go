@@ -87,7 +87,7 @@ type SendIn struct {
 }
 
 // Amend adds the default.
-func (SendIn) Amend(s *jsonschema.Schema) { timeout(s, "timeout_seconds", "300") }
+func (SendIn) Amend(s *jsonschema.Schema) { timeout(s, "300") }
 
 // SendToInstanceIn is the arguments of send_to_instance.
 type SendToInstanceIn struct {
@@ -102,10 +102,11 @@ type SendToInstanceIn struct {
 func (SendToInstanceIn) Amend(s *jsonschema.Schema) {
 	s.Properties["wait_for_response"].Default = json.RawMessage("true")
 	s.Required = []string{"instance_id", "message"}
-	timeout(s, "timeout_seconds", "30")
+	timeout(s, "30")
 }
 
-func timeout(s *jsonschema.Schema, name, value string) {
+func timeout(s *jsonschema.Schema, value string) {
+	const name = "timeout_seconds"
 	low, high := 0.0, 86400.0
 	p := s.Properties[name]
 	p.Default, p.Minimum, p.Maximum = json.RawMessage(value), &low, &high
@@ -137,7 +138,7 @@ type WaitIn struct {
 }
 
 // Amend adds the default.
-func (WaitIn) Amend(s *jsonschema.Schema) { timeout(s, "timeout_seconds", "300") }
+func (WaitIn) Amend(s *jsonschema.Schema) { timeout(s, "300") }
 
 // WaitOut is what wait_for_instance answers.
 type WaitOut struct {
@@ -180,7 +181,7 @@ func (ReadIn) Amend(s *jsonschema.Schema) {
 	low, high := 1.0, 10000.0
 	p := s.Properties["lines"]
 	p.Default, p.Minimum, p.Maximum = json.RawMessage("50"), &low, &high
-	timeout(s, "timeout_seconds", "300")
+	timeout(s, "300")
 }
 
 // ReadOut is what read answers.
@@ -262,7 +263,7 @@ func (EventsIn) Amend(s *jsonschema.Schema) {
 	p := s.Properties["limit"]
 	p.Default, p.Minimum, p.Maximum = json.RawMessage("100"), &low, &high
 	s.Properties["cursor"].Minimum = &first
-	timeout(s, "timeout_seconds", "0")
+	timeout(s, "0")
 }
 
 // EventsOut is events in order. Cursor is what to ask with next.

@@ -105,7 +105,7 @@ func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) 
 	}
 	channel := protect(h.driver.Channel(s.home.Agent(m.Agent)))
 	if len(channel.Editor) == 0 {
-		return s.paste(ctx, h, m, channel)
+		return "", s.paste(ctx, h, m, channel)
 	}
 	return s.compose(ctx, h, m, channel)
 }
@@ -261,20 +261,20 @@ func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 }
 
 // paste delivers to a program that only has a terminal. Nothing confirms what it took.
-func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, channel orchestron.Channel) (string, error) {
+func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, channel orchestron.Channel) error {
 	pane := h.snapshot().Pane
 	if m.Attempts > 1 && len(channel.Clear) > 0 {
 		if err := s.term.Press(ctx, pane, channel.Clear...); err != nil {
-			return "", err
+			return err
 		}
 	}
 	if err := s.term.Paste(ctx, pane, m.Text); err != nil {
-		return "", err
+		return err
 	}
 	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
-		return "", err
+		return err
 	}
-	return "", s.change(ctx, h, func(tx state.Tx, st *state.State) error {
+	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		p := st.Message(m.ID)
 		if p == nil {
 			return nil

@@ -70,7 +70,7 @@ func (s *Service) guard(ctx context.Context, h *handle, pane orchestron.Pane) er
 	}
 	told := func() bool { return !h.state.Agent.Alive() || h.state.Agent.Pane != pane }
 	if h.await(ctx, grace, told) || ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was told, or ctx ended
 	}
 	return s.lose(ctx, h, pane, "its terminal ended and nothing says how")
 }

@@ -42,7 +42,7 @@ func Bridge(ctx context.Context, stdin io.Reader, stdout io.Writer, dial func(co
 	}
 	go func() { cancel(b.pumpIn(ctx, stdin)) }()
 	if c, ok := stdin.(io.Closer); ok {
-		defer c.Close() //nolint:errcheck // nothing is lost
+		defer c.Close() // nothing is lost
 	}
 	err = b.pumpOut(ctx)
 	if cause := context.Cause(ctx); cause != nil {

@@ -31,7 +31,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, args json.RawMes
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	out := &lines{w: w, gone: cancel}
-	call.Report = func(p op.Progress) { out.write(http.StatusOK, map[string]any{"progress": p}) }
+	call.Report = func(p op.Progress) { out.write(map[string]any{"progress": p}) }
 	result, err := s.catalogue.Call(ctx, r.PathValue("name"), args, call)
 	if err != nil {
 		e := shown(err)
@@ -51,11 +51,11 @@ type lines struct {
 	closed bool
 }
 
-// write sends one line. The status counts for the first line only.
-func (l *lines) write(status int, v any) {
+// write sends one line of an answer that goes well so far.
+func (l *lines) write(v any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.send(status, v); !l.closed {
+	if l.send(http.StatusOK, v); !l.closed {
 		l.check(http.NewResponseController(l.w).Flush())
 	}
 }

@@ -17,8 +17,8 @@ func (broken) Write([]byte) (int, error) { return 0, errors.New("deadline exceed
 func TestCallerThatDoesNotReadEndsTheOperation(t *testing.T) {
 	ended := 0
 	l := &lines{w: broken{httptest.NewRecorder()}, gone: func() { ended++ }}
-	l.write(http.StatusOK, 1)
-	l.write(http.StatusOK, 2)
+	l.write(1)
+	l.write(2)
 	if ended != 1 {
 		t.Errorf("the operation was ended %d times, want once", ended)
 	}
@@ -31,13 +31,13 @@ func TestLinesStayWhole(t *testing.T) {
 	for range 8 {
 		writers.Go(func() {
 			for range 100 {
-				l.write(http.StatusOK, "line")
+				l.write("line")
 			}
 		})
 	}
 	writers.Wait()
 	l.last(http.StatusOK, "last")
-	l.write(http.StatusOK, "too late")
+	l.write("too late")
 	want := strings.Repeat("\"line\"\n", 800) + "\"last\"\n"
 	if got := recorder.Body.String(); got != want {
 		t.Errorf("got %d bytes, want %d lines of their own", len(got), 801)

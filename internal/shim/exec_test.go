@@ -127,7 +127,7 @@ func lastExit(t *testing.T, got []handoff.Record) orchestron.Exit {
 
 func TestAgentGetsExactlyItsCommand(t *testing.T) {
 	file, dir := filepath.Join(t.TempDir(), "seen"), t.TempDir()
-	hostile := []string{"", " ", "a b", "$(touch x)", "`x`", "; rm -rf y", "'\"\\", "#{pid}", "line\nline", "\x1b[201~\x01\x7f", "\xff\xfe", "é‮", "*"}
+	hostile := []string{"", " ", "a b", "$(touch x)", "`x`", "; rm -rf y", "'\"\\", "#{pid}", "line\nline", "\x1b[201~\x01\x7f", "\xff\xfe", "é\u202e", "*"}
 	c := orchestron.Command{
 		Argv:    append(self("look", file), hostile...),
 		Dir:     dir,

@@ -150,9 +150,9 @@ func (s *session) openTranscript() error {
 	}
 	switch {
 	case s.opt.resume != "" && path == "":
-		return errors.New("No conversation found with session ID: " + s.id) //nolint:staticcheck // Claude Code's words
+		return errors.New("No conversation found with session ID: " + s.id) // Claude Code's words
 	case s.opt.resume == "" && path != "":
-		return errors.New("Error: Session ID " + s.id + " is already in use.") //nolint:staticcheck // Claude Code's words
+		return errors.New("Error: Session ID " + s.id + " is already in use.") // Claude Code's words
 	case path == "":
 		path = record.Path(s.config, s.cwd, s.id)
 	}

@@ -67,15 +67,13 @@ type session struct {
 	fault     error  // a file that could not be written
 }
 
-// do runs f in the loop and returns when it is done. It returns false when the loop is over and f did not run.
-func (s *session) do(f func()) bool {
+// do runs f in the loop and returns when it is done, or when the loop is over and f did not run.
+func (s *session) do(f func()) {
 	done := make(chan struct{})
 	select {
 	case s.posts <- func() { f(); close(done) }:
 		<-done
-		return true
 	case <-s.ended:
-		return false
 	}
 }
 

@@ -26,13 +26,13 @@ func (t *turn) step(d testkit.Directive) error {
 		return t.delay(d)
 	case "usage":
 		t.fixed = true
-		t.complain(t.usage.Set(d.Rest))
+		return t.complain(t.usage.Set(d.Rest))
 	case "error":
 		return t.apiError(d)
 	case "tool", "permission", "call", "run", "write", "mcp":
 		return t.toolStep(d)
 	case "background":
-		t.complain(t.background(d))
+		return t.complain(t.background(d))
 	case "exit":
 		t.s.do(func() { t.exits = true })
 	default:

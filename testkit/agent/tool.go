@@ -79,18 +79,7 @@ func (t *turn) use(u *toolUse) error {
 		u.input = v.Input
 	}
 	if v.Permission == "ask" || u.ask && v.Permission != "allow" {
-		v = t.ask(u)
-		if err := t.ctx.Err(); err != nil {
-			return err
-		}
-		if v.Input != nil {
-			u.input = v.Input
-		}
-		if v.Permission == "deny" {
-			err := t.endTool(u, source, v.Reason, true)
-			if v.Interrupt {
-				return errRefused
-			}
+		if refused, err := t.permitted(u, source); refused || err != nil {
 			return err
 		}
 	}
@@ -114,6 +103,25 @@ func (t *turn) toolHooks(event string, u *toolUse, fields map[string]any) hook.V
 	in := t.s.hookInput(event, t.id, fields)
 	in["tool_name"], in["tool_input"], in["tool_use_id"] = u.name, u.input, u.id
 	return t.s.hooks.Run(t.ctx, event, u.name, in)
+}
+
+// permitted asks whether a tool may be used. When it was refused the tool has ended.
+func (t *turn) permitted(u *toolUse, source string) (refused bool, err error) {
+	v := t.ask(u)
+	if err := t.ctx.Err(); err != nil {
+		return true, err
+	}
+	if v.Input != nil {
+		u.input = v.Input
+	}
+	if v.Permission != "deny" {
+		return false, nil
+	}
+	err = t.endTool(u, source, v.Reason, true)
+	if v.Interrupt {
+		err = errRefused
+	}
+	return true, err
 }
 
 // beginTool shows and records a call, and returns the uuid of its line.
