@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -143,8 +144,20 @@ func (h *house) bareStart(ctx context.Context, like orchestron.AgentID, n int) (
 	if launch.Agent.Process.PID, err = strconv.Atoi(pid); err != nil {
 		return 0, err
 	}
+	defer func() { err = errors.Join(err, killed(ctx, launch.Agent.Process.PID)) }()
 	idle, err := awaitIdle(ctx, claude, launch)
 	return idle.Sub(began), err
+}
+
+// killed kills a program of a bare start and waits for its end: one that is told to end goes on for a second, in
+// which the next start would have to share the machine with it.
+func killed(ctx context.Context, pid int) error {
+	for syscall.Kill(pid, syscall.SIGKILL) == nil {
+		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *house) claude() *driver.Claude {

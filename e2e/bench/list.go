@@ -15,39 +15,69 @@ import (
 	"github.com/orchestron/orchestron/internal/agentapi"
 )
 
-// listRows measures list with 50 and 200 live agents, over the MCP bridge and as a command.
+// listRows measures list with 50 and 200 live agents, over the MCP bridge and as a command. The two houses are asked in
+// turns, so that both see the same machine.
 func listRows(ctx context.Context, s setting) ([]row, error) {
-	return with(ctx, s.program, func(h *house) ([]row, error) {
-		if _, err := h.spawn(ctx, 50, "scripted"); err != nil {
+	return with(ctx, s.program, func(small *house) ([]row, error) {
+		if _, err := small.spawn(ctx, 50, "scripted"); err != nil {
 			return nil, err
 		}
-		fifty, err := h.listOverMCP(ctx, 300, 50)
-		if err != nil {
-			return nil, err
-		}
-		command, err := h.listCommand(ctx, 50, 50)
-		if err != nil {
-			return nil, err
-		}
-		for range 3 {
-			if _, err := h.spawn(ctx, 50, "scripted"); err != nil {
+		return with(ctx, s.program, func(large *house) ([]row, error) {
+			for range 4 {
+				if _, err := large.spawn(ctx, 50, "scripted"); err != nil {
+					return nil, err
+				}
+			}
+			if err := sleep(ctx, restTime); err != nil {
 				return nil, err
 			}
-		}
-		twoHundred, err := h.listOverMCP(ctx, 200, 200)
-		if err != nil {
-			return nil, err
-		}
-		overMCP := fifty.against("list, 50 live agents, over MCP stdio", 2*time.Millisecond)
-		if runtime.GOOS == "linux" {
-			overMCP.Note = "no process was started inside"
-		}
-		return []row{
-			overMCP,
-			command.against("list, 50 live agents, as a command from its start", 30*time.Millisecond),
-			twoHundred.over("list, 200 live agents, over MCP stdio", fifty, "list of 50", 4, 0),
-		}, nil
+			command, err := small.listCommand(ctx, 50, 50)
+			if err != nil {
+				return nil, err
+			}
+			fifty, twoHundred, err := listInTurns(ctx, small, large)
+			if err != nil {
+				return nil, err
+			}
+			overMCP := fifty.against("list, 50 live agents, over MCP stdio", 2*time.Millisecond)
+			if runtime.GOOS == "linux" {
+				overMCP.Note = "no process was started inside"
+			}
+			return []row{
+				overMCP,
+				command.against("list, 50 live agents, as a command from its start", 30*time.Millisecond),
+				twoHundred.over("list, 200 live agents, over MCP stdio", fifty, "list of 50", 4, 0),
+			}, nil
+		})
 	})
+}
+
+// listInTurns times list in two houses through real bridge processes.
+func listInTurns(ctx context.Context, small, large *house) (fifty, twoHundred times, err error) {
+	few, err := small.bridge(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, few.close()) }()
+	many, err := large.bridge(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, many.close()) }()
+	for round := range 11 {
+		one, err := small.timeList(few, 30, 50)
+		if err != nil {
+			return nil, nil, err
+		}
+		other, err := large.timeList(many, 30, 200)
+		if err != nil {
+			return nil, nil, err
+		}
+		if round > 0 { // the first costs more
+			fifty, twoHundred = append(fifty, one...), append(twoHundred, other...)
+		}
+	}
+	return fifty, twoHundred, nil
 }
 
 // listCommand times the command from its start to its end.
@@ -70,30 +100,17 @@ func (h *house) listCommand(ctx context.Context, n, want int) (times, error) {
 	return took, nil
 }
 
-// listOverMCP times calls of list through a real bridge process, and makes sure that neither the bridge nor the
-// daemon starts a process for them.
-func (h *house) listOverMCP(ctx context.Context, n, want int) (times, error) {
-	b, err := h.bridge(ctx)
+// timeList times calls of list, and makes sure that neither the bridge nor the daemon starts a process for them.
+func (h *house) timeList(b *bridge, n, want int) (times, error) {
+	before, err := h.started(b)
 	if err != nil {
 		return nil, err
 	}
-	took, err := h.timeList(b, n, want)
-	return took, errors.Join(err, b.close())
-}
-
-func (h *house) timeList(b *bridge, n, want int) (times, error) {
 	var took times
-	before := ""
-	for i := range n + 20 {
-		if i == 20 { // what only the first calls cost
-			took = nil
-			var err error
-			if before, err = h.started(b); err != nil {
-				return nil, err
-			}
-		}
+	for range n {
+		b.calls++
 		began := time.Now()
-		answer, err := b.ask(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"list","arguments":{}}}`, i+1))
+		answer, err := b.ask(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"list","arguments":{}}}`, b.calls))
 		took = append(took, time.Since(began))
 		if err != nil {
 			return nil, err
@@ -124,9 +141,10 @@ func (h *house) started(b *bridge) (string, error) {
 
 // bridge is an orchestron mcp process.
 type bridge struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	out   *bufio.Reader
+	calls int
 }
 
 func (h *house) bridge(ctx context.Context) (*bridge, error) {
