@@ -1,7 +1,7 @@
 //go:build conformance
 
 // Package conformance runs the public MCP conformance suite: its frozen requirements of both revisions and its tasks
-// scenarios against the server with fixtures, and the scenarios that need none against a server as users get it.
+// scenarios against the server with fixtures, and the scenarios that need none against the daemon as users get it.
 //
 //	go test -count=1 -tags conformance ./e2e/conformance
 //
@@ -73,7 +73,7 @@ var fixtured = []string{
 func TestGeneric(t *testing.T) {
 	target, token := os.Getenv("CONFORMANCE_URL"), os.Getenv("CONFORMANCE_TOKEN")
 	if target == "" {
-		target, token = serve(t), "conformance"
+		target, token = daemon(t)
 	}
 	front := withToken(t, target, token)
 	for revision, scenarios := range generic {
