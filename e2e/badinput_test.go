@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -327,73 +326,5 @@ func TestSameKey(t *testing.T) {
 	}
 	if got, want := h.accepted("exec_1"), []string{"once"}; !slices.Equal(got, want) {
 		t.Errorf("the agent accepted %q, want %q", got, want)
-	}
-}
-
-// TestDiskFull fills the disk under a running daemon: what cannot be kept is not acknowledged, and when there is
-// room again everything goes on.
-func TestDiskFull(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can mount a small disk")
-	}
-	h := newHouse(t, program)
-	if err := os.MkdirAll(h.root, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mount("tmpfs", h.root, "tmpfs", 0, "size=24m,mode=0700"); err != nil {
-		t.Skipf("a small disk cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() { h.end(); _ = syscall.Unmount(h.root, syscall.MNT_DETACH) })
-	h.start()
-	h.must("spawn", "executive", "--driver", "scripted", "--wait")
-	h.must("send", "exec_1", "before", "--wait")
-
-	full := filepath.Join(h.root, "full")
-	fill(t, full)
-	acknowledged := 0
-	refused := false
-	for i := range 40 { // a reserve may take some more
-		_, said, code := h.run(strings.Repeat("x", 500_000)+fmt.Sprint(i), "send", "exec_1", "-")
-		if code == 0 {
-			acknowledged++
-			continue
-		}
-		refused = true
-		if !strings.Contains(said, "try:") || !strings.Contains(said, "disk is full") {
-			t.Errorf("on a full disk send says %q, want it to say that the disk is full", said)
-		}
-		break
-	}
-	if !refused {
-		t.Errorf("%d megabytes were acknowledged on a full disk", acknowledged/2)
-	}
-	if err := os.Remove(full); err != nil {
-		t.Fatal(err)
-	}
-	out, said, code := h.run("after", "send", "exec_1", "-", "--wait", "--timeout", "2m")
-	if code != 0 || !strings.HasPrefix(out, "echo: after ") {
-		t.Errorf("when there is room again: exit code %d, %q %s", code, out, said)
-	}
-	got := h.accepted("exec_1")
-	if len(got) != acknowledged+2 {
-		t.Errorf("the agent accepted %d prompts, want %d and the two around them", len(got), acknowledged)
-	}
-}
-
-// fill writes a file until the disk is full.
-func fill(t *testing.T, path string) {
-	t.Helper()
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for _, size := range []int{1 << 20, 4096, 1} {
-		for err = nil; err == nil; {
-			_, err = f.Write(make([]byte, size))
-		}
-	}
-	if !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("filling the disk: %v", err)
 	}
 }
