@@ -19,7 +19,7 @@ build: ## build bin/orchestron
 
 .PHONY: install
 install: build ## install orchestron where go install puts programs
-	install -D -m 755 $(BIN) "$$(go env GOBIN | grep . || echo "$$(go env GOPATH)/bin")/orchestron"
+	to=$$(go env GOBIN); to=$${to:-$$(go env GOPATH)/bin}; mkdir -p "$$to" && install -m 755 $(BIN) "$$to/orchestron" && echo "$$to/orchestron"
 
 .PHONY: demo
 demo: needs build ## lead a team of three through a small job; DEMO='-driver scripted' never uses Claude Code
