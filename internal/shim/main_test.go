@@ -77,6 +77,16 @@ func beAgent(what string, args []string) int {
 	return 99
 }
 
+// programs leaves out of a mask the two signals that are the C library's own: whoever was started by its posix_spawn, as
+// by make, has them ignored, and neither Go nor a program can change it.
+func programs(mask string) string {
+	n, err := strconv.ParseUint(mask, 16, 64)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%016x", n&^(1<<31|1<<32))
+}
+
 func look(file string) int {
 	status, _ := os.ReadFile("/proc/self/status")
 	autogroup, _ := os.ReadFile("/proc/self/autogroup")
@@ -93,7 +103,7 @@ func look(file string) int {
 	}
 	data, _ := json.Marshal(seen{
 		Args: os.Args, Env: os.Environ(), Dir: dir, PID: os.Getpid(), Group: unix.Getpgrp(), Session: session,
-		Foreground: foreground, Ignored: field("SigIgn"), Blocked: field("SigBlk"), Autogroup: string(autogroup),
+		Foreground: foreground, Ignored: programs(field("SigIgn")), Blocked: field("SigBlk"), Autogroup: string(autogroup),
 	})
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return 98
