@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -29,6 +32,36 @@ type claudeHouse struct {
 	*house
 	api     *api.Server
 	program string
+	woken   *notices
+}
+
+// notices are the requests to the model that tell of the end of a task in the background.
+type notices struct {
+	next http.Handler
+	mu   sync.Mutex
+	all  []string
+}
+
+func (n *notices) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if bytes.Contains(body, []byte("task-notification")) {
+		n.mu.Lock()
+		n.all = append(n.all, string(body))
+		n.mu.Unlock()
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	n.next.ServeHTTP(w, r)
+}
+
+// told reports whether a request holds a text.
+func (n *notices) told(text string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.ContainsFunc(n.all, func(body string) bool { return strings.Contains(body, text) })
 }
 
 func newClaudeHouse(t *testing.T, bin string) *claudeHouse {
@@ -38,7 +71,8 @@ func newClaudeHouse(t *testing.T, bin string) *claudeHouse {
 		t.Skip("ORCHESTRON_CLAUDE does not name the program of Claude Code; make e2e installs one and runs this test with it")
 	}
 	model := api.New()
-	server := httptest.NewServer(model)
+	woken := &notices{next: model}
+	server := httptest.NewServer(woken)
 	t.Cleanup(func() {
 		model.Release()
 		server.CloseClientConnections()
@@ -48,7 +82,7 @@ func newClaudeHouse(t *testing.T, bin string) *claudeHouse {
 		"ORCHESTRON_CLAUDE="+program, "ANTHROPIC_BASE_URL="+server.URL, "ANTHROPIC_API_KEY=sk-ant-test-"+strings.Repeat("0", 30),
 		"IS_SANDBOX=1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "CLAUDE_CODE_MAX_RETRIES=2", "DISABLE_AUTOUPDATER=1",
 	)
-	return &claudeHouse{h, model, program}
+	return &claudeHouse{h, model, program, woken}
 }
 
 // claude starts a Claude Code and waits until it is ready.
