@@ -13,6 +13,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/driver"
 )
 
 // TestFidelity sends a corpus of difficult bodies, some while the pane is in copy mode, and compares what the agent
@@ -39,6 +40,7 @@ func TestFidelity(t *testing.T) {
 }
 
 func (h *house) checkFidelity(id orchestron.AgentID, bodies []string) {
+	box := driver.NewScripted(h.bin, driver.ClaudeSettings{})
 	want := make([]string, 0, len(bodies))
 	for i, body := range bodies {
 		clean, _, err := orchestron.Clean(body)
@@ -46,7 +48,12 @@ func (h *house) checkFidelity(id orchestron.AgentID, bodies []string) {
 			h.t.Errorf("body %d: %v", i, err)
 			return
 		}
-		want = append(want, clean)
+		placed, err := box.Place(clean) // the input box acts on some texts; what differs has tests of its own
+		if err != nil {
+			h.t.Errorf("body %d: %v", i, err)
+			return
+		}
+		want = append(want, placed)
 		if i%20 == 7 {
 			h.tmux("copy-mode", "-t", h.status(id).Pane.ID)
 		}
