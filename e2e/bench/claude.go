@@ -152,12 +152,13 @@ func (h *house) bareStart(ctx context.Context, like orchestron.AgentID, n int) (
 // killed kills a program of a bare start and waits for its end: one that is told to end goes on for a second, in
 // which the next start would have to share the machine with it.
 func killed(ctx context.Context, pid int) error {
-	for syscall.Kill(pid, syscall.SIGKILL) == nil {
-		if err := sleep(ctx, 5*time.Millisecond); err != nil {
-			return err
-		}
+	err := syscall.Kill(pid, syscall.SIGKILL)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for err == nil && alive(pid) {
+		err = sleep(ctx, 5*time.Millisecond)
 	}
-	return nil
+	return err
 }
 
 func (h *house) claude() *driver.Claude {

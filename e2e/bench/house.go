@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
@@ -43,8 +42,8 @@ func with(ctx context.Context, program string, run func(h *house) ([]row, error)
 	if err := h.open(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := run(h)
-	return rows, errors.Join(err, h.close())
+	defer h.close()
+	return run(h)
 }
 
 func (h *house) open(ctx context.Context) error {
@@ -67,15 +66,12 @@ func (h *house) open(ctx context.Context) error {
 	return nil
 }
 
-// close ends the daemon, its agents and its tmux.
-func (h *house) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	err := h.call(ctx, "stop_daemon", map[string]bool{"agents": true}, nil)
+// close ends the daemon as a crash does; with sees to its agents and its tmux. Nothing of a house is kept, and the
+// last screens of two hundred agents need not be.
+func (h *house) close() {
 	h.client.Close()
-	kill := time.AfterFunc(20*time.Second, func() { _ = h.daemon.Process.Kill() })
-	defer kill.Stop()
-	return errors.Join(err, h.daemon.Wait())
+	_ = h.daemon.Process.Kill()
+	_ = h.daemon.Wait()
 }
 
 func (h *house) call(ctx context.Context, op string, args, out any) error {

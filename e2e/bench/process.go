@@ -34,6 +34,12 @@ func stat(pid, field int) (int, error) {
 	return strconv.Atoi(fields[field])
 }
 
+// alive reports whether a process still runs; one that has ended and that nobody has asked about yet does not.
+func alive(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !bytes.HasPrefix(data[bytes.LastIndexByte(data, ')')+1:], []byte(" Z"))
+}
+
 // cpu returns the processor time that a process has used.
 func cpu(pid int) (time.Duration, error) {
 	user, err := stat(pid, userTime)
