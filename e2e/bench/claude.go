@@ -82,7 +82,6 @@ func (h *house) starts(ctx context.Context, n int) (ours, bare times, err error)
 		if err != nil {
 			return nil, nil, err
 		}
-		told := time.Since(began)
 		var now agentapi.ListOut
 		if err := h.call(ctx, "get_instance_status", agentapi.StatusIn{InstanceID: string(ids[0])}, &now); err != nil {
 			return nil, nil, err
@@ -92,7 +91,7 @@ func (h *house) starts(ctx context.Context, n int) (ours, bare times, err error)
 		if err != nil {
 			return nil, nil, err
 		}
-		ours = append(ours, max(told, idle.Sub(began)))
+		ours = append(ours, idle.Sub(began))
 		if err := h.kill(ctx, ids[0]); err != nil {
 			return nil, nil, err
 		}
@@ -194,7 +193,8 @@ func (h *house) variable(name string) string {
 	return ""
 }
 
-// awaitIdle waits until the program's own state file says that it is idle, and returns the time by that file.
+// awaitIdle waits until the program's own state file says that it is idle, and returns when that could be known: the
+// time inside the file is up to 300 ms before the file is there.
 func awaitIdle(ctx context.Context, claude *driver.Claude, l orchestron.Launch) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
@@ -205,10 +205,10 @@ func awaitIdle(ctx context.Context, claude *driver.Claude, l orchestron.Launch) 
 		}
 		for _, f := range facts {
 			if f.Source == orchestron.FromStateFile && f.Status == orchestron.Idle {
-				return f.At, nil
+				return time.Now(), nil
 			}
 		}
-		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+		if err := sleep(ctx, 2*time.Millisecond); err != nil {
 			return time.Time{}, fmt.Errorf("the program did not become idle: %w", err)
 		}
 	}
