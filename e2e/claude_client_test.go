@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -79,7 +80,7 @@ func (h *claudeHouse) person(prompt string) (said func() string) {
 	cmd := exec.Command(h.program, "--mcp-config", servers, "--strict-mcp-config", "--allowedTools=mcp__orchestron",
 		"--permission-mode=acceptEdits", prompt)
 	cmd.Dir = home
-	cmd.Env = append(h.env, "CLAUDE_CONFIG_DIR="+home, "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL=1", "SHELL=/bin/sh")
+	cmd.Env = append(slices.Clone(h.env), "CLAUDE_CONFIG_DIR="+home, "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL=1", "SHELL=/bin/sh")
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 120})
 	if err != nil {
 		h.t.Fatal(err)
