@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/state"
 )
 
@@ -69,6 +70,9 @@ func (s *Service) adoptOne(ctx context.Context, h *handle, l Listed) error {
 		if err != nil {
 			return err
 		}
+		if a.Wanted == orchestron.WantStopped { // the daemon was killed before it could end it
+			s.tasks.Go(func() error { return s.stopAgain(h) })
+		}
 		if err := s.observe(ctx, h); err != nil {
 			s.log.Warn("an adopted agent's files cannot be read", "err", err)
 		}
@@ -81,4 +85,13 @@ func (s *Service) adoptOne(ctx context.Context, h *handle, l Listed) error {
 		return nil
 	}
 	return s.lose(ctx, h, a.Pane, "its terminal was gone when the daemon started")
+}
+
+// stopAgain carries out the wish to end an agent that an earlier daemon made durable.
+func (s *Service) stopAgain(h *handle) error {
+	call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(op.Progress) {}}
+	if err := s.stop(s.ctx, call, h, false); err != nil && s.ctx.Err() == nil {
+		s.log.Error("ending an agent that was to end", "agent", h.id(), "err", err)
+	}
+	return nil
 }

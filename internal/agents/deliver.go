@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -63,24 +64,30 @@ func (s *Service) deliver(ctx context.Context, h *handle) error {
 func (s *Service) next(ctx context.Context, h *handle) (orchestron.Message, bool) {
 	var m orchestron.Message
 	found := h.await(ctx, 0, func() bool {
-		if h.closed {
-			return true
-		}
 		m = orchestron.Message{}
 		for _, candidate := range h.state.Inbox {
-			if candidate.State == orchestron.Queued || candidate.State == orchestron.Attempting {
+			if canTake(h.state, candidate) {
 				m = candidate
 				break
 			}
 		}
-		return m.ID != "" && canTake(h.state.Agent, m)
+		return h.closed || m.ID != ""
 	})
 	return m, found && m.ID != ""
 }
 
-// canTake reports whether a message may be typed now. A dialog is never typed into.
-func canTake(a orchestron.Agent, m orchestron.Message) bool {
-	return a.Status == orchestron.Idle || a.Status == orchestron.Busy && m.Urgent
+// canTake reports whether a message may be typed now. A dialog is never typed into. Messages go in the inbox's order,
+// and each waits until the turn of the one before has ended, so that an answer belongs to one message; an urgent one
+// waits for neither while the agent is busy.
+func canTake(st state.State, m orchestron.Message) bool {
+	if m.State.Outcome() != orchestron.Queued {
+		return false
+	}
+	if m.Urgent && st.Agent.Status == orchestron.Busy {
+		return true
+	}
+	first := slices.IndexFunc(st.Inbox, func(o orchestron.Message) bool { return !o.State.Done() })
+	return st.Agent.Status == orchestron.Idle && first >= 0 && st.Inbox[first].ID == m.ID
 }
 
 // attempt brings one message one attempt further. It returns what stood in the way, if anything did.
@@ -115,7 +122,7 @@ func (s *Service) intend(ctx context.Context, h *handle, id orchestron.MessageID
 	var m orchestron.Message
 	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		p := st.Message(id)
-		if p == nil || !canTake(st.Agent, *p) || p.State.Outcome() != orchestron.Queued {
+		if p == nil || !canTake(*st, *p) {
 			m = orchestron.Message{}
 			return nil
 		}
@@ -224,14 +231,16 @@ func (s *Service) confirm(ctx context.Context, h *handle, id orchestron.MessageI
 	if h.await(ctx, submitTime, func() bool { return submitted(h.state, id) }) {
 		return nil
 	}
+	at, err := s.home.SubmittedAt(h.id(), id)
+	if err != nil {
+		return err
+	}
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		if submitted(*st, id) {
 			return nil
 		}
-		f := orchestron.Fact{
-			Kind: orchestron.FactSubmitted, Source: orchestron.FromHook, At: time.Now(), Message: id, Detail: "from the hook's mark",
-		}
-		return state.Take(tx, st, []orchestron.Fact{f})
+		// The turn may have ended since, and what ended it is newer than the mark.
+		return state.BeginTurn(tx, st, orchestron.Fact{At: at, Message: id})
 	})
 }
 
@@ -280,7 +289,10 @@ func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, ch
 			return nil
 		}
 		p.State, p.Submitted = orchestron.Submitted, time.Now()
-		turn := orchestron.Turn{Agent: p.Agent, Message: p.ID, Prompt: p.Text, Started: p.Submitted, Ended: p.Submitted}
+		turn := orchestron.Turn{Agent: p.Agent, Message: p.ID, Prompt: p.Text, Started: p.Submitted}
+		if !h.driver.Abilities().Answers {
+			turn.Ended = p.Submitted // nothing will tell
+		}
 		if err := tx.AddTurn(&turn); err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/handoff"
@@ -30,6 +32,8 @@ func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (agent
 	if err != nil {
 		return agentapi.View{}, err
 	}
+	h.keys.Lock()
+	defer h.keys.Unlock()
 	a := h.snapshot()
 	if !a.Alive() {
 		return agentapi.View{}, orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).Try("restart it first")
@@ -42,8 +46,6 @@ func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (agent
 	if a.Status == orchestron.Idle && h.driver.Abilities().Answers {
 		return s.view(h), nil
 	}
-	h.keys.Lock()
-	defer h.keys.Unlock()
 	running, err := s.openTurns(ctx, a.ID)
 	if err != nil {
 		return agentapi.View{}, err
@@ -114,6 +116,12 @@ func (s *Service) restart(ctx context.Context, call op.Call, id string) (agentap
 	if _, err := h.driver.Check(ctx); err != nil {
 		return agentapi.View{}, err
 	}
+	if done, err := s.madeBefore(ctx, call, "restart", hashOf(id)); done != nil || err != nil {
+		return s.answerSpawn(ctx, call, request{}, done, err)
+	}
+	if err := s.clear(ctx, h); err != nil {
+		return agentapi.View{}, err
+	}
 	s.admit.Lock()
 	err = s.checkRoom()
 	if err == nil {
@@ -129,20 +137,18 @@ func (s *Service) restart(ctx context.Context, call op.Call, id string) (agentap
 	return s.view(h), nil
 }
 
-// again ends what is left of the earlier run and makes the wish for another durable.
+// again makes the wish for another run durable.
 func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
-	if a := h.snapshot(); a.Alive() {
-		return orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).
-			Try("terminate it first; its conversation and workspace are kept")
-	}
-	if err := s.clear(ctx, h); err != nil {
-		return err
-	}
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		a := &st.Agent
 		if a.Alive() {
 			return orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).
 				Try("terminate it first; its conversation and workspace are kept")
+		}
+		if call.Key != "" {
+			if err := tx.SetKey(call.Actor.String(), call.Key, "restart", hashOf(string(a.ID)), string(a.ID)); err != nil {
+				return err
+			}
 		}
 		a.Generation++
 		a.Wanted, a.Status, a.Exit, a.Ended = orchestron.WantRunning, orchestron.Starting, nil, time.Time{}
@@ -154,6 +160,7 @@ func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
 
 // failStart notes that the program could not be started.
 func (s *Service) failStart(ctx context.Context, h *handle, cause error) error {
+	s.endStray(ctx, h)
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		return s.exited(tx, st, orchestron.Exit{Code: -1, Reason: "could not be started: " + orchestron.Quotable(cause.Error()), At: time.Now()})
 	})
@@ -162,6 +169,10 @@ func (s *Service) failStart(ctx context.Context, h *handle, cause error) error {
 // clear ends what is left of an earlier run, so that two programs never work in one workspace.
 func (s *Service) clear(ctx context.Context, h *handle) error {
 	a := h.snapshot()
+	if a.Alive() {
+		return orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).
+			Try("terminate it first; its conversation and workspace are kept")
+	}
 	for _, p := range []orchestron.Process{a.Process, a.Pane.Process} {
 		if _, err := s.procs.Signal(p, true); err != nil {
 			return fmt.Errorf("ending the earlier run of %s: %w", a.ID, err)
@@ -256,8 +267,9 @@ func (s *Service) stop(ctx context.Context, call op.Call, h *handle, force bool)
 
 // end asks the program to end, and kills it when it does not.
 func (s *Service) end(ctx context.Context, h *handle, force bool) error {
-	a := h.snapshot()
 	over := func() bool { return !h.state.Agent.Alive() }
+	h.await(ctx, endTime, func() bool { return over() || !h.state.Agent.Pane.Zero() }) // a start under way
+	a := h.snapshot()
 	for _, kill := range []bool{false, true} {
 		if !kill && (force || a.Process.PID == 0) {
 			continue
@@ -278,16 +290,18 @@ func (s *Service) end(ctx context.Context, h *handle, force bool) error {
 
 // StopAll ends every agent, those that lead last.
 func (s *Service) StopAll(ctx context.Context) error {
-	var errs []error
+	var g errgroup.Group
 	for _, h := range s.all() {
 		if h.parent() != "" || !s.anyAlive(h) {
 			continue
 		}
 		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(op.Progress) {}}
-		_, err := s.terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: string(h.id()), Cascade: true})
-		errs = append(errs, err)
+		g.Go(func() error {
+			_, err := s.terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: string(h.id()), Cascade: true})
+			return err
+		})
 	}
-	return errors.Join(errs...)
+	return g.Wait()
 }
 
 func (s *Service) anyAlive(h *handle) bool {

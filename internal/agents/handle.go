@@ -71,6 +71,12 @@ func (h *handle) awaitsEnd() bool {
 	return false
 }
 
+func (h *handle) gone() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
+}
+
 func (h *handle) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -58,10 +58,15 @@ func (s *Service) ingestOne(h *handle, records []handoff.Record) error {
 		}
 	}
 	s.rewatch(h)
+	s.endLater(h)
+	return nil
+}
+
+// endLater looks after a moment whether a turn was left open that no hook will end.
+func (s *Service) endLater(h *handle) {
 	if h.snapshot().Status == orchestron.Idle && h.awaitsEnd() {
 		s.tasks.Go(func() error { return s.endSoon(h) })
 	}
-	return nil
 }
 
 // endSoon ends what is left open after a turn's end, unless the program goes on.
@@ -175,10 +180,12 @@ func (s *Service) observe(ctx context.Context, h *handle) error {
 	if !news {
 		return nil
 	}
-	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
+	err = s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		if st.Agent.Generation != a.Generation {
 			return nil
 		}
 		return state.Take(tx, st, facts)
 	})
+	s.endLater(h)
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -16,8 +17,10 @@ import (
 )
 
 // launch starts the program of an agent whose row says that it is starting. It can be repeated after a crash at any
-// point: files are written anew, and a terminal that is there already is taken over.
+// point: files are written anew, and what a start left behind is ended before the next.
 func (s *Service) launch(ctx context.Context, h *handle, resume bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), launchTime) // a caller that leaves does not cut it off
+	defer cancel()
 	a := h.snapshot()
 	if err := workspace.Make(a.Workspace); err != nil {
 		return err
@@ -49,9 +52,30 @@ func (s *Service) launch(ctx context.Context, h *handle, resume bool) error {
 	return s.opened(ctx, h, pane)
 }
 
+const launchTime = 30 * time.Second
+
+// endStray ends a terminal that a start left behind.
+func (s *Service) endStray(ctx context.Context, h *handle) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer cancel()
+	a := h.snapshot()
+	listed, err := s.term.List(ctx)
+	for _, l := range listed {
+		if l.Agent == a.ID && l.Session == a.SessionName() {
+			err = errors.Join(err, s.term.Kill(ctx, l.Pane))
+		}
+	}
+	if err != nil {
+		s.log.Error("ending what a start left behind", "agent", a.ID, "err", err)
+	}
+}
+
 // opened notes the agent's terminal and watches over its first process.
 func (s *Service) opened(ctx context.Context, h *handle, pane orchestron.Pane) error {
 	err := s.change(ctx, h, func(_ state.Tx, st *state.State) error {
+		if !st.Agent.Alive() && st.Agent.Pane.Zero() && st.Agent.Exit == nil {
+			return orchestron.Errorf(orchestron.Conflict, "%s was ended while it started", st.Agent.ID)
+		}
 		st.Agent.Pane = pane
 		return nil
 	})
@@ -72,7 +96,10 @@ func (s *Service) guard(ctx context.Context, h *handle, pane orchestron.Pane) er
 	if h.await(ctx, grace, told) || ctx.Err() != nil {
 		return nil //nolint:nilerr // it was told, or ctx ended
 	}
-	return s.lose(ctx, h, pane, "its terminal ended and nothing says how")
+	if err := s.lose(ctx, h, pane, "its terminal ended and nothing says how"); err != nil {
+		s.log.Error("noting the loss of an agent; the next start of the daemon does it again", "agent", h.id(), "err", err)
+	}
+	return nil
 }
 
 // lose notes that the agent's terminal is gone without a word of its program's exit, and ends the program if it is

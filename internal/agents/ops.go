@@ -38,7 +38,7 @@ func (s *Service) Ops() []op.Op {
 		op.New("list", op.Read, "The agents, oldest first, by role or level, parent and status.", s.list, in, lead),
 		op.New("interrupt_instance", op.Write, "Stop an agent's running turn. The agent and its conversation stay.",
 			s.opInterrupt, in, lead),
-		op.New("restart", op.Write, "Start an agent that has ended; its conversation resumes where it was.", s.opRestart, in, lead, op.Long()),
+		op.New("restart", op.Write, "Start an agent that has ended; its conversation resumes where it was.", s.opRestart, in, lead, op.Long(), op.Keyed()),
 		op.New("terminate", op.Write, "End an agent, with cascade also those it leads. A workspace with work in it is kept.",
 			s.opTerminate, in, lead, op.Long(), op.Destructive()),
 		op.New("terminate_instance", op.Write, "End an agent, with force at once. A workspace with work in it is kept.",

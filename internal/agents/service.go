@@ -204,6 +204,9 @@ func (s *Service) within(actor orchestron.Actor, id orchestron.AgentID) bool {
 func (s *Service) change(ctx context.Context, h *handle, change func(tx state.Tx, st *state.State) error) error {
 	h.write.Lock()
 	defer h.write.Unlock()
+	if h.gone() {
+		return orchestron.Errorf(orchestron.NotFound, "%s could not be started and is gone", h.id())
+	}
 	var next state.State
 	err := s.store.Write(context.WithoutCancel(ctx), func(tx state.Tx) error {
 		next = h.current()

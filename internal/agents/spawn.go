@@ -38,6 +38,9 @@ func (s *Service) start(ctx context.Context, call op.Call, r request) (agentapi.
 	if err := s.running(ctx); err != nil {
 		return agentapi.View{}, err
 	}
+	if h, err := s.madeBefore(ctx, call, "spawn", hashOf(r)); h != nil || err != nil {
+		return s.answerSpawn(ctx, call, r, h, err)
+	}
 	p, err := s.plan(ctx, call.Actor, r)
 	if err != nil {
 		return agentapi.View{}, err
@@ -52,10 +55,35 @@ func (s *Service) start(ctx context.Context, call op.Call, r request) (agentapi.
 			return agentapi.View{}, errors.Join(err, s.undo(ctx, h))
 		}
 	}
+	return s.answerSpawn(ctx, call, r, h, nil)
+}
+
+func (s *Service) answerSpawn(ctx context.Context, call op.Call, r request, h *handle, err error) (agentapi.View, error) {
+	if err != nil {
+		return agentapi.View{}, err
+	}
 	if r.Wait {
 		s.awaitReady(ctx, call, h)
 	}
 	return s.view(h), nil
+}
+
+// madeBefore returns the agent that the same call with the same key made or restarted, if it did.
+func (s *Service) madeBefore(ctx context.Context, call op.Call, operation string, hash [32]byte) (*handle, error) {
+	if call.Key == "" {
+		return nil, nil //nolint:nilnil // there is no agent, and no error
+	}
+	var h *handle
+	err := s.store.Write(ctx, func(tx state.Tx) error {
+		subject, found, err := tx.Keyed(call.Actor.String(), call.Key, operation, hash)
+		if err == nil && found {
+			s.mu.RLock()
+			defer s.mu.RUnlock()
+			h = s.handles[orchestron.AgentID(subject)] // nil when the start failed and was undone: it may be tried again
+		}
+		return err
+	})
+	return h, err
 }
 
 // plan checks a request. It changes nothing.
@@ -84,6 +112,9 @@ func (s *Service) plan(ctx context.Context, actor orchestron.Actor, r request) (
 	} else if err := workspace.Check(p.WorkDir); err != nil {
 		return plan{}, err
 	}
+	if err := s.checkRights(actor, p); err != nil {
+		return plan{}, err
+	}
 	if _, err := driver.Check(ctx); err != nil {
 		return plan{}, err
 	}
@@ -103,7 +134,7 @@ func (s *Service) checkParent(actor orchestron.Actor, p *plan) error {
 		return err
 	}
 	parent := h.snapshot()
-	if !parent.Alive() {
+	if !parent.Alive() || parent.Wanted == orchestron.WantStopped {
 		return orchestron.Errorf(orchestron.Conflict, "the parent %s is %s", parent.ID, parent.Status).
 			Try("restart it or name another parent")
 	}
@@ -114,29 +145,53 @@ func (s *Service) checkParent(actor orchestron.Actor, p *plan) error {
 	return nil
 }
 
+// checkRights keeps an agent from giving another more than it has itself: its permission mode, and the directory that
+// its own workspace is in.
+func (s *Service) checkRights(actor orchestron.Actor, p plan) error {
+	if actor.Kind != orchestron.AgentCall {
+		return nil
+	}
+	h, err := s.find(actor, string(actor.Agent))
+	if err != nil {
+		return err
+	}
+	caller := h.snapshot()
+	if p.PermissionMode != "" && p.PermissionMode != caller.Permission {
+		return orchestron.Errorf(orchestron.Forbidden, "%s may not start an agent with permission mode %s", caller.ID, orchestron.Quotable(p.PermissionMode)).
+			Try("leave permissionMode out, or ask the operator")
+	}
+	around := filepath.Dir(caller.Workspace)
+	if caller.WorkspaceMode == orchestron.Shared {
+		around = caller.Workspace
+	}
+	if !workspace.Within(around, p.WorkDir) && !workspace.Within(s.set.WorkspaceDir, p.WorkDir) {
+		return orchestron.Errorf(orchestron.Forbidden, "%s may not start an agent in %q", caller.ID, orchestron.Quotable(p.WorkDir)).
+			Try("use %s or a directory in it", around)
+	}
+	return nil
+}
+
 // create makes the agent's row with its id. When the call's key has made one before, that one is returned.
 func (s *Service) create(ctx context.Context, call op.Call, p plan) (*handle, bool, error) {
 	s.admit.Lock()
 	defer s.admit.Unlock()
-	if err := s.checkRoom(); err != nil {
+	hash := hashOf(p.request)
+	if h, err := s.madeBefore(ctx, call, "spawn", hash); h != nil || err != nil {
+		return h, true, err
+	}
+	if err := errors.Join(s.checkRoom(), s.checkParent(call.Actor, &p)); err != nil {
 		return nil, false, err
 	}
-	hash := hashOf(p.request)
 	var a orchestron.Agent
-	var again orchestron.AgentID
 	err := s.store.Write(ctx, func(tx state.Tx) error {
-		if call.Key != "" {
-			subject, found, err := tx.Keyed(call.Actor.String(), call.Key, "spawn", hash)
-			if err != nil || found {
-				again = orchestron.AgentID(subject)
-				return err
-			}
-		}
 		n, err := tx.NextOrdinal(orchestron.Stem(p.leader, p.template.Level))
 		if err != nil {
 			return err
 		}
 		a = s.newAgent(p, orchestron.ChildID(p.leader, p.template.Level, n))
+		if err := s.keepContext(a, p); err != nil { // before the row: a row's start can always be done again
+			return err
+		}
 		if err := tx.PutAgent(a); err != nil {
 			return err
 		}
@@ -153,16 +208,6 @@ func (s *Service) create(ctx context.Context, call op.Call, p plan) (*handle, bo
 		return nil, false, err
 	}
 	s.news.Raise()
-	if again != "" {
-		h, err := s.find(orchestron.Actor{Kind: orchestron.Operator}, string(again))
-		return h, true, err
-	}
-	if err := os.MkdirAll(filepath.Dir(a.Workspace), 0o700); err != nil {
-		return nil, false, fmt.Errorf("making %s: %w", filepath.Dir(a.Workspace), err)
-	}
-	if err := s.keepContext(a, p); err != nil {
-		return nil, false, err
-	}
 	return s.add(a, nil), false, nil
 }
 
@@ -204,6 +249,9 @@ func (s *Service) keepContext(a orchestron.Agent, p plan) error {
 	if !p.replace {
 		text = strings.TrimSpace(p.template.Text + "\n\n" + p.Context)
 	}
+	if err := os.MkdirAll(filepath.Dir(a.Workspace), 0o700); err != nil {
+		return fmt.Errorf("making %s: %w", filepath.Dir(a.Workspace), err)
+	}
 	dir := s.home.Agent(a.ID)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of %s: %w", a.ID, err)
@@ -222,7 +270,10 @@ func (s *Service) contextFile(id orchestron.AgentID) string {
 // undo removes an agent that could not be started, so that a failed spawn leaves nothing.
 func (s *Service) undo(ctx context.Context, h *handle) error {
 	a := h.snapshot()
+	s.endStray(ctx, h)
 	s.drop(h)
+	h.write.Lock() // a change under way ends before the row goes
+	defer h.write.Unlock()
 	workspace.Clean(a, s.contextFile(a.ID))
 	err := s.store.Write(context.WithoutCancel(ctx), func(tx state.Tx) error { return tx.DeleteAgent(a.ID) })
 	if err != nil {

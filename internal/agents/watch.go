@@ -164,11 +164,14 @@ func (s *Service) endSilently(ctx context.Context, h *handle, now time.Time) err
 			return err
 		}
 		for _, t := range open {
-			if t.Answer == "" && a.Evidence.Source != orchestron.FromStateFile {
+			switch {
+			case t.Answer != "":
+			case t.Started.After(a.Evidence.At):
 				continue
-			}
-			if t.Answer == "" {
+			case a.Evidence.Source == orchestron.FromStateFile:
 				t.Failure = "the turn was interrupted"
+			default:
+				t.Failure = "the turn ended and its answer was not told; read shows the terminal"
 			}
 			if err := state.EndTurn(tx, st, t, now); err != nil {
 				return err

@@ -30,7 +30,13 @@ func (c callers) bearer(ctx context.Context, token string) (orchestron.Actor, bo
 
 // request is who sends a request. A token decides when there is one, also over the unix socket; without one, only
 // the unix socket says who calls.
+// Nobody is told apart before every agent is known.
 func (c callers) request(r *http.Request) (orchestron.Actor, bool) {
+	select {
+	case <-c.agents.Ready():
+	case <-r.Context().Done():
+		return orchestron.Actor{}, false
+	}
 	if header := r.Header.Get("Authorization"); header != "" {
 		token, found := strings.CutPrefix(header, "Bearer ")
 		if !found {
@@ -47,10 +53,11 @@ func (c callers) request(r *http.Request) (orchestron.Actor, bool) {
 
 // peer is who a process on this machine is: an agent when it runs below an agent's program, else the operator.
 func (c callers) peer(p peer) (orchestron.Actor, bool) {
-	if !p.own {
+	line, whole := p.line()
+	if !p.own || !whole {
 		return orchestron.Actor{}, false
 	}
-	if actor, found := c.agents.OwnerOf(p.line()); found {
+	if actor, found := c.agents.OwnerOf(line); found {
 		return actor, true
 	}
 	return orchestron.Actor{Kind: orchestron.Operator}, true
@@ -72,8 +79,8 @@ func (c callers) identify(next http.Handler) http.Handler {
 // peer is the process at the other end of a unix socket.
 type peer struct {
 	pid  int
-	own  bool         // it runs as our user
-	line func() []int // the process and those it descends from
+	own  bool                 // it runs as our user
+	line func() ([]int, bool) // the process and those it descends from, and whether that is all of them
 }
 
 type peerKey struct{}
@@ -88,6 +95,6 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	if err != nil {
 		return ctx // without a peer there is no caller, and the request is refused
 	}
-	p.line = sync.OnceValue(func() []int { return ancestors(p.pid) })
+	p.line = sync.OnceValues(func() ([]int, bool) { return ancestors(p.pid) })
 	return context.WithValue(ctx, peerKey{}, p)
 }

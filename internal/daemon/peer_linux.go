@@ -29,23 +29,23 @@ func peerOf(c *net.UnixConn) (peer, error) {
 	return peer{pid: int(cred.Pid), own: int(cred.Uid) == os.Getuid()}, nil
 }
 
-// ancestors returns the process and those it descends from, as far as /proc tells.
-func ancestors(pid int) []int {
+// ancestors returns the process and those it descends from, and false when one of them ended before it was looked at.
+func ancestors(pid int) ([]int, bool) {
 	var line []int
 	for pid > 1 && len(line) < 64 {
 		line = append(line, pid)
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
-			return line
+			return line, false
 		}
 		_, rest, found := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
 		fields := strings.Fields(rest)
 		if !found || len(fields) < 2 {
-			return line
+			return line, false
 		}
 		if pid, err = strconv.Atoi(fields[1]); err != nil {
-			return line
+			return line, false
 		}
 	}
-	return line
+	return line, pid <= 1
 }

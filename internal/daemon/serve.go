@@ -141,7 +141,14 @@ submitted exactly once. When a call answers done=false, call wait_for_instance w
 get_instance_status show states with their evidence; read shows a terminal; interrupt_instance stops a turn; restart
 resumes an ended agent's conversation; terminate ends an agent and keeps its work.`
 
-func (d *daemon) url() string { return "http://" + d.tcp.Addr().String() }
+// url is where programs on this machine reach the daemon.
+func (d *daemon) url() string {
+	address, ok := d.tcp.Addr().(*net.TCPAddr)
+	if ok && address.IP.IsUnspecified() {
+		return fmt.Sprintf("http://127.0.0.1:%d", address.Port)
+	}
+	return "http://" + d.tcp.Addr().String()
+}
 
 // run serves until ctx ends, an operator stops the daemon, or a part of it fails.
 func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
@@ -207,13 +214,14 @@ func (d *daemon) supervise(ctx context.Context) error {
 
 // tellSubscribers tells MCP clients that agents changed, at most a few times a second.
 func (d *daemon) tellSubscribers(ctx context.Context) error {
+	changed := d.agents.Changed()
 	for {
-		changed := d.agents.Changed()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
 		}
+		changed = d.agents.Changed()
 		d.mcp.AgentsChanged(ctx)
 		select {
 		case <-ctx.Done():
@@ -242,7 +250,9 @@ func (d *daemon) stop(open, local *http.Server, agentsToo stopAgents, cutOff fun
 	}
 	d.mcp.Close()
 	if agentsToo {
-		err = errors.Join(err, d.term.shutdown(ctx))
+		last, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		err = errors.Join(err, d.term.shutdown(last))
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orchestron/orchestron"
 )
@@ -91,6 +92,15 @@ func (h Home) WasSubmitted(id orchestron.AgentID, m orchestron.MessageID) (bool,
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// SubmittedAt is when the agent's program accepted the message, if WasSubmitted.
+func (h Home) SubmittedAt(id orchestron.AgentID, m orchestron.MessageID) (time.Time, error) {
+	info, err := os.Stat(h.mark(id, m, 1))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("looking for the mark of %s: %w", m, err)
+	}
+	return info.ModTime(), nil
 }
 
 // forget removes the marks of a message.

@@ -113,7 +113,7 @@ func (c *Catalogue) run(ctx context.Context, o Op, args json.RawMessage, call Ca
 func (c *Catalogue) once(ctx context.Context, o Op, args json.RawMessage, call Call) (json.RawMessage, error) {
 	actor := call.Actor.String()
 	id := actor + "\x00" + call.Key
-	hash := sha256.Sum256(args)
+	hash := sha256.Sum256(append([]byte(o.Name+"\x00"), args...))
 	c.mu.Lock()
 	if f, under := c.calls[id]; under {
 		c.mu.Unlock()

@@ -133,7 +133,9 @@ func EndTurns(tx Tx, st *State, f orchestron.Fact, out Outcome) error {
 	open = slices.DeleteFunc(open, func(t orchestron.Turn) bool { return t.Started.After(f.At) })
 	for i, t := range open {
 		stays := out.More || i > 0 && out.Failure == "" && mayWait(st, t)
-		t.Answer, t.Failure = out.Answer, out.Failure
+		if out.Failure == "" || t.Answer == "" { // a failure does not undo an answer
+			t.Answer, t.Failure = out.Answer, out.Failure
+		}
 		if stays {
 			err = tx.PutTurn(t)
 		} else {

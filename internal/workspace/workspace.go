@@ -35,6 +35,17 @@ func reason(err error) error {
 	return err
 }
 
+// Within reports whether dir is outer or below it, links resolved.
+func Within(outer, dir string) bool {
+	outer, errOuter := filepath.EvalSymlinks(outer)
+	dir, errDir := filepath.EvalSymlinks(dir)
+	if errOuter != nil || errDir != nil {
+		return false
+	}
+	rel, err := filepath.Rel(outer, dir)
+	return err == nil && filepath.IsLocal(rel)
+}
+
 // Make makes an agent's own directory.
 func Make(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
