@@ -17,8 +17,10 @@ import (
 
 // dialogs is a run of the harness: prompts are typed into agents in the moment in which they ask for permission.
 type dialogs struct {
-	agents, rounds int // in all
-	unprotected    bool
+	agents, rounds int  // in all
+	unprotected    bool // until three dialogs were approved
+
+	done atomic.Int32
 
 	approved atomic.Int32 // dialogs that somebody's prompt answered
 	before   atomic.Int32 // urgent prompts that were accepted before the dialog opened
@@ -27,7 +29,7 @@ type dialogs struct {
 
 func (d *dialogs) String() string {
 	return fmt.Sprintf("%d of %d dialogs approved; %d urgent prompts accepted before the dialog opened, %d never",
-		d.approved.Load(), d.rounds, d.before.Load(), d.lost.Load())
+		d.approved.Load(), d.done.Load(), d.before.Load(), d.lost.Load())
 }
 
 // TestClaudeDialog sends urgent prompts across the moment in which a permission dialog opens. None may approve
@@ -36,7 +38,7 @@ func TestClaudeDialog(t *testing.T) {
 	d := &dialogs{agents: 3, rounds: 51}
 	d.run(newClaudeHouse(t, program))
 	t.Logf("with the protection: %s", d)
-	if d.approved.Load()+d.lost.Load() != 0 {
+	if d.approved.Load()+d.lost.Load() != 0 || int(d.done.Load()) != d.rounds {
 		t.Errorf("got %s", d)
 	}
 }
@@ -44,7 +46,7 @@ func TestClaudeDialog(t *testing.T) {
 // TestClaudeDialogUnprotected runs the same harness on a build that presses Enter. It must fail there, or it proves
 // nothing.
 func TestClaudeDialogUnprotected(t *testing.T) {
-	d := &dialogs{agents: 3, rounds: 18, unprotected: true}
+	d := &dialogs{agents: 3, rounds: 60, unprotected: true}
 	d.run(newClaudeHouse(t, sabotaged))
 	t.Logf("without the protection: %s", d)
 	if d.approved.Load() == 0 {
@@ -59,7 +61,7 @@ func (d *dialogs) run(h *claudeHouse) {
 	for a := range d.agents {
 		v := h.claude(func(in *agentapi.SpawnIn) { in.PermissionMode = "default" })
 		g.Go(func() {
-			for round := a; round < d.rounds; round += d.agents {
+			for round := a; round < d.rounds && !(d.unprotected && d.approved.Load() >= 3); round += d.agents {
 				d.round(h, v, round)
 			}
 		})
@@ -110,6 +112,7 @@ func (d *dialogs) round(h *claudeHouse, v agentapi.View, round int) {
 	if m := h.message(v.ID, second.MessageID); m.State != orchestron.Queued {
 		d.before.Add(1)
 	}
+	d.done.Add(1)
 	d.settle(h, v, second.MessageID, urgent)
 }
 
