@@ -405,7 +405,9 @@ func TestClaudeInterrupt(t *testing.T) {
 			eventually(t, "the output is shown", 30*time.Second, func() bool { return strings.Contains(h.screen(v), "● "+shown) })
 		}
 		var after agentapi.View
+		began := time.Now()
 		h.mustCall("interrupt_instance", agentapi.InstanceRef{InstanceID: string(v.ID)}, &after)
+		t.Logf("interrupt %d took %s", i, time.Since(began).Round(time.Millisecond))
 		if after.Status != orchestron.Idle {
 			t.Errorf("after interrupt %d the agent is %s: %+v", i, after.Status, after.Evidence)
 		}
@@ -416,7 +418,9 @@ func TestClaudeInterrupt(t *testing.T) {
 		}
 		eventually(t, "the input box is empty", 10*time.Second, func() bool { return h.box(v) == "" })
 		next := fmt.Sprintf("the next prompt, %d", i)
+		began = time.Now()
 		h.checkAsk(v, next)
+		t.Logf("the next prompt was answered after %s", time.Since(began).Round(time.Millisecond))
 		want = append(want, told, next)
 	}
 	// A turn without output is erased: what came after it is then told as if it had come first.
