@@ -221,7 +221,7 @@ func (h *house) accepted(id orchestron.AgentID) []string {
 	var prompts []string
 	for dec := json.NewDecoder(f); ; {
 		var a accepted
-		if err := dec.Decode(&a); errors.Is(err, io.EOF) {
+		if err := dec.Decode(&a); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the last line is being written
 			return prompts
 		} else if err != nil {
 			h.t.Fatalf("reading what %s accepted: %v", id, err)

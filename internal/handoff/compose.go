@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/orchestron/orchestron"
 )
@@ -43,8 +44,17 @@ func (h Home) Offer(id orchestron.AgentID, in Intent) error {
 	if err := h.replaceFile(h.intent(id), data); err != nil {
 		return fmt.Errorf("offering %s to %s: %w", in.Message, id, err)
 	}
-	return nil
+	return os.WriteFile(h.offered(id), nil, 0o600) // its time is what counts
 }
+
+// Offered reports whether an intent was offered within the last d. The key that opens the editor may arrive after its
+// intent was claimed or replaced; then the editor was not opened by a person.
+func (h Home) Offered(id orchestron.AgentID, d time.Duration) bool {
+	info, err := os.Stat(h.offered(id))
+	return err == nil && time.Since(info.ModTime()) < d
+}
+
+func (h Home) offered(id orchestron.AgentID) string { return filepath.Join(h.Agent(id), "offered") }
 
 // Withdraw takes an intent back. It reports whether it was still there; if not, the helper has claimed it.
 func (h Home) Withdraw(id orchestron.AgentID) (bool, error) {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,13 +16,20 @@ import (
 	"github.com/orchestron/orchestron/internal/handoff"
 )
 
+// lateKey is how long after an offer the editor may still be opened by our key and not by a person's.
+const lateKey = 30 * time.Second
+
 // Compose is the editor that an agent's program runs on its input box. It puts the offered message into file; when
 // none is offered a person asked for an editor, and Compose becomes that person's own, or one that is installed. It
 // returns only if it did not become an editor: 0 when the box is as it should be.
 func Compose(home handoff.Home, id orchestron.AgentID, generation int, file string, person []string, stderr io.Writer) int {
 	err := handoff.ErrNoIntent
-	if id.Valid() && strings.HasPrefix(filepath.Base(file), "claude-prompt-") { // not the agent's own crontab -e
+	ours := id.Valid() && strings.HasPrefix(filepath.Base(file), "claude-prompt-") // not the agent's own crontab -e
+	if ours {
 		err = home.Compose(id, generation, file)
+	}
+	if errors.Is(err, handoff.ErrNoIntent) && ours && home.Offered(id, lateKey) {
+		return 0
 	}
 	if errors.Is(err, handoff.ErrNoIntent) {
 		err = edit(file, person)
