@@ -86,7 +86,7 @@ func canTake(st state.State, m orchestron.Message) bool {
 	if m.Urgent && st.Agent.Status == orchestron.Busy {
 		return true
 	}
-	first := slices.IndexFunc(st.Inbox, func(o orchestron.Message) bool { return !o.State.Done() })
+	first := slices.IndexFunc(st.Inbox, func(o orchestron.Message) bool { return !over(o) })
 	return st.Agent.Status == orchestron.Idle && first >= 0 && st.Inbox[first].ID == m.ID
 }
 
@@ -247,13 +247,14 @@ func (s *Service) confirm(ctx context.Context, h *handle, id orchestron.MessageI
 // awaitDraft waits until a person's draft may be gone: it was submitted, or the terminal has changed again and then
 // stood still. As long as nothing changes the box is not looked at, because keys pressed in that moment are lost.
 func (s *Service) awaitDraft(ctx context.Context, h *handle) {
-	changes, stop := s.term.Changes(h.snapshot().Pane)
+	before := h.snapshot()
+	changes, stop := s.term.Changes(before.Pane)
 	defer stop()
 	for _, pause := range []time.Duration{ownRedraw, mostDraft, quietDraft} {
 		still := pause == mostDraft // the person's turn: the first change ends it; otherwise stillness does
 		for changed := true; changed; {
 			news := h.changed.Wait()
-			if h.snapshot().Status != orchestron.Idle {
+			if h.snapshot().Evidence != before.Evidence { // a turn began, and may have ended already
 				return
 			}
 			select {
