@@ -70,6 +70,7 @@ func expand(n *yaml.Node, env environment) error {
 				return err
 			}
 		}
+	case yaml.DocumentNode, yaml.AliasNode, yaml.StreamNode: // they hold no values of their own
 	}
 	return nil
 }
