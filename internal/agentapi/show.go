@@ -1,6 +1,10 @@
 package agentapi
 
-import "github.com/orchestron/orchestron"
+import (
+	"fmt"
+
+	"github.com/orchestron/orchestron"
+)
 
 // Describe is a message as callers see it.
 func Describe(m orchestron.Message, can orchestron.Abilities) MessageOut {
@@ -38,4 +42,13 @@ func (in ListIn) Matches(a orchestron.Agent) bool {
 		return in.Status == string(a.Status)
 	}
 	return true
+}
+
+// Waiting says in words what a message waits for.
+func Waiting(a orchestron.Agent, m orchestron.Message) string {
+	text := fmt.Sprintf("%s is %s, the message is %s", a.ID, a.Status, m.State.Outcome())
+	if m.Reason != "" {
+		text += ": " + m.Reason
+	}
+	return text
 }

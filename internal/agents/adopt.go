@@ -38,7 +38,7 @@ func (s *Service) adopt(ctx context.Context) error {
 			}
 		}
 	}
-	s.registry.Raise()
+	s.changed.Raise()
 	return nil
 }
 

@@ -162,7 +162,7 @@ func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
 func (s *Service) failStart(ctx context.Context, h *handle, cause error) error {
 	s.endStray(ctx, h)
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		return s.exited(tx, st, orchestron.Exit{Code: -1, Reason: "could not be started: " + orchestron.Quotable(cause.Error()), At: time.Now()})
+		return state.Exited(tx, st, orchestron.Exit{Code: -1, Reason: "could not be started: " + orchestron.Quotable(cause.Error()), At: time.Now()}, s.home.WasSubmitted)
 	})
 }
 

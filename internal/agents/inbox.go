@@ -91,14 +91,14 @@ func (s *Service) enqueue(ctx context.Context, call op.Call, h *handle, text str
 // awaitMessage waits until nothing more will happen to the message, the agent has ended with the message unsent, or
 // the time is over. It returns the message as it is then; an error only when the caller went away.
 func (s *Service) awaitMessage(ctx context.Context, call op.Call, h *handle, id orchestron.MessageID, timeout time.Duration) (orchestron.Message, error) {
-	waiting, cancel := patience(ctx, timeout)
+	waiting, cancel := op.Patience(ctx, timeout)
 	defer cancel()
 	for last := ""; ; {
 		h.mu.Lock()
 		m, a, changed := h.state.Message(id), h.state.Agent, h.changed.Wait()
 		text := ""
 		if m != nil {
-			text = waitingFor(a, *m)
+			text = agentapi.Waiting(a, *m)
 		}
 		h.mu.Unlock()
 		if m == nil || !a.Alive() {
@@ -121,25 +121,6 @@ func (s *Service) awaitMessage(ctx context.Context, call op.Call, h *handle, id 
 	return s.store.Message(context.WithoutCancel(ctx), id)
 }
 
-func waitingFor(a orchestron.Agent, m orchestron.Message) string {
-	text := fmt.Sprintf("%s is %s, the message is %s", a.ID, a.Status, m.State.Outcome())
-	if m.Reason != "" {
-		text += ": " + m.Reason
-	}
-	return text
-}
-
-// patience bounds a wait by what the caller asked for and, a little earlier, by what its transport can bear, so that
-// there is time to answer how things stand.
-func patience(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	if deadline, ok := ctx.Deadline(); ok {
-		if left := time.Until(deadline) - 500*time.Millisecond; left < timeout {
-			timeout = max(left, 0)
-		}
-	}
-	return context.WithTimeout(ctx, timeout)
-}
-
 // wait answers wait_for_instance.
 func (s *Service) wait(ctx context.Context, call op.Call, in agentapi.WaitIn) (agentapi.WaitOut, error) {
 	if err := s.running(ctx); err != nil {
@@ -153,7 +134,7 @@ func (s *Service) wait(ctx context.Context, call op.Call, in agentapi.WaitIn) (a
 	if in.MessageID != "" {
 		return s.waitMessage(ctx, call, h, orchestron.MessageID(in.MessageID), timeout)
 	}
-	waiting, cancel := patience(ctx, timeout)
+	waiting, cancel := op.Patience(ctx, timeout)
 	defer cancel()
 	rest := func() bool {
 		a := h.state.Agent

@@ -95,7 +95,7 @@ func (s *Service) record(tx state.Tx, h *handle, st *state.State, r handoff.Reco
 		}
 		return nil
 	case handoff.Exited:
-		return s.exited(tx, st, *r.Exit)
+		return state.Exited(tx, st, *r.Exit, s.home.WasSubmitted)
 	case handoff.Hooked:
 		return s.hooked(tx, h, st, r)
 	case handoff.Composed:
@@ -116,50 +116,6 @@ func (s *Service) hooked(tx state.Tx, h *handle, st *state.State, r handoff.Reco
 		}
 	}
 	return state.Take(tx, st, facts)
-}
-
-// exited notes that the agent's program ended, and ends what was going on with it.
-func (s *Service) exited(tx state.Tx, st *state.State, exit orchestron.Exit) error {
-	a := &st.Agent
-	if !a.Alive() {
-		return nil
-	}
-	a.Exit, a.Ended, a.Question = &exit, exit.At, nil
-	a.Status = orchestron.Failed
-	if a.Wanted == orchestron.WantStopped {
-		a.Status = orchestron.Stopped
-	}
-	a.Evidence = orchestron.Evidence{Source: orchestron.FromProcess, At: exit.At, Detail: exit.String()}
-	if err := s.recoverSubmitted(tx, st, exit.At); err != nil {
-		return err
-	}
-	died := orchestron.Fact{At: exit.At}
-	if err := state.EndTurns(tx, st, died, state.Outcome{Failure: "the agent ended during the turn: " + exit.String()}); err != nil {
-		return err
-	}
-	return state.AddEvent(tx, orchestron.AgentExited, a.ID, "", map[string]any{
-		"code": exit.Code, "signal": exit.Signal, "reason": exit.Reason, "generation": a.Generation,
-	})
-}
-
-// recoverSubmitted notes the messages that the agent's program accepted although no hook came to tell.
-func (s *Service) recoverSubmitted(tx state.Tx, st *state.State, at time.Time) error {
-	for _, m := range st.Inbox {
-		if m.State != orchestron.Attempting {
-			continue
-		}
-		was, err := s.home.WasSubmitted(st.Agent.ID, m.ID)
-		if err != nil {
-			return err
-		}
-		if !was {
-			continue
-		}
-		if err := state.BeginTurn(tx, st, orchestron.Fact{At: at, Message: m.ID}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // observe looks at the agent program's own files and takes in what they say.

@@ -113,7 +113,7 @@ func (s *Service) lose(ctx context.Context, h *handle, pane orchestron.Pane, why
 			return nil
 		}
 		now := time.Now()
-		if err := s.exited(tx, st, orchestron.Exit{Code: -1, Reason: why, At: now}); err != nil {
+		if err := state.Exited(tx, st, orchestron.Exit{Code: -1, Reason: why, At: now}, s.home.WasSubmitted); err != nil {
 			return err
 		}
 		if st.Agent.Status == orchestron.Failed {

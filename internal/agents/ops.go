@@ -43,8 +43,6 @@ func (s *Service) Ops() []op.Op {
 			s.opTerminate, in, lead, op.Long(), op.Destructive()),
 		op.New("terminate_instance", op.Write, "End an agent, with force at once. A workspace with work in it is kept.",
 			s.terminate, in, lead, op.Long(), op.Destructive()),
-		op.New("get_events", op.Read, "What happened, in order, from a cursor on; waits for the first event when asked to.",
-			s.events, in, lead, op.Long()),
 	}
 }
 

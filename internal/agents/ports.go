@@ -23,8 +23,6 @@ type Store interface {
 	// Pending returns the agent's messages that are not done, in order.
 	Pending(ctx context.Context, id orchestron.AgentID) ([]orchestron.Message, error)
 	Turns(ctx context.Context, id orchestron.AgentID, since time.Time, limit int) ([]orchestron.Turn, error) // the newest limit, oldest first
-	Events(ctx context.Context, after int64, limit int) ([]orchestron.Event, error)                          // in order
-	LastEvent(ctx context.Context) (int64, error)                                                            // 0 when there is none
 }
 
 // Terminal shows agents' programs and types into them. Every method that takes a pane makes sure that the pane is

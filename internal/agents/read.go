@@ -44,7 +44,7 @@ func (s *Service) list(ctx context.Context, call op.Call, in agentapi.ListIn) (a
 	}
 	out := agentapi.ListOut{Instances: []agentapi.View{}}
 	for i, a := range agents {
-		if !in.Matches(a) || !s.within(call.Actor, a.ID) {
+		if !in.Matches(a) || !s.Within(call.Actor, a.ID) {
 			continue
 		}
 		out.Instances = append(out.Instances, agentapi.Show(a, children[a.ID], handles[i].driver.Abilities()))
@@ -109,7 +109,7 @@ func (s *Service) read(ctx context.Context, call op.Call, in agentapi.ReadIn) (a
 
 // follow reports lines as they come, until the agent's turn ends, the agent ends, or the time is over.
 func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in agentapi.ReadIn, text string) (string, error) {
-	waiting, cancel := patience(ctx, time.Duration(in.Timeout)*time.Second)
+	waiting, cancel := op.Patience(ctx, time.Duration(in.Timeout)*time.Second)
 	defer cancel()
 	changes, stop := s.term.Changes(h.snapshot().Pane)
 	defer stop()
@@ -197,50 +197,4 @@ func (s *Service) todos(ctx context.Context, call op.Call, in agentapi.InstanceR
 		list = json.RawMessage("[]")
 	}
 	return agentapi.TodosOut{AgentID: a.ID, Todos: list}, nil
-}
-
-// events answers get_events. Agents see the events of their own tree.
-func (s *Service) events(ctx context.Context, call op.Call, in agentapi.EventsIn) (agentapi.EventsOut, error) {
-	if err := s.running(ctx); err != nil {
-		return agentapi.EventsOut{}, err
-	}
-	cursor := in.Cursor
-	if cursor < 0 {
-		last, err := s.store.LastEvent(ctx)
-		if err != nil {
-			return agentapi.EventsOut{}, err
-		}
-		cursor = last
-	}
-	waiting, cancel := patience(ctx, time.Duration(in.Timeout)*time.Second)
-	defer cancel()
-	for {
-		news := s.news.Wait()
-		found, err := s.store.Events(ctx, cursor, in.Limit)
-		if err != nil {
-			return agentapi.EventsOut{}, err
-		}
-		out := agentapi.EventsOut{Events: []orchestron.Event{}, Cursor: cursor}
-		for _, e := range found {
-			out.Cursor = e.Seq
-			if call.Actor.Kind == orchestron.Operator || e.Agent != "" && s.within(call.Actor, e.Agent) {
-				out.Events = append(out.Events, e)
-			}
-		}
-		if len(out.Events) > 0 {
-			return out, nil
-		}
-		cursor = out.Cursor
-		if len(found) == in.Limit {
-			continue
-		}
-		select {
-		case <-news:
-		case <-waiting.Done():
-			if err := ctx.Err(); errors.Is(err, context.Canceled) {
-				return agentapi.EventsOut{}, err
-			}
-			return out, nil
-		}
-	}
 }

@@ -25,7 +25,6 @@ type Settings struct {
 	MaxInstances  int      // agents alive at once
 	DefaultDriver string
 	MessageTTL    time.Duration // how long a message waits for an agent that does not run
-	Registry      string        // file for the registry as JSON
 }
 
 // Service is the use cases of agents. It is safe for concurrent use between Start and the end of its context.
@@ -44,13 +43,12 @@ type Service struct {
 	handles map[orchestron.AgentID]*handle
 	order   []*handle // oldest first
 
-	admit    sync.Mutex      // held while an agent is counted and made
-	tasks    *errgroup.Group // everything that runs beside the calls
-	ctx      context.Context // of the tasks
-	started  chan struct{}   // closed when the state is known and calls may be answered
-	registry signal.Signal   // the registry file is out of date
-	news     signal.Signal   // events were added
-	files    chan *handle    // handles whose files are to be watched anew
+	admit   sync.Mutex      // held while an agent is counted and made
+	tasks   *errgroup.Group // everything that runs beside the calls
+	ctx     context.Context // of the tasks
+	started chan struct{}   // closed when the state is known and calls may be answered
+	changed signal.Signal   // an agent changed
+	files   chan *handle    // handles whose files are to be watched anew
 }
 
 // New makes a service that is not running yet.
@@ -80,7 +78,6 @@ func (s *Service) Run(ctx context.Context) error {
 		})
 	})
 	tasks.Go(func() error { return s.watchFiles(ctx) })
-	tasks.Go(func() error { return s.writeRegistry(ctx) })
 	tasks.Go(func() error {
 		select {
 		case <-drained:
@@ -110,7 +107,16 @@ func (s *Service) running(ctx context.Context) error {
 }
 
 // Changed returns a channel that is closed when an agent changes next.
-func (s *Service) Changed() <-chan struct{} { return s.registry.Wait() }
+func (s *Service) Changed() <-chan struct{} { return s.changed.Wait() }
+
+// All returns all agents as they are, oldest first.
+func (s *Service) All() []orchestron.Agent {
+	var all []orchestron.Agent
+	for _, h := range s.all() {
+		all = append(all, h.snapshot())
+	}
+	return all
+}
 
 func (s *Service) load(ctx context.Context) error {
 	stored, err := s.store.Agents(ctx)
@@ -161,7 +167,7 @@ func (s *Service) find(actor orchestron.Actor, id string) (*handle, error) {
 	s.mu.RLock()
 	h := s.handles[orchestron.AgentID(id)]
 	s.mu.RUnlock()
-	if h == nil || !s.within(actor, h.id()) {
+	if h == nil || !s.Within(actor, h.id()) {
 		return nil, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(id)).Try("list shows the agents")
 	}
 	return h, nil
@@ -179,8 +185,8 @@ func (s *Service) command(actor orchestron.Actor, id string) (*handle, error) {
 	return h, nil
 }
 
-// within reports whether the agent is the actor or below it. Operators are above all.
-func (s *Service) within(actor orchestron.Actor, id orchestron.AgentID) bool {
+// Within reports whether the agent is the actor or below it. Operators are above all.
+func (s *Service) Within(actor orchestron.Actor, id orchestron.AgentID) bool {
 	if actor.Kind == orchestron.Operator {
 		return true
 	}
@@ -228,7 +234,6 @@ func (s *Service) change(ctx context.Context, h *handle, change func(tx state.Tx
 	}
 	next.Prune(h.driver.Abilities())
 	h.replace(next)
-	s.registry.Raise()
-	s.news.Raise()
+	s.changed.Raise()
 	return nil
 }

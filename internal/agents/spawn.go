@@ -207,7 +207,7 @@ func (s *Service) create(ctx context.Context, call op.Call, p plan) (*handle, bo
 	if err != nil {
 		return nil, false, err
 	}
-	s.news.Raise()
+	s.changed.Raise()
 	return s.add(a, nil), false, nil
 }
 
@@ -282,14 +282,14 @@ func (s *Service) undo(ctx context.Context, h *handle) error {
 	if err := os.RemoveAll(s.home.Agent(a.ID)); err != nil {
 		return fmt.Errorf("removing the files of %s: %w", a.ID, err)
 	}
-	s.registry.Raise()
+	s.changed.Raise()
 	return nil
 }
 
 // awaitReady waits until the agent is ready, has ended, or the caller's time is over.
 func (s *Service) awaitReady(ctx context.Context, call op.Call, h *handle) {
 	call.Report(op.Progress{Message: "waiting until the agent is ready"})
-	ctx, cancel := patience(ctx, 2*time.Minute)
+	ctx, cancel := op.Patience(ctx, 2*time.Minute)
 	defer cancel()
 	h.await(ctx, 0, func() bool { return h.state.Agent.Status != orchestron.Starting })
 }

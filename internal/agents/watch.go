@@ -10,7 +10,6 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/registry"
 	"github.com/orchestron/orchestron/internal/state"
 )
 
@@ -81,34 +80,6 @@ func (s *Service) observeAll(ctx context.Context) {
 			s.log.Debug("an agent's files cannot be read", "err", err)
 		}
 	}
-}
-
-// writeRegistry keeps the registry file up to date until ctx ends. Changes close together are written once.
-func (s *Service) writeRegistry(ctx context.Context) error {
-	for {
-		changed := s.registry.Wait()
-		if err := s.saveRegistry(); err != nil {
-			s.log.Error("the registry file cannot be written", "err", err)
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return s.saveRegistry()
-		}
-	}
-}
-
-func (s *Service) saveRegistry() error {
-	var all []orchestron.Agent
-	for _, h := range s.all() {
-		all = append(all, h.snapshot())
-	}
-	return registry.Write(s.set.Registry, all)
 }
 
 const (

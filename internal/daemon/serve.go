@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +23,7 @@ import (
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/journal"
 	"github.com/orchestron/orchestron/internal/mcpapi"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/restapi"
@@ -121,9 +123,10 @@ func (d *daemon) assemble() (doors, error) {
 	}
 	d.agents = agents.New(store{d.db}, d.term, processes{}, handoff.Home{Root: d.cfg.Home}, drivers, missingDriver, roles, agents.Settings{
 		Self: d.Self, Environ: d.Environ, MCPURL: d.url() + "/mcp", WorkspaceDir: d.cfg.WorkspaceDir, MaxInstances: d.cfg.MaxInstances,
-		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL, Registry: filepath.Join(d.cfg.Home, "instances.json"),
+		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL,
 	}, d.Log)
-	catalogue := op.NewCatalogue(d.db, d.Log, append(d.agents.Ops(), d.ops()...)...)
+	events := journal.New(d.db, d.agents.Changed, d.agents.Within)
+	catalogue := op.NewCatalogue(d.db, d.Log, slices.Concat(d.agents.Ops(), events.Ops(), d.ops())...)
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{
 		Catalogue: catalogue, Version: d.Version, Instructions: instructions, Tasks: d.db, Log: d.Log, Hosts: d.cfg.Hosts,
@@ -166,6 +169,7 @@ func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
 	group.Go(func() error { return d.supervise(ctx) })
 	group.Go(func() error { return d.announce(ctx, ready) })
 	group.Go(func() error { return d.tellSubscribers(ctx) })
+	group.Go(func() error { return d.keepRegistry(core) })
 	group.Go(func() error {
 		var agentsToo stopAgents
 		select {

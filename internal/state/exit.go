@@ -1,0 +1,54 @@
+package state
+
+import (
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Accepted reports whether an agent's program left a mark that it accepted a message.
+type Accepted func(orchestron.AgentID, orchestron.MessageID) (bool, error)
+
+// Exited notes that the agent's program ended, and ends what was going on with it.
+func Exited(tx Tx, st *State, exit orchestron.Exit, accepted Accepted) error {
+	a := &st.Agent
+	if !a.Alive() {
+		return nil
+	}
+	a.Exit, a.Ended, a.Question = &exit, exit.At, nil
+	a.Status = orchestron.Failed
+	if a.Wanted == orchestron.WantStopped {
+		a.Status = orchestron.Stopped
+	}
+	a.Evidence = orchestron.Evidence{Source: orchestron.FromProcess, At: exit.At, Detail: exit.String()}
+	if err := recoverSubmitted(tx, st, exit.At, accepted); err != nil {
+		return err
+	}
+	died := orchestron.Fact{At: exit.At}
+	if err := EndTurns(tx, st, died, Outcome{Failure: "the agent ended during the turn: " + exit.String()}); err != nil {
+		return err
+	}
+	return AddEvent(tx, orchestron.AgentExited, a.ID, "", map[string]any{
+		"code": exit.Code, "signal": exit.Signal, "reason": exit.Reason, "generation": a.Generation,
+	})
+}
+
+// recoverSubmitted notes the messages that the agent's program accepted although no hook came to tell.
+func recoverSubmitted(tx Tx, st *State, at time.Time, accepted Accepted) error {
+	for _, m := range st.Inbox {
+		if m.State != orchestron.Attempting {
+			continue
+		}
+		was, err := accepted(st.Agent.ID, m.ID)
+		if err != nil {
+			return err
+		}
+		if !was {
+			continue
+		}
+		if err := BeginTurn(tx, st, orchestron.Fact{At: at, Message: m.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
