@@ -183,6 +183,7 @@ func TestAgentGetsExactlyItsCommand(t *testing.T) {
 func TestSecretsLeaveNoTrace(t *testing.T) {
 	p := run(t, orchestron.Command{Argv: self("stay"), Secrets: []string{"KEY=canary-7f3a"}})
 	until(t, "the agent is ready", func() bool { return p.shows("ready") })
+	until(t, "its start is recorded", func() bool { return len(records(t, p.home)) > 0 })
 	if _, err := os.Stat(filepath.Join(p.home.Agent(agent), "secrets.json")); !os.IsNotExist(err) {
 		t.Errorf("the file of the secrets: %v, want it gone", err)
 	}
