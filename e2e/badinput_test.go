@@ -297,7 +297,7 @@ func TestSameKey(t *testing.T) {
 	c := client.Dial(h.socket(), "")
 	defer c.Close()
 	spawn := map[string]any{"role": "executive", "driver": "scripted", "wait": true}
-	for range 3 {
+	for range 3 { // one that was answered is not made again
 		raw, err := c.Call(t.Context(), "spawn", spawn, "key-1", nil)
 		var v struct{ ID string }
 		if err := errors.Join(err, json.Unmarshal(raw, &v)); err != nil || v.ID != "exec_1" {

@@ -29,6 +29,7 @@ type request struct {
 // plan is a request that was found good.
 type plan struct {
 	request
+	asked    [32]byte // the request's hash, before defaults were filled in
 	template role.Role
 	leader   orchestron.AgentID // empty when nobody leads the agent
 }
@@ -88,7 +89,7 @@ func (s *Service) madeBefore(ctx context.Context, call op.Call, operation string
 
 // plan checks a request. It changes nothing.
 func (s *Service) plan(ctx context.Context, actor orchestron.Actor, r request) (plan, error) {
-	p := plan{request: r, leader: orchestron.AgentID(r.ParentID)}
+	p := plan{request: r, asked: hashOf(r), leader: orchestron.AgentID(r.ParentID)}
 	var err error
 	if p.template, err = s.roles.Get(r.Role); err != nil {
 		return plan{}, err
@@ -175,7 +176,7 @@ func (s *Service) checkRights(actor orchestron.Actor, p plan) error {
 func (s *Service) create(ctx context.Context, call op.Call, p plan) (*handle, bool, error) {
 	s.admit.Lock()
 	defer s.admit.Unlock()
-	hash := hashOf(p.request)
+	hash := p.asked
 	if h, err := s.madeBefore(ctx, call, "spawn", hash); h != nil || err != nil {
 		return h, true, err
 	}
