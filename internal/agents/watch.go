@@ -83,13 +83,13 @@ func (s *Service) observeAll(ctx context.Context) {
 }
 
 const (
-	resync = 10 * time.Second // how often wanted and actual are compared, besides events
+	resync = 10 * time.Second // how often agents are looked at, besides events
 	grace  = 2 * time.Second  // how long a hook may come after the program's own word
 
 	slowStart = 10 * time.Second // after which the screen is asked what a starting program waits for
 )
 
-// reconcile compares what is wanted with what is there until ctx ends.
+// reconcile looks at what no event told of, until ctx ends.
 func (s *Service) reconcile(ctx context.Context) error {
 	tick := time.NewTicker(resync)
 	defer tick.Stop()
