@@ -22,7 +22,7 @@ func (s *Service) Ops() []op.Op {
 			s.opSpawnClaude, in, lead, op.Long(), op.Keyed()),
 		op.New("spawn_multiple_instances", op.Write, "Start several agents at the same time. Each succeeds or fails by itself.",
 			s.opSpawnMany, in, lead, op.Long(), op.Keyed()),
-		op.New("send", op.Write, "Give an agent a prompt. Acknowledged means durable: it is submitted exactly once, byte for byte, when the agent can take it.",
+		op.New("send", op.Write, "Give an agent a prompt. Acknowledged means durable: it is submitted exactly once, word for word, when the agent can take it.",
 			s.post, in, lead, op.Long(), op.Keyed()),
 		op.New("send_to_instance", op.Write, "Give an agent a prompt and, unless told otherwise, wait for its answer. When the time is over first, the answer says so and wait_for_instance goes on waiting.",
 			s.opSendToInstance, in, lead, op.Long(), op.Keyed()),

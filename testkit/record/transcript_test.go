@@ -18,8 +18,8 @@ func TestTranscript(t *testing.T) {
 	if got := record.Find(config, id); got != "" {
 		t.Errorf("Find = %q before anything was said", got)
 	}
-	path := record.Path(config, "/work/a_b", id)
-	if want := filepath.Join(config, "projects", "-work-a-b", id+".jsonl"); path != want {
+	path := record.Path(config, "/home/a_b", id)
+	if want := filepath.Join(config, "projects", "-home-a-b", id+".jsonl"); path != want {
 		t.Errorf("Path = %q, want %q", path, want)
 	}
 	first := &record.Transcript{Path: path, Base: map[string]any{"sessionId": id}}
