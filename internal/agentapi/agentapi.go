@@ -80,7 +80,7 @@ type SpawnResult struct {
 // SendIn is the arguments of send.
 type SendIn struct {
 	InstanceID string `json:"instanceId"`
-	Text       string `json:"text" jsonschema:"the prompt; delivered byte for byte, at most 1 MiB"`
+	Text       string `json:"text" jsonschema:"the prompt; delivered word for word, at most 1 MiB"`
 	Urgent     bool   `json:"urgent,omitempty" jsonschema:"type it although the agent is busy; otherwise it waits for the end of the turn"`
 	Wait       bool   `json:"wait,omitempty" jsonschema:"wait for the answer"`
 	Timeout    int    `json:"timeout_seconds" jsonschema:"how long to wait"`
@@ -92,7 +92,7 @@ func (SendIn) Amend(s *jsonschema.Schema) { timeout(s, "300") }
 // SendToInstanceIn is the arguments of send_to_instance.
 type SendToInstanceIn struct {
 	InstanceID string `json:"instance_id"`
-	Message    string `json:"message" jsonschema:"the prompt; delivered byte for byte, at most 1 MiB"`
+	Message    string `json:"message" jsonschema:"the prompt; delivered word for word, at most 1 MiB"`
 	Wait       bool   `json:"wait_for_response" jsonschema:"wait for the answer"`
 	Timeout    int    `json:"timeout_seconds" jsonschema:"how long to wait"`
 	Urgent     bool   `json:"urgent,omitempty" jsonschema:"type it although the agent is busy; otherwise it waits for the end of the turn"`

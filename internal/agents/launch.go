@@ -73,7 +73,7 @@ func (s *Service) endStray(ctx context.Context, h *handle) {
 // opened notes the agent's terminal and watches over its first process.
 func (s *Service) opened(ctx context.Context, h *handle, pane orchestron.Pane) error {
 	err := s.change(ctx, h, func(_ state.Tx, st *state.State) error {
-		if !st.Agent.Alive() && st.Agent.Pane.Zero() && st.Agent.Exit == nil {
+		if !st.Agent.Alive() && st.Agent.Wanted == orchestron.WantStopped {
 			return orchestron.Errorf(orchestron.Conflict, "%s was ended while it started", st.Agent.ID)
 		}
 		st.Agent.Pane = pane
