@@ -108,7 +108,7 @@ func (c *composer) rows(width, most int) []string {
 	if len(rows) > most {
 		head := max(1, most/2)
 		tail := max(1, most-head-1)
-		left := fmt.Sprintf("… +%d lines", len(rows)-head-tail)
+		left := terminal.Wrap(fmt.Sprintf("… +%d lines", len(rows)-head-tail), max(1, width-3))[0]
 		rows = append(append(append([]string{}, rows[:head]...), left), rows[len(rows)-tail:]...)
 	}
 	for i := range rows {
