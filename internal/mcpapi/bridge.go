@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/orchestron/orchestron"
 )
 
 const (
@@ -23,8 +25,9 @@ const (
 // Bridge carries a client on stdin and stdout to the daemon that dial reaches, line by line and without changing a
 // byte. When the connection breaks it dials again, introduces the client as before, and sends the requests again
 // that have no reply yet; the daemon knows them by the session in the hello, the bridge's first line, and by their
-// ids. Bridge ends without an error when stdin ends, after the replies under way, and when ctx ends. It closes stdin
-// if it can, and a read of stdin that cannot be interrupted may outlive it.
+// ids. Bridge ends without an error when stdin ends, after the replies under way, and when ctx ends; it ends with dial's
+// error when that says that the caller is refused. It closes stdin if it can, and a read of stdin that cannot be
+// interrupted may outlive it.
 func Bridge(ctx context.Context, stdin io.Reader, stdout io.Writer, dial func(context.Context) (io.ReadWriteCloser, error)) error {
 	session, err := uuid.NewRandom()
 	if err != nil {
@@ -169,7 +172,7 @@ func (b *bridge) pumpOut(ctx context.Context) error {
 			return err
 		}
 		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-		err = b.carry(conn)
+		heard, err := b.carry(conn)
 		stop()
 		b.mu.Lock()
 		b.conn = nil
@@ -178,9 +181,22 @@ func (b *bridge) pumpOut(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("writing stdout: %w", err)
 		}
+		if !heard && rest(ctx) != nil { // a daemon that only hangs up is not to be kept busy with it
+			return ctx.Err()
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+	}
+}
+
+// rest waits between two tries.
+func rest(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(redialWait):
+		return nil
 	}
 }
 
@@ -198,13 +214,14 @@ func (b *bridge) connect(ctx context.Context) (io.ReadWriteCloser, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if orchestron.KindOf(err) == orchestron.Forbidden {
+			return nil, err
+		}
 		if time.Now().After(giveUp) {
 			return nil, fmt.Errorf("reaching the daemon: %w", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(redialWait):
+		if err := rest(ctx); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -233,20 +250,21 @@ func (b *bridge) introduce(conn io.Writer) error {
 	return nil
 }
 
-// carry brings lines to the client until the connection breaks. Its error is of stdout.
-func (b *bridge) carry(conn io.Reader) error {
+// carry brings lines to the client until the connection breaks, and reports whether there was any. Its error is of
+// stdout.
+func (b *bridge) carry(conn io.Reader) (heard bool, err error) {
 	in := newLines(conn, 0)
-	for {
+	for ; ; heard = true {
 		line, err := in.next()
 		if err != nil {
-			return nil //nolint:nilerr // the connection broke: there will be another
+			return heard, nil //nolint:nilerr // the connection broke: there will be another
 		}
 		done, forClient := b.reply(line)
 		if !forClient {
 			continue
 		}
 		if _, err := b.stdout.Write(line); err != nil {
-			return err
+			return true, err
 		}
 		if done {
 			select {

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -243,4 +245,54 @@ func TestBridgeSurvivesAKill(t *testing.T) {
 	w.send(callLine(2, "echo", `{"text":"b"}`))
 	startDaemon(t, env)
 	want(t, w.read(), "b", "result", "structuredContent", "text")
+}
+
+func TestBridgeEndsWhenItsCallerIsRefused(t *testing.T) {
+	inR, inW := io.Pipe()
+	defer inW.Close()
+	refused := orchestron.Errorf(orchestron.Forbidden, "the daemon does not accept who calls")
+	err := Bridge(t.Context(), inR, io.Discard, func(context.Context) (io.ReadWriteCloser, error) { return nil, refused })
+	if !errors.Is(err, refused) {
+		t.Errorf("Bridge: %v, want what dial said", err)
+	}
+}
+
+// A daemon that hangs up on every connection is not asked more often than one that is not there.
+func TestBridgeDoesNotPesterADaemonThatHangsUp(t *testing.T) {
+	ctx, stop := context.WithTimeout(t.Context(), 5*redialWait)
+	defer stop()
+	inR, inW := io.Pipe()
+	defer inW.Close()
+	dials := 0
+	err := Bridge(ctx, inR, io.Discard, func(context.Context) (io.ReadWriteCloser, error) {
+		dials++
+		ours, theirs := net.Pipe()
+		go func() { // it reads the hello first
+			_, _ = theirs.Read(make([]byte, 1000))
+			_ = theirs.Close()
+		}()
+		return ours, nil
+	})
+	if err != nil || dials < 2 || dials > 6 {
+		t.Errorf("Bridge: %v after %d dials, want at most one in %s", err, dials, redialWait)
+	}
+}
+
+func TestUnknownToolsetIsTold(t *testing.T) {
+	s := newServer(catalogue(echoOp()), nil)
+	defer s.Close()
+	ours, theirs := net.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.ServeConn(t.Context(), theirs, operator, "session", url.Values{"toolsets": {"nosuch"}})
+	}()
+	w := &wire{t, ours, bufio.NewReader(ours)}
+	reply := w.ask(initializeLine)
+	if text, _ := at(t, reply, "error", "message").(string); !strings.Contains(text, `no toolset "nosuch"`) {
+		t.Errorf("initialize is answered with %s, want the reason", reply)
+	}
+	_ = ours.Close()
+	if err := <-ended; orchestron.KindOf(err) != orchestron.Invalid {
+		t.Errorf("ServeConn = %v, want the reason", err)
+	}
 }

@@ -24,31 +24,48 @@ const writeTimeout = 30 * time.Second // a client that does not read for so long
 
 // ServeConn serves one client over a stream of lines until the stream or ctx ends or the server is closed, and closes
 // the stream. query chooses from the catalogue, as that of an HTTP request does. session is what the bridge said in its
-// hello: a request that is sent again under the same session and id has its effect once. When the daemon ends it, calls under way are cancelled and not answered, so that the bridge
-// sends them to the next.
+// hello: a request that is sent again under the same session and id has its effect once. When the daemon ends it, calls
+// under way are cancelled and not answered, so that the bridge sends them to the next. A client whose choice cannot be
+// served is told why in answer to its requests.
 func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor orchestron.Actor, session string, query url.Values) error {
-	chosen, err := s.parseChoice(query)
-	if err != nil {
-		return errors.Join(err, rwc.Close())
-	}
-	v, err := s.view(chosen)
-	if err != nil {
-		return errors.Join(err, rwc.Close())
-	}
 	c := &conn{rwc: rwc, in: newLines(rwc, maxFrame), session: session, token: tokenOf(actor)}
 	if !s.keep(c) {
 		return rwc.Close()
 	}
 	defer s.leave(c)
-	serving, err := v.mcp.Connect(ctx, c, nil)
-	if err != nil {
-		return errors.Join(err, rwc.Close())
-	}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
+	v, err := s.viewOf(query)
+	if err != nil {
+		c.refuseAll(ctx, err)
+		return errors.Join(err, c.Close())
+	}
+	serving, err := v.mcp.Connect(ctx, c, nil)
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
 	_ = serving.Wait() // how the client broke off is of no use to anyone
 	_ = c.Close()
 	return nil
+}
+
+// refuseAll answers requests with the reason why none is served, until the client leaves. A connection that only ended
+// would be made again and again.
+func (c *conn) refuseAll(ctx context.Context, reason error) {
+	for {
+		msg, err := c.Read(ctx)
+		if err != nil {
+			return
+		}
+		req, ok := msg.(*jsonrpc.Request)
+		if !ok || !req.ID.IsValid() {
+			continue
+		}
+		refusal := &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: reason.Error()}
+		if c.Write(ctx, &jsonrpc.Response{ID: req.ID, Error: refusal}) != nil {
+			return
+		}
+	}
 }
 
 // conn is a stream of lines as the SDK sees it.

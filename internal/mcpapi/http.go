@@ -77,14 +77,13 @@ func (s *Server) admit(next http.Handler) http.Handler {
 			return
 		}
 		r.Header.Set("Authorization", "Bearer -") // nobody behind this needs the token
-		choice, err := s.parseChoice(r.URL.Query())
+		v, err := s.viewOf(r.URL.Query())
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		v, err := s.view(choice)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusTooManyRequests)
+			status := http.StatusBadRequest
+			if orchestron.KindOf(err) == orchestron.Limit {
+				status = http.StatusTooManyRequests
+			}
+			http.Error(w, err.Error(), status)
 			return
 		}
 		if r.Method == http.MethodPost && !readBody(w, r) {

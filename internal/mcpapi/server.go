@@ -150,6 +150,15 @@ func (s *Server) AgentsChanged(ctx context.Context) {
 	}
 }
 
+// viewOf returns the view that a query chooses.
+func (s *Server) viewOf(q url.Values) (*view, error) {
+	c, err := s.parseChoice(q)
+	if err != nil {
+		return nil, err
+	}
+	return s.view(c)
+}
+
 // parseChoice reads toolsets=a,b and readonly=1.
 func (s *Server) parseChoice(q url.Values) (choice, error) {
 	var c choice
