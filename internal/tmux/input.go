@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -15,8 +16,10 @@ import (
 
 // keyName is a key that tmux knows by name, or one letter or digit, with modifiers. tmux would type anything else as
 // text.
-var keyName = regexp.MustCompile(`^([CMS]-){0,3}([A-Za-z0-9\]^_/]|Enter|Escape|Tab|BTab|Space|BSpace|Up|Down|Left|Right|` +
-	`Home|End|PageUp|PageDown|PgUp|PgDn|PPage|NPage|Insert|IC|Delete|DC|F[1-9]|F1[0-2])$`)
+var keyName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([CMS]-){0,3}([A-Za-z0-9\]^_/]|Enter|Escape|Tab|BTab|Space|BSpace|Up|Down|Left|Right|` +
+		`Home|End|PageUp|PageDown|PgUp|PgDn|PPage|NPage|Insert|IC|Delete|DC|F[1-9]|F1[0-2])$`)
+})
 
 // Press presses keys in p, all in one go. It leaves copy mode and other modes of tmux first, which would eat them.
 func (s *Server) Press(ctx context.Context, p orchestron.Pane, keys ...orchestron.Key) error {
@@ -25,7 +28,7 @@ func (s *Server) Press(ctx context.Context, p orchestron.Pane, keys ...orchestro
 	}
 	var words strings.Builder
 	for _, k := range keys {
-		if !keyName.MatchString(string(k)) {
+		if !keyName().MatchString(string(k)) {
 			return orchestron.Errorf(orchestron.Invalid, "%q is not the name of a key", k)
 		}
 		words.WriteString(" " + string(k))

@@ -22,11 +22,13 @@ type Spec struct {
 	Env        []string // KEY=value, added to the server's environment; no secrets, because tmux shows it to everybody who asks
 }
 
-var sessionName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
+var sessionName = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+
+const longestName = 63 // of a session
 
 func (p Spec) check() error {
 	switch {
-	case !sessionName.MatchString(p.Session):
+	case len(p.Session) > longestName || !sessionName.MatchString(p.Session):
 		return orchestron.Errorf(orchestron.Invalid, "%q cannot be the name of a tmux session", p.Session)
 	case len(p.Argv) < 2:
 		return orchestron.Errorf(orchestron.Invalid, "a pane needs a command of two words or more: tmux gives a single word to a shell")

@@ -1,6 +1,7 @@
 package tmux
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,6 +60,18 @@ func TestOpenSaysWhatToInstall(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), "install tmux 3.2") {
 			t.Errorf("Open with %s: %v, want it to say what to install", command, err)
 		}
+	}
+}
+
+func TestFindIdle(t *testing.T) {
+	empty := t.TempDir()
+	_, err := findIdle([]string{empty, "relative"})
+	wantKind(t, "findIdle without tail", err, orchestron.Unavailable)
+	if !errors.Is(err, errUnfit) || !strings.Contains(err.Error(), "tail") || !strings.Contains(err.Error(), "install it") {
+		t.Errorf("findIdle without tail: %v, want it to name the program and what to do", err)
+	}
+	if file, err := findIdle(programDirs([]string{"HOME=/", "PATH=" + empty})); err != nil || filepath.Base(file) != "tail" {
+		t.Errorf("findIdle where PATH lacks it: %q, %v, want that of the system", file, err)
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -25,13 +27,13 @@ type version struct {
 	major, minor int
 }
 
-var versionNumbers = regexp.MustCompile(`([0-9]+)\.([0-9]+)`)
+var versionNumbers = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([0-9]+)\.([0-9]+)`) })
 
 // parseVersion reads what tmux calls itself, as in 3.3a, 3.2-rc2, next-3.8 and "tmux 3.4". What it does not
 // understand is version 0.0.
 func parseVersion(s string) version {
 	v := version{text: strings.TrimPrefix(strings.TrimSpace(s), "tmux ")}
-	if m := versionNumbers.FindStringSubmatch(s); m != nil {
+	if m := versionNumbers().FindStringSubmatch(s); m != nil {
 		v.major, _ = strconv.Atoi(m[1])
 		v.minor, _ = strconv.Atoi(m[2])
 	}
@@ -125,8 +127,12 @@ func (s *Server) connect(ctx context.Context) error {
 // ensureHidden makes the hidden session, and the server with it, unless they are there. Its program needs no shell
 // and does nothing.
 func (s *Server) ensureHidden(ctx context.Context) error {
+	idle, err := findIdle(programDirs(s.cfg.Env))
+	if err != nil {
+		return err
+	}
 	cmd := s.tmux("new-session", "-d", "-s", hidden, "-x", strconv.Itoa(s.cfg.Width), "-y", strconv.Itoa(s.cfg.Height),
-		"--", "tail", "-f", os.DevNull)
+		"--", idle, "-f", os.DevNull)
 	cmd.WaitDelay = time.Second
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -138,6 +144,30 @@ func (s *Server) ensureHidden(ctx context.Context) error {
 		return fmt.Errorf("starting tmux: %w: %s", err, strings.TrimSpace(out.String()))
 	}
 	return nil
+}
+
+// findIdle returns the program of the hidden session. tmux would not tell that it is missing: its server would end.
+func findIdle(dirs []string) (string, error) {
+	const name = "tail"
+	for _, dir := range dirs {
+		file := filepath.Join(dir, name)
+		if info, err := os.Stat(file); filepath.IsAbs(file) && err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return file, nil
+		}
+	}
+	return "", orchestron.Errorf(orchestron.Unavailable, "the program %s, which tmux is kept running with, is not installed: %w", name, errUnfit).
+		Try("install it, for instance with apt-get install coreutils")
+}
+
+// programDirs is where programs are: the PATH of an environment, then where every system has them.
+func programDirs(env []string) []string {
+	dirs := []string{"/usr/bin", "/bin"}
+	for _, kv := range env {
+		if path, ok := strings.CutPrefix(kv, "PATH="); ok {
+			dirs = append(filepath.SplitList(path), dirs...)
+		}
+	}
+	return dirs
 }
 
 // configure sets every option that what we do depends on. Unknown ones are left out by tmux itself (-q).
