@@ -89,15 +89,21 @@ func (c *Claude) Channel(string) orchestron.Channel {
 }
 
 // Check finds the program and says which version it is. It is Unavailable with a remedy when the program is missing,
-// does not run, or has no account to work with.
+// does not run, has no account to work with, or lacks the person's consent to the chords.
 func (c *Claude) Check(ctx context.Context) (string, error) {
 	env := environ(c.set.Environ)
 	program, err := c.find(env)
 	if err != nil {
 		return "", err
 	}
-	if _, err := c.mode(env); err != nil {
+	mode, err := c.mode(env)
+	if err != nil {
 		return "", err
+	}
+	if mode == UserConfig {
+		if err := consented(userConfig(env)); err != nil {
+			return "", err
+		}
 	}
 	version, err := c.version(ctx, program)
 	if err == nil && !c.keyless && tooOld(version) {

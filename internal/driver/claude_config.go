@@ -108,14 +108,22 @@ func prepareOwn(conf config, workspace, key string) error {
 	return editObject(conf.state, func(state map[string]any) error { return seedState(state, workspace, key) })
 }
 
-// prepareUser makes sure that the person agreed to the chords by which prompts are handed over, before it writes
-// that the workspace is trusted.
+// prepareUser makes sure that the person agreed to the chords, before it writes that the workspace is trusted.
 func prepareUser(conf config, workspace string) error {
-	if !bound(conf.keybindings()) {
-		return orchestron.Errorf(orchestron.Unavailable, "Claude Code lacks the key bindings by which Orchestron hands it prompts").
-			Try("run orchestron install claude, which adds them to %s", conf.keybindings())
+	if err := consented(conf); err != nil {
+		return err
 	}
 	return editShared(conf.state, func(state map[string]any) error { return trustWorkspace(state, workspace) })
+}
+
+// consented makes sure that a person's own configuration has the chords by which prompts are handed over. They are
+// added by a command of that person's only.
+func consented(conf config) error {
+	if bound(conf.keybindings()) {
+		return nil
+	}
+	return orchestron.Errorf(orchestron.Unavailable, "Claude Code lacks the key bindings by which Orchestron hands it prompts").
+		Try("run orchestron install claude --keybindings, which adds them to %s", conf.keybindings())
 }
 
 // seedState answers the questions of a first start.

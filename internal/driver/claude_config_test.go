@@ -257,6 +257,52 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// A login is the person's own configuration, which must have the chords before anything can be delivered.
+func TestCheckWantsConsent(t *testing.T) {
+	home := t.TempDir()
+	put(t, filepath.Join(home, ".claude.json"), `{"oauthAccount":{"a":1}}`)
+	c := NewClaude(ClaudeSettings{Binary: "cat", Environ: without(daemonEnv(home), "ANTHROPIC_API_KEY")})
+	if _, err := c.Check(t.Context()); orchestron.KindOf(err) != orchestron.Unavailable || !strings.Contains(err.Error(), "install claude --keybindings") {
+		t.Errorf("Check without the chords: %v, want it to say how they are added", err)
+	}
+	if _, err := MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Check(t.Context()); err != nil {
+		t.Errorf("Check with the chords: %v", err)
+	}
+}
+
+func TestCheckPermission(t *testing.T) {
+	claude := NewClaude(ClaudeSettings{Environ: []string{"IS_SANDBOX=1"}})
+	custom, err := NewCustom(CustomSettings{Name: "cat", Argv: []string{"cat"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[string]struct{ claude, custom bool }{
+		"": {true, true}, "plan": {true, false}, "bypassPermissions": {true, false}, "yolo": {false, false},
+	} {
+		if err := claude.CheckPermission(mode); (err == nil) != want.claude || err != nil && orchestron.KindOf(err) != orchestron.Invalid {
+			t.Errorf("claude: the mode %q gives %v", mode, err)
+		}
+		if err := custom.CheckPermission(mode); (err == nil) != want.custom || err != nil && orchestron.KindOf(err) != orchestron.Invalid {
+			t.Errorf("custom: the mode %q gives %v", mode, err)
+		}
+	}
+}
+
+func TestCustomClear(t *testing.T) {
+	for want, keys := range map[orchestron.Key][]orchestron.Key{"C-u": nil, "C-k": {"C-k"}} {
+		c, err := NewCustom(CustomSettings{Name: "cat", Argv: []string{"cat"}, Clear: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Channel("").Clear; !slices.Equal(got, []orchestron.Key{want}) {
+			t.Errorf("with the keys %q the input line is cleared by %q, want %q", keys, got, want)
+		}
+	}
+}
+
 func TestTooOld(t *testing.T) {
 	for version, want := range map[string]bool{"2.1.329": false, "2.1.197": false, "2.1.196": true, "1.9.999": true, "3.0.0": false, "cat": false, "": false} {
 		if got := tooOld(version); got != want {

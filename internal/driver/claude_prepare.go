@@ -57,6 +57,12 @@ func checkLaunch(l orchestron.Launch) error {
 	return nil
 }
 
+// CheckPermission is Invalid when agents cannot be started with a permission mode; empty means the configured one.
+func (c *Claude) CheckPermission(mode string) error {
+	_, err := c.permission(mode, c.set.Environ)
+	return err
+}
+
 // permission returns a permission mode as Claude Code's flag wants it. A mode is always given: without one Claude
 // Code chooses a mode that asks its vendor's servers.
 func (c *Claude) permission(mode string, env environ) (string, error) {

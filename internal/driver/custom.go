@@ -17,6 +17,8 @@ type CustomSettings struct {
 	Argv    []string // the program, found in PATH, and its arguments
 	Pass    []string // names of further variables that agents see
 	Environ []string // the daemon's environment, as in orchestron.Launch
+
+	Clear []orchestron.Key // empty its input line; C-u when there are none
 }
 
 // Custom drives any terminal program: prompts are pasted and sent with Enter, and nothing is known of what becomes
@@ -42,7 +44,20 @@ func (c *Custom) Abilities() orchestron.Abilities { return orchestron.Abilities{
 
 // Channel is the terminal: a paste, then Enter.
 func (c *Custom) Channel(string) orchestron.Channel {
-	return orchestron.Channel{Submit: []orchestron.Key{"Enter"}, Clear: []orchestron.Key{"C-u"}, Interrupt: []orchestron.Key{"C-c"}}
+	keys := orchestron.Channel{Submit: []orchestron.Key{"Enter"}, Clear: c.set.Clear, Interrupt: []orchestron.Key{"C-c"}}
+	if len(keys.Clear) == 0 {
+		keys.Clear = []orchestron.Key{"C-u"}
+	}
+	return keys
+}
+
+// CheckPermission is Invalid for every mode: the program has none that is known, and one that is asked for must not be
+// ignored.
+func (c *Custom) CheckPermission(mode string) error {
+	if mode == "" {
+		return nil
+	}
+	return orchestron.Errorf(orchestron.Invalid, "agents of the driver %s have no permission modes", c.set.Name).Try("leave it out")
 }
 
 // Check makes sure that the program is there. It does not say a version: no flag is known.
