@@ -283,21 +283,23 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte, 
 
 // refusal turns an answer that is not a success into an error.
 func refusal(resp *http.Response, data []byte) error {
-	var body struct{ Error *orchestron.Error }
-	if json.Unmarshal(data, &body) == nil && body.Error != nil {
-		return body.Error
+	var body struct {
+		Error  *orchestron.Error
+		Status string // of the health check
 	}
-	return strange(resp)
-}
-
-func strange(resp *http.Response) error {
-	kind := orchestron.Internal
-	switch resp.StatusCode {
-	case http.StatusServiceUnavailable:
-		kind = orchestron.Unavailable
-	case http.StatusUnauthorized, http.StatusForbidden:
+	known := json.Unmarshal(data, &body) == nil
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized: // what it says to do is for clients that send a header
 		return orchestron.Errorf(orchestron.Forbidden, "the daemon does not accept who calls").
 			Try("unset ORCHESTRON_TOKEN if it is left over from an agent that has ended")
+	case known && body.Error != nil:
+		return body.Error
+	case known && body.Status == "starting":
+		return orchestron.Errorf(orchestron.Unavailable, "the daemon is starting").Try("try again in a moment")
+	}
+	kind := orchestron.Internal
+	if resp.StatusCode == http.StatusServiceUnavailable {
+		kind = orchestron.Unavailable
 	}
 	return orchestron.Errorf(kind, "the daemon answered %s, which means nothing here", strings.TrimSpace(resp.Status)).
 		Try("check that the program and the daemon have the same version: orchestron version, orchestron status")

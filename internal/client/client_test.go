@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -263,4 +264,43 @@ func TestHTTPStatusWithoutJSON(t *testing.T) {
 	if orchestron.KindOf(err) != orchestron.Internal || !strings.Contains(err.Error(), "404") {
 		t.Errorf("got %v, want an error that names the status", err)
 	}
+}
+
+// Answers that are for other clients, or for nobody, are told in the words of the person at the shell.
+func TestRefusals(t *testing.T) {
+	socket := filepath.Join(socketDir(t), "s")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/health" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"status":"starting"}`)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"error":{"kind":"forbidden","message":"no credential","remedy":"send a header"}}`)
+	})}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() { _ = server.Close(); serving.Wait() })
+	c := client.Dial(socket, "")
+	defer c.Close()
+	if err := c.Health(t.Context()); orchestron.KindOf(err) != orchestron.Unavailable || !strings.Contains(err.Error(), "is starting") {
+		t.Errorf("Health of a daemon that starts: %v", err)
+	}
+	if _, err := c.Tools(t.Context()); orchestron.KindOf(err) != orchestron.Forbidden || !strings.Contains(err.Error(), "ORCHESTRON_TOKEN") {
+		t.Errorf("a refused caller is told %v", err)
+	}
+}
+
+func socketDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "o") // the path of a socket is limited
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
