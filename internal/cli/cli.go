@@ -28,6 +28,7 @@ type Program struct {
 	Stdout, Stderr io.Writer
 	Environ        []string
 	Now            func() time.Time
+	Config         string // a configuration file that explains every setting
 
 	// Connect returns the daemon. Without start it fails as unavailable when none answers.
 	Connect func(ctx context.Context, start bool) (Daemon, error)
@@ -122,7 +123,7 @@ func (a *app) showHelp(ctx context.Context, c *cobra.Command) int {
 		path = append([]string{c.Name()}, path...)
 	}
 	root := a.root()
-	root.SetArgs(append(path, "--help"))
+	root.SetArgs(append([]string{"help"}, path...)) // a command that parses its own arguments would take --help for one
 	if err := fang.Execute(ctx, root, fang.WithVersion(a.Version), fang.WithoutManpage()); err != nil {
 		return failed
 	}

@@ -344,7 +344,7 @@ func TestHelp(t *testing.T) {
 		if !strings.Contains(string(doc), "orchestron "+name) {
 			t.Errorf("docs/cli.md lacks %s", name)
 		}
-		if name == "testkit" || name == "completion" { // their bodies are not ours
+		if name == "completion" { // its body is not ours
 			continue
 		}
 		if help := run(t, newFake(), "", name, "--help").Stdout; !strings.Contains(help, "EXAMPLES") {
@@ -355,5 +355,15 @@ func TestHelp(t *testing.T) {
 		if strings.Contains(root.Stdout, "  "+hidden) {
 			t.Errorf("orchestron --help shows %s", hidden)
 		}
+		for _, args := range [][]string{{hidden, "--help"}, {"help", hidden}} { // and does not run it
+			if got := run(t, newFake(), "", args...); got.Code != 0 || !strings.Contains(got.Stdout, "orchestron "+hidden) {
+				t.Errorf("orchestron %q: got %+v, want its help", args, got)
+			}
+		}
+	}
+	p, stdout, _ := program(newFake(), "")
+	p.Config = "# Every setting.\n#listen: x\n"
+	if code := cli.Run(t.Context(), p, []string{"help", "config"}); code != 0 || stdout.String() != p.Config {
+		t.Errorf("orchestron help config: got %d %q, want %q", code, stdout, p.Config)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/orchestron/orchestron"
 )
@@ -91,6 +92,7 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 	if e == nil {
 		return code
 	}
+	e = e.Try("%s", inFlags(cmd, e.Remedy))
 	if a.json {
 		data, _ := json.Marshal(map[string]any{"error": e})
 		fmt.Fprintln(a.Stderr, harmlessJSON(string(data)))
@@ -101,6 +103,24 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 		fmt.Fprintln(a.Stderr, a.err.paint(faint, "  try:"), harmless(e.Remedy))
 	}
 	return code
+}
+
+// inFlags says a remedy in the words of the command line: where an operation's own word is to pass an argument or to
+// leave it out, the command has a flag.
+func inFlags(cmd *cobra.Command, remedy string) string {
+	words := strings.Split(remedy, " ")
+	for i := 1; i < len(words); i++ {
+		if words[i-1] != "pass" && words[i-1] != "leave" {
+			continue
+		}
+		name := strings.TrimRight(words[i], ",.;")
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if strings.EqualFold(strings.ReplaceAll(f.Name, "-", ""), strings.ReplaceAll(name, "_", "")) {
+				words[i] = "--" + f.Name + words[i][len(name):]
+			}
+		})
+	}
+	return strings.Join(words, " ")
 }
 
 // do makes a command out of a function. Errors of the function that have no kind are faults of ours.

@@ -57,6 +57,22 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// What an operation says to do about an error is said in the words of the command that called it.
+func TestRemediesNameFlags(t *testing.T) {
+	tests := []struct{ args, remedy, want string }{
+		{"terminate exec_1", "terminate it first, or pass cascade", "terminate it first, or pass --cascade"},
+		{"spawn manager", "leave permissionMode out, or ask the operator", "leave --permission-mode out, or ask the operator"},
+		{"list", "pass cascade, or leave", "pass cascade, or leave"},
+	}
+	for _, test := range tests {
+		f := newFake()
+		f.fails = orchestron.Errorf(orchestron.Conflict, "no").Try("%s", test.remedy)
+		if got := run(t, f, "", strings.Fields(test.args)...); !strings.Contains(got.Stderr, "try: "+test.want+"\n") {
+			t.Errorf("orchestron %s: got %+v, want %q", test.args, got, test.want)
+		}
+	}
+}
+
 func TestUsageErrors(t *testing.T) {
 	tests := map[string]string{
 		"lst":                          "did you mean orchestron list?",
@@ -77,6 +93,8 @@ func TestUsageErrors(t *testing.T) {
 		"call list status=a status=b":  "given twice",
 		"install emacs":                "claude, claude-desktop, vscode or codex",
 		"attach exec_1":                "attach needs a terminal",
+		"testkit robot":                "agent or api",
+		"testkit":                      "needs PROGRAM",
 		"list --status sleeping":       "list: ",
 	}
 	for args, want := range tests {

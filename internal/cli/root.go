@@ -15,7 +15,8 @@ import (
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "orchestron", Short: "Lead teams of coding agents in tmux",
-		Long:    "Lead teams of coding agents in tmux. Commands start the daemon when none runs.\n\n" + exitCodes,
+		Long: "Lead teams of coding agents in tmux. Commands start the daemon when none runs.\n" +
+			"orchestron help config explains the configuration.\n\n" + exitCodes,
 		Example: "orchestron spawn executive --dir .\norchestron send exec_1 'Say hello' --wait\norchestron list",
 		Version: a.Version, SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
 	}
@@ -45,9 +46,10 @@ func (a *app) root() *cobra.Command {
 	}
 	add("agents", a.spawn(), a.list(), a.send(), a.wait(), a.read(), a.output(), a.todos(), a.attach(), a.interrupt(), a.restart(), a.terminate())
 	add("daemon", a.up(), a.down(), a.status(), a.events(), a.doctor(), a.serve())
-	add("tools", a.tools(), a.callCommand(), a.install(), a.mcp(), a.raw("testkit", "Test orchestrations without a model", a.Testkit), a.version())
+	add("tools", a.tools(), a.callCommand(), a.install(), a.mcp(), a.testkit(), a.version())
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
+	root.AddCommand(a.configTopic())
 	for _, c := range []*cobra.Command{
 		a.raw("hook", "Run by agent programs when something happens", a.Hook),
 		a.raw("compose", "Run by agent programs as their editor", a.Compose),
@@ -69,14 +71,49 @@ func names(cmd *cobra.Command) []string {
 	return names
 }
 
-// raw is a command that parses its own arguments.
+// configTopic is what help knows of the configuration. It is a file, and printed as one.
+func (a *app) configTopic() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Every setting of the configuration"}
+	cmd.SetHelpFunc(func(*cobra.Command, []string) { _ = a.print(a.Config) }) // a reader that is gone ends us with a signal
+	return cmd
+}
+
+// raw is a command that parses its own arguments, but for a request for help as the first of them.
 func (a *app) raw(name, short string, run func(context.Context, []string) int) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short, Example: "orchestron " + name, DisableFlagParsing: true}
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, rest []string) error {
+	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, rest []string) error {
+		if len(rest) > 0 && (rest[0] == "--help" || rest[0] == "-h") {
+			return cmd.Help()
+		}
 		if code := run(ctx, rest); code != 0 {
 			return &exit{code: code}
 		}
 		return nil
+	})
+	return cmd
+}
+
+// testkit is the programs of the testkit.
+func (a *app) testkit() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "testkit PROGRAM", Short: "Test orchestrations without a model",
+		Long:    "Test orchestrations without a model: a scripted agent for the terminal, and a scripted model API on loopback.",
+		Example: "orchestron testkit agent --help\norchestron testkit api --help",
+		Args:    need("PROGRAM"),
+	}
+	for name, short := range map[string]string{"agent": "A scripted agent in the terminal", "api": "A scripted model API on loopback"} {
+		program := a.raw(name, short, nil)
+		program.Example = "orchestron testkit " + name + " --help"
+		program.RunE = a.do(func(ctx context.Context, _ *cobra.Command, rest []string) error {
+			if code := a.Testkit(ctx, append([]string{name}, rest...)); code != 0 {
+				return &exit{code: code}
+			}
+			return nil
+		})
+		cmd.AddCommand(program)
+	}
+	cmd.RunE = a.do(func(_ context.Context, cmd *cobra.Command, pos []string) error {
+		return usage(cmd, "%q is no program of the testkit", orchestron.Quotable(pos[0])).Try("agent or api")
 	})
 	return cmd
 }

@@ -21,7 +21,7 @@ Lines of a prompt tell it what to do, in order:
   @@mcp TOOL {json}        call a tool of the MCP server in --mcp-config; its text is part of the answer
   @@tool NAME {json}       pretend to use a tool
   @@permission NAME {json} ask for permission to use a tool, and wait for the answer
-  @@call NAME {json}      @@tool in the mode bypassPermissions, else @@permission
+  @@call NAME {json}       @@tool in the mode bypassPermissions, else @@permission
   @@usage in=N out=N       say what each reply from here on costs
   @@background [2s] [TEXT] leave a task running behind the turn; its end starts a turn
   @@error CODE [TEXT]      end the turn as if the model API had failed
