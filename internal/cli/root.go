@@ -78,11 +78,11 @@ func (a *app) configTopic() *cobra.Command {
 	return cmd
 }
 
-// raw is a command that parses its own arguments, but for a request for help as the first of them.
+// raw is a command that parses its own arguments. Hidden ones know no help of their own.
 func (a *app) raw(name, short string, run func(context.Context, []string) int) *cobra.Command {
-	cmd := &cobra.Command{Use: name, Short: short, Example: "orchestron " + name, DisableFlagParsing: true}
+	cmd := &cobra.Command{Use: name, Short: short, DisableFlagParsing: true}
 	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, rest []string) error {
-		if len(rest) > 0 && (rest[0] == "--help" || rest[0] == "-h") {
+		if cmd.Hidden && len(rest) > 0 && (rest[0] == "--help" || rest[0] == "-h") {
 			return cmd.Help()
 		}
 		if code := run(ctx, rest); code != 0 {
@@ -97,20 +97,13 @@ func (a *app) raw(name, short string, run func(context.Context, []string) int) *
 func (a *app) testkit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "testkit PROGRAM", Short: "Test orchestrations without a model",
-		Long:    "Test orchestrations without a model: a scripted agent for the terminal, and a scripted model API on loopback.",
 		Example: "orchestron testkit agent --help\norchestron testkit api --help",
 		Args:    need("PROGRAM"),
 	}
 	for name, short := range map[string]string{"agent": "A scripted agent in the terminal", "api": "A scripted model API on loopback"} {
-		program := a.raw(name, short, nil)
-		program.Example = "orchestron testkit " + name + " --help"
-		program.RunE = a.do(func(ctx context.Context, _ *cobra.Command, rest []string) error {
-			if code := a.Testkit(ctx, append([]string{name}, rest...)); code != 0 {
-				return &exit{code: code}
-			}
-			return nil
-		})
-		cmd.AddCommand(program)
+		cmd.AddCommand(a.raw(name, short, func(ctx context.Context, rest []string) int {
+			return a.Testkit(ctx, append([]string{name}, rest...))
+		}))
 	}
 	cmd.RunE = a.do(func(_ context.Context, cmd *cobra.Command, pos []string) error {
 		return usage(cmd, "%q is no program of the testkit", orchestron.Quotable(pos[0])).Try("agent or api")

@@ -181,8 +181,8 @@ func (b *bridge) pumpOut(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("writing stdout: %w", err)
 		}
-		if !heard && rest(ctx) != nil { // a daemon that only hangs up is not to be kept busy with it
-			return ctx.Err()
+		if !heard {
+			rest(ctx) // a daemon that only hangs up is not to be kept busy with it
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -191,12 +191,10 @@ func (b *bridge) pumpOut(ctx context.Context) error {
 }
 
 // rest waits between two tries.
-func rest(ctx context.Context) error {
+func rest(ctx context.Context) {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
 	case <-time.After(redialWait):
-		return nil
 	}
 }
 
@@ -211,18 +209,15 @@ func (b *bridge) connect(ctx context.Context) (io.ReadWriteCloser, error) {
 			}
 			_ = conn.Close()
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		}
-		if orchestron.KindOf(err) == orchestron.Forbidden {
+		case orchestron.KindOf(err) == orchestron.Forbidden:
 			return nil, err
-		}
-		if time.Now().After(giveUp) {
+		case time.Now().After(giveUp):
 			return nil, fmt.Errorf("reaching the daemon: %w", err)
 		}
-		if err := rest(ctx); err != nil {
-			return nil, err
-		}
+		rest(ctx)
 	}
 }
 

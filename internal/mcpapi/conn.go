@@ -57,13 +57,9 @@ func (c *conn) refuseAll(ctx context.Context, reason error) {
 		if err != nil {
 			return
 		}
-		req, ok := msg.(*jsonrpc.Request)
-		if !ok || !req.ID.IsValid() {
-			continue
-		}
-		refusal := &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: reason.Error()}
-		if c.Write(ctx, &jsonrpc.Response{ID: req.ID, Error: refusal}) != nil {
-			return
+		if req, ok := msg.(*jsonrpc.Request); ok && req.ID.IsValid() {
+			refusal := &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: reason.Error()}
+			_ = c.Write(ctx, &jsonrpc.Response{ID: req.ID, Error: refusal}) // Read sees a broken connection too
 		}
 	}
 }
