@@ -32,6 +32,9 @@ func (p Process) Beside() (int, bool) {
 		return 0, false
 	}
 	rest := p.Args[2:]
+	if p.Args[1] == "testkit" && len(rest) > 0 && rest[0] == "agent" {
+		return agent.Main(rest[1:], p.Environ, p.Stdin, p.Stdout, p.Stderr), true
+	}
 	if slices.Contains(rest, "--help") || slices.Contains(rest, "-h") {
 		return 0, false
 	}
@@ -42,10 +45,6 @@ func (p Process) Beside() (int, bool) {
 		return p.compose(rest), true
 	case "agent-exec":
 		return p.agentExec(rest), true
-	case "testkit":
-		if len(rest) > 0 && rest[0] == "agent" {
-			return agent.Main(rest[1:], p.Environ, p.Stdin, p.Stdout, p.Stderr), true
-		}
 	}
 	return 0, false
 }

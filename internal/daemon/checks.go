@@ -21,8 +21,8 @@ import (
 func (c commands) checks() []cli.Check {
 	return []cli.Check{
 		{Name: "configuration", Run: c.checkConfig},
-		{Name: "tmux", Run: func(ctx context.Context) cli.Finding { return c.checkVersion(ctx, "tmux", "-V", tmuxTooOld) }},
-		{Name: "git", Run: func(ctx context.Context) cli.Finding { return c.checkVersion(ctx, "git", "--version", nil) }},
+		{Name: "tmux", Run: c.checkTmux},
+		{Name: "git", Run: func(ctx context.Context) cli.Finding { return c.checkVersion(ctx, "git", "git", "--version", nil) }},
 		{Name: "claude", Run: c.checkClaude},
 		{Name: "hooks", Run: c.checkHook},
 		{Name: "daemon", Run: c.checkDaemon},
@@ -38,10 +38,10 @@ func (c commands) checkConfig(context.Context) cli.Finding {
 }
 
 // checkVersion asks a program for its version.
-func (c commands) checkVersion(ctx context.Context, name, flag string, unfit func(version string) string) cli.Finding {
+func (c commands) checkVersion(ctx context.Context, name, program, flag string, unfit func(version string) string) cli.Finding {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, name, flag).Output()
+	out, err := exec.CommandContext(ctx, program, flag).Output()
 	version := strings.TrimSpace(string(out))
 	switch {
 	case err != nil:
@@ -50,6 +50,15 @@ func (c commands) checkVersion(ctx context.Context, name, flag string, unfit fun
 		return cli.Finding{State: cli.Fail, Detail: version, Remedy: unfit(version)}
 	}
 	return cli.Finding{State: cli.OK, Detail: version}
+}
+
+// checkTmux looks at the tmux that the daemon would start.
+func (c commands) checkTmux(ctx context.Context) cli.Finding {
+	program := "tmux"
+	if cfg, err := c.config(); err == nil && cfg.Tmux != "" {
+		program = cfg.Tmux
+	}
+	return c.checkVersion(ctx, "tmux", program, "-V", tmuxTooOld)
 }
 
 // tmuxTooOld says what to do about a tmux before 3.2.
@@ -68,6 +77,9 @@ func (c commands) checkClaude(ctx context.Context) cli.Finding {
 	}
 	claude := driver.NewClaude(claudeSettings(cfg, c.Environ))
 	version, err := claude.Check(ctx)
+	if err == nil {
+		err = claude.CheckPermission("")
+	}
 	if err != nil {
 		return failed(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/mcpapi"
 	"github.com/orchestron/orchestron/internal/tmux"
+	"github.com/orchestron/orchestron/testkit/agent"
 	"github.com/orchestron/orchestron/testkit/api"
 )
 
@@ -34,6 +35,7 @@ func (p Process) Command(ctx context.Context) int {
 	c := commands{Process: p, self: self}
 	return cli.Run(ctx, cli.Program{
 		Version: p.Version, Self: self, Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Environ: p.Environ, Now: time.Now,
+		Config:  config.Example(),
 		Connect: c.connect, Serve: c.serve, Bridge: c.bridge, Attach: c.attach, Exec: replace, Checks: c.checks(), BindKeys: c.bindKeys,
 		Hook:      func(_ context.Context, args []string) int { return p.hook(args) },
 		Compose:   func(_ context.Context, args []string) int { return p.compose(args) },
@@ -153,7 +155,7 @@ func (c commands) attach(_ context.Context, session string) ([]string, error) {
 // bindKeys puts our keys into the person's own Claude Code.
 func (c commands) bindKeys(context.Context) (string, error) {
 	dir := filepath.Join(c.userHome(), ".claude")
-	if own, found := lookup(c.Environ, "CLAUDE_CONFIG_DIR"); found {
+	if own, _ := lookup(c.Environ, "CLAUDE_CONFIG_DIR"); own != "" {
 		dir = own
 	}
 	path := filepath.Join(dir, "keybindings.json")
@@ -172,10 +174,10 @@ func (c commands) userHome() string {
 	return home
 }
 
+// testkit runs a program of the testkit. The command line knows which there are.
 func (c commands) testkit(ctx context.Context, args []string) int {
-	if len(args) > 0 && args[0] == "api" {
+	if args[0] == "api" {
 		return api.Main(ctx, args[1:], c.Stdout, c.Stderr)
 	}
-	fmt.Fprint(c.Stderr, "usage: orchestron testkit agent|api [--help]\n\nagent  a scripted agent in the terminal\napi    a scripted model API on loopback\n")
-	return 2
+	return agent.Main(args[1:], c.Environ, c.Stdin, c.Stdout, c.Stderr) // with options of ours before its name
 }

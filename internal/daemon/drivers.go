@@ -14,7 +14,7 @@ func drivers(cfg config.Config, self string, environ []string) ([]agents.Driver,
 	all := []agents.Driver{driver.NewClaude(claudeSettings(cfg, environ)), driver.NewScripted(self, claudeSettings(cfg, environ))}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Custom)) {
 		custom, err := driver.NewCustom(driver.CustomSettings{
-			Name: name, Argv: cfg.Custom[name].Argv, Pass: cfg.Custom[name].Env, Environ: environ,
+			Name: name, Argv: cfg.Custom[name].Argv, Pass: cfg.Custom[name].Env, Environ: environ, Clear: cfg.Custom[name].Clear,
 		})
 		if err != nil {
 			return nil, err

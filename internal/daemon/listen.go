@@ -90,7 +90,7 @@ func (d doors) open() http.Handler {
 func (d doors) local() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/", d.callers.identify(d.rest))
-	mux.Handle("GET /api/v1/stdio", d.callers.identify(http.HandlerFunc(d.stdio)))
+	mux.HandleFunc("GET /api/v1/stdio", d.stdio)
 	mux.HandleFunc("GET /health", d.health)
 	return mux
 }
@@ -110,7 +110,11 @@ func (d doors) health(w http.ResponseWriter, _ *http.Request) {
 // stdio turns the connection into the stream of one stdio client.
 func (d doors) stdio(w http.ResponseWriter, r *http.Request) {
 	actor, ok := d.callers.request(r)
-	if !ok || r.Header.Get("Upgrade") != "orchestron-mcp" {
+	if !ok {
+		http.Error(w, "401 unauthorized: show the operator's token or an agent's", http.StatusUnauthorized)
+		return
+	}
+	if r.Header.Get("Upgrade") != "orchestron-mcp" {
 		http.Error(w, "400 bad request: this route speaks orchestron-mcp only", http.StatusBadRequest)
 		return
 	}
