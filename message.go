@@ -98,8 +98,11 @@ type Turn struct {
 	Agent   AgentID   `json:"agentId"`
 	Message MessageID `json:"messageId,omitempty"` // empty when a person typed the prompt into the terminal
 	Prompt  string    `json:"prompt"`
-	Answer  string    `json:"answer,omitempty"`
-	Failure string    `json:"failure,omitempty"`
-	Started time.Time `json:"started"`
-	Ended   time.Time `json:"ended,omitzero"`
+	// PromptID is the agent program's own id of what it was working on when it took the prompt, if it has one. A prompt
+	// that waits inside the program has the id of the turn that ran then.
+	PromptID string    `json:"promptId,omitempty"`
+	Answer   string    `json:"answer,omitempty"`
+	Failure  string    `json:"failure,omitempty"`
+	Started  time.Time `json:"started"`
+	Ended    time.Time `json:"ended,omitzero"`
 }

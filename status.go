@@ -73,6 +73,7 @@ type Fact struct {
 	Detail     string
 	Text       string    // the prompt of FactSubmitted, the answer of FactTurnEnded, the error of FactTurnFailed
 	Message    MessageID // of FactSubmitted, when the prompt is known to be this message
+	PromptID   string    // the program's own id of the turn that began or ended, if it has one
 	SessionID  string
 	Transcript string
 	Model      string

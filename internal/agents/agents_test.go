@@ -14,9 +14,9 @@ func take(status orchestron.Status, urgent bool) bool {
 
 // TestCanTakeInOrder keeps a message back until the turn of the one before it has ended.
 func TestCanTakeInOrder(t *testing.T) {
-	first := orchestron.Message{ID: "1", State: orchestron.Submitted}
-	second := orchestron.Message{ID: "2", State: orchestron.Queued}
-	urgent := orchestron.Message{ID: "3", State: orchestron.Queued, Urgent: true}
+	first := orchestron.Message{ID: "1", Seq: 1, State: orchestron.Submitted}
+	second := orchestron.Message{ID: "2", Seq: 2, State: orchestron.Queued}
+	urgent := orchestron.Message{ID: "3", Seq: 3, State: orchestron.Queued, Urgent: true}
 	st := state.State{Agent: orchestron.Agent{Status: orchestron.Idle}, Inbox: []orchestron.Message{first, second, urgent}}
 	if canTake(st, second) || canTake(st, urgent) || canTake(st, first) {
 		t.Error("a message is taken while the turn before it has not ended")
@@ -28,6 +28,11 @@ func TestCanTakeInOrder(t *testing.T) {
 	st.Agent.Status, st.Inbox = orchestron.Idle, st.Inbox[1:]
 	if !canTake(st, second) || canTake(st, urgent) {
 		t.Error("an idle agent takes the first message")
+	}
+	urgent.State = orchestron.Submitted // while the turn before it ran: its answer is not told yet
+	st.Inbox = []orchestron.Message{second, urgent}
+	if canTake(st, second) {
+		t.Error("a message overtakes the end of an urgent one's turn")
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -86,8 +85,12 @@ func canTake(st state.State, m orchestron.Message) bool {
 	if m.Urgent && st.Agent.Status == orchestron.Busy {
 		return true
 	}
-	first := slices.IndexFunc(st.Inbox, func(o orchestron.Message) bool { return !over(o) })
-	return st.Agent.Status == orchestron.Idle && first >= 0 && st.Inbox[first].ID == m.ID
+	for _, o := range st.Inbox {
+		if !over(o) && (o.Seq < m.Seq || o.State == orchestron.Submitted) {
+			return false
+		}
+	}
+	return st.Agent.Status == orchestron.Idle
 }
 
 // attempt brings one message one attempt further. It returns what stood in the way, if anything did.

@@ -36,28 +36,26 @@ func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (agent
 	defer h.keys.Unlock()
 	a := h.snapshot()
 	if !a.Alive() {
-		return agentapi.View{}, orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).Try("restart it first")
+		return agentapi.View{}, orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).Try("an agent that does not run has no turn to interrupt")
 	}
-	channel := h.driver.Channel(s.home.Agent(a.ID))
-	if len(channel.Interrupt) == 0 {
+	if !h.driver.Abilities().Interrupts {
 		return agentapi.View{}, orchestron.Errorf(orchestron.Invalid, "the driver %s cannot interrupt its program", a.Driver).
-			Try("terminate the agent instead")
+			Try("attach to its terminal, or terminate the agent")
 	}
-	if a.Status == orchestron.Idle && h.driver.Abilities().Answers {
+	if a.Status == orchestron.Idle {
 		return s.view(h), nil
 	}
-	running, err := s.openTurns(ctx, a.ID)
+	channel := h.driver.Channel(s.home.Agent(a.ID))
+	running, err := s.runningTurns(ctx, h)
 	if err != nil {
 		return agentapi.View{}, err
 	}
+	pressed := time.Now()
 	if err := s.term.Press(ctx, a.Pane, channel.Interrupt...); err != nil {
 		return agentapi.View{}, fmt.Errorf("interrupting %s: %w", a.ID, err)
 	}
-	if !h.driver.Abilities().Answers {
-		return s.view(h), nil
-	}
 	stopped := h.await(ctx, interruptTime, func() bool { return h.state.Agent.Status == orchestron.Idle || !h.state.Agent.Alive() })
-	if !stopped {
+	if !stopped && !s.wentOn(h, pressed) {
 		return agentapi.View{}, orchestron.Errorf(orchestron.Unavailable, "%s did not stop its turn within %s", a.ID, interruptTime).
 			Try("look at it with read or attach; terminate and restart keep the conversation")
 	}
@@ -67,21 +65,31 @@ func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (agent
 	return s.view(h), nil
 }
 
-// openTurns returns the turns that run, or wait inside the program.
-func (s *Service) openTurns(ctx context.Context, id orchestron.AgentID) ([]orchestron.Turn, error) {
-	var open []orchestron.Turn
+// wentOn reports whether the program was stopped after a time and went on at once, so that nobody saw it idle.
+func (s *Service) wentOn(h *handle, after time.Time) bool {
+	a := h.snapshot()
+	facts, err := h.driver.Observe(a, s.home.Agent(a.ID))
+	return err == nil && slices.ContainsFunc(facts, func(f orchestron.Fact) bool {
+		return f.Kind == orchestron.FactStatus && f.Status == orchestron.Busy && f.At.After(after)
+	})
+}
+
+// runningTurns returns the turns that the program works on, not those that wait inside it.
+func (s *Service) runningTurns(ctx context.Context, h *handle) ([]orchestron.Turn, error) {
+	var running []orchestron.Turn
 	err := s.store.Write(ctx, func(tx state.Tx) error {
-		var err error
-		open, err = tx.OpenTurns(id)
+		open, err := tx.OpenTurns(h.id())
+		st := h.current()
+		running = state.Running(&st, open)
 		return err
 	})
-	return open, err
+	return running, err
 }
 
 // interrupted ends the turn in the books, and removes from the input box the prompt that the program put back there.
 func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, channel orchestron.Channel, running []orchestron.Turn) error {
 	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		if err := state.EndTurns(tx, st, orchestron.Fact{At: time.Now()}, state.Outcome{Failure: "interrupted by " + call.Actor.String()}); err != nil {
+		if err := state.Interrupt(tx, st, running, time.Now(), call.Actor.String()); err != nil {
 			return err
 		}
 		return state.AddEvent(tx, orchestron.AgentInterrupt, st.Agent.ID, call.Actor.String(), nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,7 +157,7 @@ func (s *Service) screen(ctx context.Context, h *handle, lines int) (string, err
 	if err != nil {
 		kept, kerr := os.ReadFile(filepath.Join(s.home.Agent(a.ID), "screen.txt"))
 		if kerr != nil {
-			return "", err
+			return "", fmt.Errorf("nothing was kept of the terminal of %s: %w", a.ID, err)
 		}
 		text = string(kept)
 	}

@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -100,34 +101,32 @@ func (s *Service) plan(ctx context.Context, actor orchestron.Actor, r request) (
 	if err := s.checkParent(actor, &p); err != nil {
 		return plan{}, err
 	}
-	if p.Driver == "" {
-		p.Driver = s.set.DefaultDriver
-	}
 	driver := s.drivers[p.Driver]
 	if driver == nil {
 		return plan{}, orchestron.Errorf(orchestron.Invalid, "there is no driver %q", orchestron.Quotable(p.Driver)).
 			Try("use one of %s", strings.Join(slices.Sorted(maps.Keys(s.drivers)), ", "))
 	}
-	if p.WorkDir == "" {
-		p.WorkDir = s.set.WorkspaceDir
-	} else if err := workspace.Check(p.WorkDir); err != nil {
+	if err := workspace.Check(p.WorkDir, orchestron.WorkspaceMode(p.WorkspaceMode), s.set.WorkspaceDir); err != nil {
 		return plan{}, err
 	}
 	if err := s.checkRights(actor, p); err != nil {
 		return plan{}, err
 	}
-	if _, err := driver.Check(ctx); err != nil {
+	if err := driver.CheckPermission(p.PermissionMode); err != nil {
 		return plan{}, err
 	}
-	return p, nil
+	_, err = driver.Check(ctx)
+	return p, err
 }
 
-// checkParent settles who leads the new agent: whom the caller names, else the caller itself if it is an agent.
+// checkParent settles who leads the new agent: whom the caller names, else the caller itself if it is an agent. What the
+// request leaves open is as it is with the parent: the driver, and the directory around its workspace.
 func (s *Service) checkParent(actor orchestron.Actor, p *plan) error {
 	if p.leader == "" && actor.Kind == orchestron.AgentCall {
 		p.leader = actor.Agent
 	}
 	if p.leader == "" {
+		p.Driver, p.WorkDir = cmp.Or(p.Driver, s.set.DefaultDriver), cmp.Or(p.WorkDir, s.set.WorkspaceDir)
 		return nil
 	}
 	h, err := s.find(actor, string(p.leader))
@@ -140,9 +139,10 @@ func (s *Service) checkParent(actor orchestron.Actor, p *plan) error {
 			Try("restart it or name another parent")
 	}
 	if !parent.Level.Leads(p.template.Level) {
-		return orchestron.Errorf(orchestron.Invalid, "a %s cannot lead a %s", parent.Level, p.template.Level).
+		return orchestron.Errorf(orchestron.Invalid, "the level %s cannot lead the level %s", parent.Level, p.template.Level).
 			Try("an executive leads managers and specialists, a manager leads specialists")
 	}
+	p.Driver, p.WorkDir = cmp.Or(p.Driver, parent.Driver), cmp.Or(p.WorkDir, workspace.Around(parent))
 	return nil
 }
 
@@ -161,10 +161,7 @@ func (s *Service) checkRights(actor orchestron.Actor, p plan) error {
 		return orchestron.Errorf(orchestron.Forbidden, "%s may not start an agent with permission mode %s", caller.ID, orchestron.Quotable(p.PermissionMode)).
 			Try("leave permissionMode out, or ask the operator")
 	}
-	around := filepath.Dir(caller.Workspace)
-	if caller.WorkspaceMode == orchestron.Shared {
-		around = caller.Workspace
-	}
+	around := workspace.Around(caller)
 	if !workspace.Within(around, p.WorkDir) && !workspace.Within(s.set.WorkspaceDir, p.WorkDir) {
 		return orchestron.Errorf(orchestron.Forbidden, "%s may not start an agent in %q", caller.ID, orchestron.Quotable(p.WorkDir)).
 			Try("use %s or a directory in it", around)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -130,25 +131,10 @@ func (s *Service) endSilently(ctx context.Context, h *handle, now time.Time) err
 		return nil
 	}
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		open, err := tx.OpenTurns(st.Agent.ID)
-		if err != nil || st.Agent.Status != orchestron.Idle || st.Agent.Evidence != a.Evidence {
-			return err
+		if st.Agent.Status != orchestron.Idle || st.Agent.Evidence != a.Evidence {
+			return nil
 		}
-		for _, t := range open {
-			switch {
-			case t.Answer != "":
-			case t.Started.After(a.Evidence.At):
-				continue
-			case a.Evidence.Source == orchestron.FromStateFile:
-				t.Failure = "the turn was interrupted"
-			default:
-				t.Failure = "the turn ended and its answer was not told; read shows the terminal"
-			}
-			if err := state.EndTurn(tx, st, t, now); err != nil {
-				return err
-			}
-		}
-		return nil
+		return state.EndSilently(tx, st, now)
 	})
 }
 
@@ -192,24 +178,10 @@ func (s *Service) expire(ctx context.Context, h *handle, now time.Time) error {
 
 // giveUp makes the messages that match undeliverable.
 func (s *Service) giveUp(ctx context.Context, h *handle, reason string, match func(orchestron.Message) bool) error {
-	any := false
-	for _, m := range h.current().Inbox {
-		any = any || match(m)
-	}
-	if !any {
+	if !slices.ContainsFunc(h.current().Inbox, match) {
 		return nil
 	}
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		for i := range st.Inbox {
-			m := &st.Inbox[i]
-			if !match(*m) {
-				continue
-			}
-			m.State, m.Reason = orchestron.Undeliverable, reason
-			if err := state.PutMessage(tx, *m); err != nil {
-				return err
-			}
-		}
-		return nil
+		return state.GiveUp(tx, st, reason, match)
 	})
 }

@@ -18,6 +18,7 @@ type hookCall struct {
 	Source         string           `json:"source"`
 	Reason         string           `json:"reason"`
 	Prompt         string           `json:"prompt"`
+	PromptID       string           `json:"prompt_id"`
 	Error          string           `json:"error"`
 	LastMessage    string           `json:"last_assistant_message"`
 	Tool           string           `json:"tool_name"`
@@ -54,12 +55,12 @@ func (call hookCall) tell(event string, f *orchestron.Fact) bool {
 	case "SessionStart":
 		f.Kind, f.Detail, f.Model = orchestron.FactReady, call.Source, call.Model
 	case "UserPromptSubmit":
-		f.Kind, f.Text = orchestron.FactSubmitted, call.Prompt
+		f.Kind, f.Text, f.PromptID = orchestron.FactSubmitted, call.Prompt, call.PromptID
 		if strings.HasPrefix(call.Prompt, "<task-notification>") {
 			f.Detail = "synthetic" // a background task ended
 		}
 	case "Stop":
-		f.Kind, f.Text, f.Background = orchestron.FactTurnEnded, call.LastMessage, call.pending()
+		f.Kind, f.Text, f.PromptID, f.Background = orchestron.FactTurnEnded, call.LastMessage, call.PromptID, call.pending()
 	case "StopFailure":
 		f.Kind, f.Text, f.Detail = orchestron.FactTurnFailed, call.LastMessage, call.Error
 		if f.Text == "" {

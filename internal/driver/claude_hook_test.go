@@ -61,7 +61,7 @@ func TestHook(t *testing.T) {
 	}
 	delete(tests, "plan")
 	ignore := cmp.Options{
-		cmpopts.IgnoreFields(orchestron.Fact{}, "SessionID", "Transcript", "Mode"),
+		cmpopts.IgnoreFields(orchestron.Fact{}, "SessionID", "Transcript", "Mode", "PromptID"),
 		cmp.Transformer("spaces", func(q orchestron.Question) string { return strings.Join(strings.Fields(q.Tool+q.Detail), "") }),
 	}
 	for name, want := range tests {
@@ -71,6 +71,9 @@ func TestHook(t *testing.T) {
 				t.Errorf("Hook(%s) differs (-want +got):\n%s", name, diff)
 			}
 			for _, f := range got {
+				if named := f.PromptID != ""; named != (f.Kind == orchestron.FactSubmitted || f.Kind == orchestron.FactTurnEnded) {
+					t.Errorf("Hook(%s) has the prompt id %q", name, f.PromptID)
+				}
 				if !sessionID.MatchString(f.SessionID) || !strings.HasSuffix(f.Transcript, f.SessionID+".jsonl") {
 					t.Errorf("Hook(%s) has the session %q and the transcript %q", name, f.SessionID, f.Transcript)
 				}

@@ -44,7 +44,7 @@ func (c *Custom) Abilities() orchestron.Abilities { return orchestron.Abilities{
 
 // Channel is the terminal: a paste, then Enter.
 func (c *Custom) Channel(string) orchestron.Channel {
-	keys := orchestron.Channel{Submit: []orchestron.Key{"Enter"}, Clear: c.set.Clear, Interrupt: []orchestron.Key{"C-c"}}
+	keys := orchestron.Channel{Submit: []orchestron.Key{"Enter"}, Clear: c.set.Clear}
 	if len(keys.Clear) == 0 {
 		keys.Clear = []orchestron.Key{"C-u"}
 	}

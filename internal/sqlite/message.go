@@ -45,8 +45,8 @@ func (tx *Tx) Pending(id orchestron.AgentID) ([]orchestron.Message, error) {
 
 // AddTurn stores a turn and gives it its ID. It is NotFound when there is no such agent.
 func (tx *Tx) AddTurn(t *orchestron.Turn) error {
-	result, err := tx.exec(`INSERT INTO turns (agent, message, prompt, answer, failure, started, ended)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`, t.Agent, t.Message, t.Prompt, t.Answer, t.Failure, nanos(t.Started), nanos(t.Ended))
+	result, err := tx.exec(`INSERT INTO turns (agent, message, prompt, prompt_id, answer, failure, started, ended)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, t.Agent, t.Message, t.Prompt, t.PromptID, t.Answer, t.Failure, nanos(t.Started), nanos(t.Ended))
 	switch {
 	case codeOf(err) == codeForeignKey:
 		return noAgent(t.Agent)
@@ -57,7 +57,7 @@ func (tx *Tx) AddTurn(t *orchestron.Turn) error {
 	return err
 }
 
-// PutTurn stores what became of a turn, or returns NotFound. Its agent never changes.
+// PutTurn stores what became of a turn, or returns NotFound. Its agent and its PromptID never change.
 func (tx *Tx) PutTurn(t orchestron.Turn) error {
 	missing := orchestron.Errorf(orchestron.NotFound, "there is no turn %d", t.ID)
 	return tx.touch(missing, `UPDATE turns SET message = ?, prompt = ?, answer = ?, failure = ?, started = ?, ended = ?

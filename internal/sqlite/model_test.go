@@ -96,7 +96,7 @@ func (m *model) putMessage(t *rapid.T) {
 }
 
 func (m *model) addTurn(t *rapid.T) {
-	turn := orchestron.Turn{Agent: rapid.SampledFrom(m.agents).Draw(t, "agent")}
+	turn := orchestron.Turn{Agent: rapid.SampledFrom(m.agents).Draw(t, "agent"), PromptID: rapid.String().Draw(t, "promptID")}
 	drawTurn(t, &turn)
 	m.write(t, func(tx *Tx) error { return tx.AddTurn(&turn) })
 	m.turns = append(m.turns, turn)

@@ -2,11 +2,11 @@ package sqlite
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/orchestron/orchestron"
 )
@@ -64,14 +64,21 @@ func TestDamageIsNamedWhenMet(t *testing.T) {
 	wantKind(t, err, orchestron.Unavailable, "damaged", path)
 }
 
-// stepsWith returns the migrations and one more.
-func stepsWith(t *testing.T, more string) fstest.MapFS {
+// stepsWith returns the migrations and one more, the third.
+func stepsWith(t *testing.T, more string) fs.FS {
 	t.Helper()
-	first, err := migrations.ReadFile("migrations/00001_first.sql")
+	dir := t.TempDir()
+	all, err := fs.Sub(migrations, "migrations")
+	if err == nil {
+		err = os.CopyFS(dir, all)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "00003_more.sql"), []byte("-- +goose Up\n"+more), 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fstest.MapFS{"00001_first.sql": {Data: first}, "00002_more.sql": {Data: []byte("-- +goose Up\n" + more)}}
+	return os.DirFS(dir)
 }
 
 func TestMigrationCopiesFirst(t *testing.T) {
@@ -85,17 +92,17 @@ func TestMigrationCopiesFirst(t *testing.T) {
 	}
 	closeDB(t, db)
 
-	info, err := os.Stat(path + ".v1")
+	info, err := os.Stat(path + ".v2")
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the copy: %v, %v; want a file of mode 600", info, err)
 	}
-	db = openAt(t, path+".v1") // of the old version, and whole
+	db = openAt(t, path+".v2") // of the old version, and whole
 	if got, err := db.LastEvent(t.Context()); got != 2000 || err != nil {
 		t.Errorf("the copy's last event is %d, %v; want 2000", got, err)
 	}
 
 	_, err = Open(t.Context(), path, quiet())
-	wantKind(t, err, orchestron.Conflict, "version 2", "knows only 1", path)
+	wantKind(t, err, orchestron.Conflict, "version 3", "knows only 2", path)
 	if db, err = open(t.Context(), path, quiet(), stepsWith(t, "")); err != nil {
 		t.Errorf("after it was refused: %v", err)
 	} else {
@@ -106,7 +113,7 @@ func TestMigrationCopiesFirst(t *testing.T) {
 func TestFailedMigrationChangesNothing(t *testing.T) {
 	path := filled(t)
 	_, err := open(t.Context(), path, quiet(), stepsWith(t, "ALTER TABLE events ADD COLUMN extra TEXT;\nALTER TABLE nothing ADD COLUMN x;"))
-	if err == nil || !strings.Contains(err.Error(), "from version 1 to 2") {
+	if err == nil || !strings.Contains(err.Error(), "from version 2 to 3") {
 		t.Errorf("Open = %v, want an error that names the versions", err)
 	}
 	db := openAt(t, path)

@@ -76,7 +76,7 @@ const (
 		WHERE agent = agents.id AND done = 0 AND state IN ('queued', 'attempting')) FROM agents ORDER BY n`
 	selectMessage = `SELECT id, agent, seq, sender, text, urgent, state, reason, confirmed, attempts, answer, failure,
 		created, submitted, answered FROM messages `
-	selectTurn = `SELECT id, agent, message, prompt, answer, failure, started, ended FROM turns `
+	selectTurn = `SELECT id, agent, message, prompt, prompt_id, answer, failure, started, ended FROM turns `
 )
 
 func scanAgent(rows *sql.Rows) (a orchestron.Agent, err error) {
@@ -102,7 +102,7 @@ func scanMessage(rows *sql.Rows) (m orchestron.Message, err error) {
 
 func scanTurn(rows *sql.Rows) (t orchestron.Turn, err error) {
 	var started, ended int64
-	err = rows.Scan(&t.ID, &t.Agent, &t.Message, &t.Prompt, &t.Answer, &t.Failure, &started, &ended)
+	err = rows.Scan(&t.ID, &t.Agent, &t.Message, &t.Prompt, &t.PromptID, &t.Answer, &t.Failure, &started, &ended)
 	t.Started, t.Ended = moment(started), moment(ended)
 	return t, err
 }

@@ -25,7 +25,7 @@ func Exited(tx Tx, st *State, exit orchestron.Exit, accepted Accepted) error {
 		return err
 	}
 	died := orchestron.Fact{At: exit.At}
-	if err := EndTurns(tx, st, died, Outcome{Failure: "the agent ended during the turn: " + exit.String()}); err != nil {
+	if err := EndTurns(tx, st, died, Outcome{Failure: "the agent ended during the turn: " + exit.String(), Gone: true}); err != nil {
 		return err
 	}
 	return AddEvent(tx, orchestron.AgentExited, a.ID, "", map[string]any{

@@ -4,8 +4,6 @@ package state
 
 import (
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/orchestron/orchestron"
 )
@@ -101,73 +99,6 @@ func Take(tx Tx, st *State, facts []orchestron.Fact) error {
 	return nil
 }
 
-// BeginTurn notes an accepted prompt. A prompt that is no message of ours was typed by a person, or came from the
-// program itself.
-func BeginTurn(tx Tx, st *State, f orchestron.Fact) error {
-	turn := orchestron.Turn{Agent: st.Agent.ID, Prompt: f.Text, Message: f.Message, Started: f.At}
-	if m := st.Message(f.Message); m != nil {
-		m.State, m.Confirmed, m.Submitted, m.Reason = orchestron.Submitted, true, f.At, ""
-		turn.Prompt = m.Text
-		if err := PutMessage(tx, *m); err != nil {
-			return err
-		}
-	}
-	return tx.AddTurn(&turn)
-}
-
-// Outcome is how turns ended.
-type Outcome struct {
-	Answer  string
-	Failure string
-	More    bool // background work will start another turn, whose Answer counts
-}
-
-// EndTurns ends the turns that are open. A turn stays open, with the answer so far, when background work will go on
-// with it, or when its prompt may still wait inside the program: then the next end is its own, and if none comes it
-// was part of the turn that ended now (see endQueued).
-func EndTurns(tx Tx, st *State, f orchestron.Fact, out Outcome) error {
-	open, err := tx.OpenTurns(st.Agent.ID)
-	if err != nil {
-		return err
-	}
-	open = slices.DeleteFunc(open, func(t orchestron.Turn) bool { return t.Started.After(f.At) })
-	for i, t := range open {
-		stays := out.More || i > 0 && out.Failure == "" && mayWait(st, t)
-		if out.Failure == "" || t.Answer == "" { // a failure does not undo an answer
-			t.Answer, t.Failure = out.Answer, out.Failure
-		}
-		if stays {
-			err = tx.PutTurn(t)
-		} else {
-			err = EndTurn(tx, st, t, f.At)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// mayWait reports whether a turn's prompt was given while another turn ran and has not been through an end yet.
-func mayWait(st *State, t orchestron.Turn) bool {
-	m := st.Message(t.Message)
-	return m != nil && m.Urgent && t.Answer == ""
-}
-
-// EndTurn ends one turn as it stands, and the message that began it.
-func EndTurn(tx Tx, st *State, t orchestron.Turn, at time.Time) error {
-	t.Ended = at
-	if err := tx.PutTurn(t); err != nil {
-		return err
-	}
-	m := st.Message(t.Message)
-	if m == nil || m.State != orchestron.Submitted {
-		return nil
-	}
-	m.State, m.Answer, m.Failure, m.Answered = orchestron.Answered, t.Answer, t.Failure, at
-	return PutMessage(tx, *m)
-}
-
 // PutMessage stores a message and tells of its new state.
 func PutMessage(tx Tx, m orchestron.Message) error {
 	if err := tx.PutMessage(m); err != nil {
@@ -178,4 +109,19 @@ func PutMessage(tx Tx, m orchestron.Message) error {
 		data["reason"] = m.Reason
 	}
 	return AddEvent(tx, orchestron.MessageState, m.Agent, "", data)
+}
+
+// GiveUp makes the messages that match undeliverable.
+func GiveUp(tx Tx, st *State, reason string, match func(orchestron.Message) bool) error {
+	for i := range st.Inbox {
+		m := &st.Inbox[i]
+		if !match(*m) {
+			continue
+		}
+		m.State, m.Reason = orchestron.Undeliverable, reason
+		if err := PutMessage(tx, *m); err != nil {
+			return err
+		}
+	}
+	return nil
 }

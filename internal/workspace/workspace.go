@@ -9,8 +9,15 @@ import (
 	"github.com/orchestron/orchestron"
 )
 
-// Check reports whether an agent can be given a directory of its own in dir: an absolute path of a directory.
-func Check(dir string) error {
+// Check reports whether an agent can work in dir, or be given a directory of its own there: an absolute path of a
+// directory. The root that all have their directories in by default is shared by none, and is made when needed.
+func Check(dir string, mode orchestron.WorkspaceMode, root string) error {
+	if dir == root && mode == orchestron.Shared {
+		return orchestron.Errorf(orchestron.Invalid, "a shared workspace needs a directory").Try("name one as workDir")
+	}
+	if dir == root {
+		return nil
+	}
 	if !filepath.IsAbs(dir) {
 		return orchestron.Errorf(orchestron.Invalid, "the directory %q is not an absolute path", orchestron.Quotable(dir)).
 			Try("give the whole path")
@@ -33,6 +40,14 @@ func reason(err error) error {
 		return pe.Err
 	}
 	return err
+}
+
+// Around is the directory that an agent's workspace is in, or the workspace itself if others share it.
+func Around(a orchestron.Agent) string {
+	if a.WorkspaceMode == orchestron.Shared {
+		return a.Workspace
+	}
+	return filepath.Dir(a.Workspace)
 }
 
 // Within reports whether dir is outer or below it, links resolved.

@@ -60,11 +60,20 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Check(dir); err != nil {
-		t.Errorf("Check(a directory) = %v", err)
+	root := filepath.Join(dir, "made when needed")
+	for _, mode := range []orchestron.WorkspaceMode{orchestron.Isolated, orchestron.Shared} {
+		if err := Check(dir, mode, root); err != nil {
+			t.Errorf("Check(a directory, %s) = %v", mode, err)
+		}
+	}
+	if err := Check(root, orchestron.Isolated, root); err != nil {
+		t.Errorf("Check(the root) = %v", err)
+	}
+	if err := Check(root, orchestron.Shared, root); orchestron.KindOf(err) != orchestron.Invalid {
+		t.Errorf("Check(the root, shared) = %v, want an invalid error", err)
 	}
 	for _, bad := range []string{"", "relative", "../x", file, filepath.Join(dir, "missing"), filepath.Join(dir, "#(touch p)")} {
-		if err := Check(bad); orchestron.KindOf(err) != orchestron.Invalid {
+		if err := Check(bad, orchestron.Isolated, root); orchestron.KindOf(err) != orchestron.Invalid {
 			t.Errorf("Check(%q) = %v, want an invalid error", bad, err)
 		}
 	}

@@ -1,0 +1,3 @@
+-- +goose Up
+
+ALTER TABLE turns ADD COLUMN prompt_id TEXT NOT NULL DEFAULT '';
