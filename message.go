@@ -100,7 +100,7 @@ type Turn struct {
 	Prompt  string    `json:"prompt"`
 	// PromptID is the agent program's own id of what it was working on when it took the prompt, if it has one. A prompt
 	// that waits inside the program has the id of the turn that ran then.
-	PromptID string    `json:"promptId,omitempty"`
+	PromptID string    `json:"-"`
 	Answer   string    `json:"answer,omitempty"`
 	Failure  string    `json:"failure,omitempty"`
 	Started  time.Time `json:"started"`

@@ -30,7 +30,7 @@ func (s *Service) deliver(ctx context.Context, h *handle) error {
 	case <-ctx.Done():
 		return nil
 	}
-	pause := firstPause
+	pause, vanished := firstPause, 0
 	for {
 		m, ok := s.next(ctx, h)
 		if !ok {
@@ -42,18 +42,28 @@ func (s *Service) deliver(ctx context.Context, h *handle) error {
 		}
 		if err != nil {
 			s.log.Warn("a delivery failed and will be tried again", "agent", h.id(), "message", m.ID, "err", err)
-			obstacle = "a fault of the terminal: " + orchestron.Quotable(err.Error())
+			obstacle = "a fault of the terminal: " + orchestron.Visible(err).Message
 		}
-		if obstacle == "" {
-			pause = firstPause
+		s.explain(ctx, h, m.ID, obstacle)
+		switch obstacle {
+		case "":
+			pause, vanished = firstPause, 0
 			continue
-		}
-		if obstacle == noAnswer {
+		case draft:
+			s.awaitDraft(ctx, h)
+		case noAnswer:
 			if err := s.lookAtScreen(ctx, h); err != nil {
 				s.log.Debug("a screen cannot be read", "err", err)
 			}
+		case unheard:
+			if vanished++; vanished == mostVanished {
+				vanished, err = 0, s.giveUp(ctx, h, fmt.Sprintf("%s, %d times; look at the terminal and at doctor before you send it again",
+					unheard, mostVanished), func(o orchestron.Message) bool { return o.ID == m.ID && o.State.Outcome() == orchestron.Queued })
+				if err != nil {
+					s.log.Error("giving up a message", "agent", h.id(), "message", m.ID, "err", err)
+				}
+			}
 		}
-		s.explain(ctx, h, m.ID, obstacle)
 		h.await(ctx, pause, func() bool { return h.closed })
 		pause = min(2*pause, mostPause)
 	}
@@ -148,9 +158,6 @@ func (s *Service) compose(ctx context.Context, h *handle, m orchestron.Message, 
 	case handoff.BoxPlaced, handoff.BoxHeld:
 		return s.submit(ctx, h, m, channel)
 	case handoff.BoxDraft:
-		const draft = "somebody's own text is in the input box"
-		s.explain(ctx, h, m.ID, draft)
-		s.awaitDraft(ctx, h)
 		return draft, nil
 	case handoff.BoxEmpty, boxUnknown:
 		return noAnswer, nil
@@ -158,7 +165,16 @@ func (s *Service) compose(ctx context.Context, h *handle, m orchestron.Message, 
 	return "", fmt.Errorf("the helper reported a box %q", box)
 }
 
-const noAnswer = "the input box does not answer"
+// What may stand in the way, beside faults.
+const (
+	noAnswer = "the input box does not answer"
+	draft    = "somebody's own text is in the input box"
+	unheard  = "the message left the input box and no hook told of it"
+)
+
+// mostVanished is how many times in a row a message may leave the input box without a word. Somebody may have removed
+// it; but a program whose hooks do not work takes it each time.
+const mostVanished = 3
 
 // boxUnknown says that the helper did not report: the editor key did not reach the input box.
 const boxUnknown handoff.Box = ""
@@ -221,7 +237,7 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 	if was {
 		return "", s.confirm(ctx, h, m.ID)
 	}
-	return "the message left the input box and no hook told of it", nil
+	return unheard, nil
 }
 
 func submitted(st state.State, id orchestron.MessageID) bool {
@@ -254,7 +270,8 @@ func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 	changes, stop := s.term.Changes(before.Pane)
 	defer stop()
 	for _, pause := range []time.Duration{ownRedraw, mostDraft, quietDraft} {
-		still := pause == mostDraft // the person's turn: the first change ends it; otherwise stillness does
+		most := time.After(mostDraft) // a program at work draws all the time
+		still := pause == mostDraft   // the person's turn: the first change ends it; otherwise stillness does
 		for changed := true; changed; {
 			news := h.changed.Wait()
 			if h.snapshot().Evidence != before.Evidence { // a turn began, and may have ended already
@@ -265,6 +282,8 @@ func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 				changed = !still
 			case <-news:
 			case <-time.After(pause):
+				changed = false
+			case <-most:
 				changed = false
 			case <-ctx.Done():
 				return
@@ -307,7 +326,7 @@ func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, ch
 // explain tells callers what a message waits for.
 func (s *Service) explain(ctx context.Context, h *handle, id orchestron.MessageID, obstacle string) {
 	st := h.current()
-	if m := st.Message(id); m == nil || m.Reason == obstacle {
+	if m := st.Message(id); m == nil || obstacle == "" || m.Reason == obstacle {
 		return
 	}
 	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/state"
+	"github.com/orchestron/orchestron/internal/watch"
 )
 
 // Settings is what the service is told once.
@@ -48,14 +49,14 @@ type Service struct {
 	ctx     context.Context // of the tasks
 	started chan struct{}   // closed when the state is known and calls may be answered
 	changed signal.Signal   // an agent changed
-	files   chan *handle    // handles whose files are to be watched anew
+	files   *watch.Watcher[*handle]
 }
 
 // New makes a service that is not running yet.
 func New(store Store, term Terminal, procs Processes, home handoff.Home, drivers []Driver, missing func(name string) Driver, roles role.Set, set Settings, log *slog.Logger) *Service {
 	s := &Service{
 		store: store, term: term, procs: procs, home: home, drivers: map[string]Driver{}, missing: missing, roles: roles, set: set, log: log,
-		handles: map[orchestron.AgentID]*handle{}, started: make(chan struct{}), files: make(chan *handle, 64),
+		handles: map[orchestron.AgentID]*handle{}, started: make(chan struct{}), files: watch.New[*handle](),
 	}
 	for _, d := range drivers {
 		s.drivers[d.Name()] = d

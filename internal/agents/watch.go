@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/state"
@@ -16,63 +13,24 @@ import (
 
 // rewatch has the files of an agent's program watched: it may have made them only now.
 func (s *Service) rewatch(h *handle) {
-	select {
-	case s.files <- h:
-	case <-s.ctx.Done():
+	a := h.snapshot()
+	var paths []string
+	if a.Alive() {
+		paths = h.driver.Watch(a, s.home.Agent(a.ID))
 	}
+	s.files.Set(s.ctx, h, paths)
 }
 
 // watchFiles looks at an agent whenever its program's own files change.
 func (s *Service) watchFiles(ctx context.Context) error {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("watching the agents' files: %w", err)
-	}
-	defer watcher.Close()
-	owners := map[string]*handle{}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case h := <-s.files:
-			s.watchAgent(watcher, owners, h)
-		case e := <-watcher.Events:
-			h := owners[e.Name]
-			if h == nil {
-				h = owners[filepath.Dir(e.Name)]
-			}
-			if h == nil || e.Has(fsnotify.Remove) || e.Has(fsnotify.Chmod) {
-				continue
-			}
-			if err := s.observe(ctx, h); err != nil {
-				s.log.Debug("an agent's files cannot be read", "err", err)
-			}
-		case err := <-watcher.Errors:
-			s.log.Warn("events of files were lost; looking at all agents", "err", err)
-			s.observeAll(ctx)
+	return s.files.Run(ctx, func(h *handle) {
+		if err := s.observe(ctx, h); err != nil {
+			s.log.Debug("an agent's files cannot be read", "err", err)
 		}
-	}
-}
-
-func (s *Service) watchAgent(watcher *fsnotify.Watcher, owners map[string]*handle, h *handle) {
-	a := h.snapshot()
-	for path, owner := range owners {
-		if owner == h && !a.Alive() {
-			_ = watcher.Remove(path) // it may be gone with the agent's files
-			delete(owners, path)
-		}
-	}
-	if !a.Alive() {
-		return
-	}
-	for _, path := range h.driver.Watch(a, s.home.Agent(a.ID)) {
-		if owners[path] == h {
-			continue
-		}
-		if err := watcher.Add(path); err == nil {
-			owners[path] = h
-		}
-	}
+	}, func(err error) {
+		s.log.Warn("events of files were lost; looking at all agents", "err", err)
+		s.observeAll(ctx)
+	})
 }
 
 func (s *Service) observeAll(ctx context.Context) {

@@ -61,6 +61,7 @@ func (h Home) expect(id orchestron.AgentID, in Intent) error {
 // Submit decides about a prompt that the agent's program is about to accept. It returns the message that the prompt
 // is, if it is one, and whether that message has been accepted before, in which case the prompt must be refused.
 // A message that was placed n times accounts for n prompts at most; the same text after that is a person's own.
+// When the mark cannot be made, the message is returned with the error: the record of it is then the only evidence.
 func (h Home) Submit(id orchestron.AgentID, prompt string) (orchestron.MessageID, bool, error) {
 	list, err := h.readPlaced(id)
 	if err != nil {
@@ -74,7 +75,7 @@ func (h Home) Submit(id orchestron.AgentID, prompt string) (orchestron.MessageID
 		for n := 1; n <= p.Times; n++ {
 			first, err := h.create(h.mark(id, p.Message, n))
 			if err != nil {
-				return "", false, fmt.Errorf("marking %s submitted: %w", p.Message, err)
+				return p.Message, false, fmt.Errorf("marking %s submitted: %w", p.Message, err)
 			}
 			if first {
 				return p.Message, n > 1, nil

@@ -14,14 +14,19 @@ import (
 const refuse = 2
 
 // Hook records what the agent's program says of itself on stdin, and refuses a prompt that it has accepted before.
-// event names the hook; empty means that the input does. Hook never stands in the agent's way: if it cannot do its
-// work it says so on stderr and returns 0. It writes nothing to stdout, where the program would read answers.
+// event names the hook; empty means that the input does. If it cannot do its work it says so on stderr, and does not
+// stand in the agent's way but for one case: a message of which no evidence can be left is refused, because it would be
+// given again. It writes nothing to stdout, where the program would read answers.
 func Hook(home handoff.Home, id orchestron.AgentID, generation int, event string, stdin io.Reader, _, stderr io.Writer) int {
 	r := handoff.Record{Agent: id, Generation: generation, Kind: handoff.Hooked, Event: event}
-	err := hear(home, &r, stdin)
-	err = errors.Join(err, keep(home, r))
-	if err != nil {
+	unheard := hear(home, &r, stdin)
+	unkept := keep(home, r)
+	if err := errors.Join(unheard, unkept); err != nil {
 		fmt.Fprintf(stderr, "orchestron: hook %s of %s: %v\n", r.Event, id, err)
+	}
+	if unheard != nil && unkept != nil && r.Message != "" {
+		fmt.Fprintln(stderr, "Orchestron cannot note that this prompt was given, so it is not taken; see the fault above.")
+		return refuse
 	}
 	if r.Blocked {
 		fmt.Fprintf(stderr, "Orchestron has delivered this prompt already (message %s).\n", r.Message)

@@ -117,6 +117,29 @@ func TestHookNeverStandsInTheWay(t *testing.T) {
 	}
 }
 
+// TestHookWithoutMark has the disk refuse marks. The record is then the evidence; without that the prompt is refused, for
+// it would be given again.
+func TestHookWithoutMark(t *testing.T) {
+	home := tempHome(t)
+	place(t, home, "m1", "x")
+	marks := filepath.Join(home.Agent(agent), "submitted")
+	if err := errors.Join(os.RemoveAll(marks), os.WriteFile(marks, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	code := Hook(home, agent, 1, "", strings.NewReader(prompt("x")), &stdout, &stderr)
+	if all := records(t, home); code != 0 || len(all) != 1 || all[0].Message != "m1" || all[0].Blocked {
+		t.Errorf("exit code %d, recorded %+v, want the message", code, all)
+	}
+	spool := filepath.Join(home.Root, "spool")
+	if err := errors.Join(os.RemoveAll(spool), os.WriteFile(spool, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if code := Hook(home, agent, 1, "", strings.NewReader(prompt("x")), &stdout, &stderr); code != refuse || stdout.Len() > 0 {
+		t.Errorf("exit code %d, stdout %q, want the prompt refused", code, stdout.String())
+	}
+}
+
 func TestManyHooksAcceptAPromptOnce(t *testing.T) {
 	home := tempHome(t)
 	const hooks = 50

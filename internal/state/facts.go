@@ -3,6 +3,7 @@
 package state
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/orchestron/orchestron"
@@ -78,7 +79,7 @@ func remember(a *orchestron.Agent, f orchestron.Fact) {
 // Take applies facts to an agent, its turns and its messages, inside a transaction.
 func Take(tx Tx, st *State, facts []orchestron.Fact) error {
 	for _, f := range facts {
-		if stale(st.Agent, f) {
+		if !st.Agent.Alive() || stale(st.Agent, f) {
 			continue
 		}
 		Apply(&st.Agent, f)
@@ -89,7 +90,7 @@ func Take(tx Tx, st *State, facts []orchestron.Fact) error {
 		case orchestron.FactTurnEnded:
 			err = EndTurns(tx, st, f, Outcome{Answer: f.Text, More: f.Background > 0})
 		case orchestron.FactTurnFailed:
-			err = EndTurns(tx, st, f, Outcome{Failure: f.Text})
+			err = EndTurns(tx, st, f, Outcome{Failure: cmp.Or(f.Text, f.Detail, "the turn failed")})
 		case orchestron.FactReady, orchestron.FactAsked, orchestron.FactWorking, orchestron.FactStatus, orchestron.FactGone:
 		}
 		if err != nil {

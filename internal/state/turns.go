@@ -10,8 +10,12 @@ import (
 // BeginTurn notes an accepted prompt. A prompt that is no message of ours was typed by a person, or came from the
 // program itself.
 func BeginTurn(tx Tx, st *State, f orchestron.Fact) error {
+	m := st.Message(f.Message)
+	if f.Message != "" && (m == nil || m.State.Outcome() != orchestron.Queued) {
+		return nil // it is known already
+	}
 	turn := orchestron.Turn{Agent: st.Agent.ID, Prompt: f.Text, PromptID: f.PromptID, Message: f.Message, Started: f.At}
-	if m := st.Message(f.Message); m != nil {
+	if m != nil {
 		m.State, m.Confirmed, m.Submitted, m.Reason = orchestron.Submitted, true, f.At, ""
 		turn.Prompt = m.Text
 		if err := PutMessage(tx, *m); err != nil {
@@ -37,7 +41,7 @@ func EndTurns(tx Tx, st *State, f orchestron.Fact, out Outcome) error {
 	if err != nil {
 		return err
 	}
-	open = slices.DeleteFunc(open, func(t orchestron.Turn) bool { return t.Started.After(f.At) })
+	open = slices.DeleteFunc(open, func(t orchestron.Turn) bool { return !out.Gone && t.Started.After(f.At) })
 	if wentOn(st, open, f) {
 		open[0].Failure = "interrupted; the agent went on to the next prompt"
 		if err := EndTurn(tx, st, open[0], f.At); err != nil {

@@ -56,7 +56,7 @@ func TestTurns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &books{}
-			st := &State{Agent: orchestron.Agent{ID: "spec_1", Status: orchestron.Idle}, Inbox: []orchestron.Message{{ID: "m1"}, {ID: "m2", Urgent: true}}}
+			st := &State{Agent: orchestron.Agent{ID: "spec_1", Status: orchestron.Idle}, Inbox: []orchestron.Message{{ID: "m1", State: orchestron.Queued}, {ID: "m2", State: orchestron.Queued, Urgent: true}}}
 			now := time.Unix(1e9, 0)
 			for _, id := range []orchestron.MessageID{"m1", "m2"} {
 				now = now.Add(time.Second)
