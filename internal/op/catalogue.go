@@ -41,6 +41,7 @@ type flight struct {
 	hash   [32]byte
 	answer json.RawMessage
 	err    error
+	left   bool // it failed and its caller had gone away
 }
 
 // NewCatalogue makes a catalogue. Two operations of one name are a fault of the program and panic.
@@ -114,24 +115,27 @@ func (c *Catalogue) once(ctx context.Context, o Op, args json.RawMessage, call C
 	actor := call.Actor.String()
 	id := actor + "\x00" + call.Key
 	hash := sha256.Sum256(append([]byte(o.Name+"\x00"), args...))
-	c.mu.Lock()
-	if f, under := c.calls[id]; under {
-		c.mu.Unlock()
-		if f.hash != hash {
+	f := &flight{done: make(chan struct{}), hash: hash}
+	for {
+		other := c.lead(id, f)
+		if other == nil {
+			break
+		}
+		if other.hash != hash {
 			return nil, keyReused(call.Key)
 		}
 		select {
-		case <-f.done:
-			return f.answer, f.err
+		case <-other.done:
 		case <-ctx.Done():
 			return nil, c.visible(ctx, o.Name, ctx.Err())
 		}
+		if !other.left { // else its caller went away, which is no answer to this one
+			return other.answer, other.err
+		}
 	}
-	f := &flight{done: make(chan struct{}), hash: hash}
-	c.calls[id] = f
-	c.mu.Unlock()
 	f.err = orchestron.Errorf(orchestron.Internal, "%s failed inside Orchestron", o.Name) // until it is known better, also in a panic
 	defer func() {
+		f.left = f.err != nil && ctx.Err() != nil
 		c.mu.Lock()
 		delete(c.calls, id)
 		c.mu.Unlock()
@@ -149,11 +153,23 @@ func (c *Catalogue) once(ctx context.Context, o Op, args json.RawMessage, call C
 	if f.answer, f.err = c.run(ctx, o, args, call); f.err != nil {
 		return nil, f.err
 	}
-	if err := c.ledger.End(ctx, actor, call.Key, f.answer); err != nil {
+	// What was done is remembered also when the caller has gone.
+	if err := c.ledger.End(context.WithoutCancel(ctx), actor, call.Key, f.answer); err != nil {
 		f.err = c.visible(ctx, o.Name, err)
 		return nil, f.err
 	}
 	return f.answer, nil
+}
+
+// lead makes f the call of that id, or returns the one that is under way.
+func (c *Catalogue) lead(id string, f *flight) *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if other, under := c.calls[id]; under {
+		return other
+	}
+	c.calls[id] = f
+	return nil
 }
 
 func keyReused(key string) error {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
@@ -45,7 +46,10 @@ func (m *memory) Begin(_ context.Context, actor, key, _ string, hash [32]byte) (
 	return m.answers[actor+key], nil
 }
 
-func (m *memory) End(_ context.Context, actor, key string, answer json.RawMessage) error {
+func (m *memory) End(ctx context.Context, actor, key string, answer json.RawMessage) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.answers[actor+key] = answer
@@ -153,6 +157,60 @@ func TestFailureIsNotRemembered(t *testing.T) {
 	if got, err := c.Call(t.Context(), "try", json.RawMessage(`{"a":1}`), call); err != nil || string(got) != `{"sum":7}` {
 		t.Errorf("the second try gives %s, %v", got, err)
 	}
+}
+
+// TestAnswerOutlivesCaller lets the caller go away while its call succeeds: the same call again gets that answer.
+func TestAnswerOutlivesCaller(t *testing.T) {
+	ctx, leave := context.WithCancel(t.Context())
+	runs := 0
+	c := catalogue(New("count", Write, "Count.", func(context.Context, Call, addIn) (addOut, error) {
+		leave()
+		runs++
+		return addOut{Sum: runs}, nil
+	}))
+	call := operator
+	call.Key = "k"
+	for _, ctx := range []context.Context{ctx, t.Context()} {
+		if got, err := c.Call(ctx, "count", json.RawMessage(`{"a":1}`), call); err != nil || string(got) != `{"sum":1}` {
+			t.Errorf("the call answers %s, %v, want the first run's answer", got, err)
+		}
+	}
+}
+
+// TestFollowerOutlivesLeader makes a call twice at a time, and lets the first caller go away.
+func TestFollowerOutlivesLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		c := catalogue(New("hold", Write, "Wait, the first time.", func(ctx context.Context, _ Call, _ addIn) (addOut, error) {
+			if runs++; runs == 1 {
+				<-ctx.Done()
+				return addOut{}, ctx.Err()
+			}
+			return addOut{Sum: runs}, nil
+		}))
+		call := operator
+		call.Key = "k"
+		ctx, leave := context.WithCancel(t.Context())
+		led := make(chan error, 1)
+		go func() {
+			_, err := c.Call(ctx, "hold", json.RawMessage(`{"a":1}`), call)
+			led <- err
+		}()
+		synctest.Wait()
+		followed := make(chan string, 1)
+		go func() {
+			got, err := c.Call(t.Context(), "hold", json.RawMessage(`{"a":1}`), call)
+			followed <- fmt.Sprint(string(got), err)
+		}()
+		synctest.Wait()
+		leave()
+		if err := <-led; err == nil {
+			t.Error("the call of a caller that left succeeds")
+		}
+		if got := <-followed; got != `{"sum":2}<nil>` {
+			t.Errorf("the call beside it answers %s, want a run of its own", got)
+		}
+	})
 }
 
 func FuzzCheck(f *testing.F) {
