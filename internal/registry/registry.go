@@ -29,7 +29,7 @@ type entry struct {
 	Children    []orchestron.AgentID `json:"children"`
 }
 
-// Write puts all agents into the file at path, whole or not at all.
+// Write puts all agents into the file at path, whole or not at all. Children are in the order of agents.
 func Write(path string, agents []orchestron.Agent) error {
 	all := registry{Instances: map[orchestron.AgentID]entry{}}
 	for _, a := range agents {
@@ -45,13 +45,10 @@ func Write(path string, agents []orchestron.Agent) error {
 		}
 		all.Instances[a.ID] = e
 	}
-	for id, e := range all.Instances {
-		if e.ParentID == nil {
-			continue
-		}
-		if parent, ok := all.Instances[*e.ParentID]; ok {
-			parent.Children = append(parent.Children, id)
-			all.Instances[*e.ParentID] = parent
+	for _, a := range agents { // in their order, so that the file stays the same while nothing changes
+		if parent, ok := all.Instances[a.Parent]; ok {
+			parent.Children = append(parent.Children, a.ID)
+			all.Instances[a.Parent] = parent
 		}
 	}
 	data, err := json.MarshalIndent(all, "", "  ")

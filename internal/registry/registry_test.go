@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,5 +46,35 @@ func TestWrite(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
 		t.Errorf("the directory holds %v (%v), want the file alone", entries, err)
+	}
+}
+
+// TestChildrenInOrder writes many children of two agents, some of whose parents come later or not at all.
+func TestChildrenInOrder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "instances.json")
+	var agents []orchestron.Agent
+	var want [2][]orchestron.AgentID
+	for i := range 24 {
+		parent := i % 2
+		id := orchestron.AgentID(fmt.Sprintf("mgr_%d_%d", parent+1, 24-i))
+		agents = append(agents, orchestron.Agent{ID: id, Parent: orchestron.AgentID(fmt.Sprintf("exec_%d", parent+1))})
+		want[parent] = append(want[parent], id)
+	}
+	agents = append(agents, orchestron.Agent{ID: "exec_1"}, orchestron.Agent{ID: "exec_2"}, orchestron.Agent{ID: "lone", Parent: "gone"})
+	if err := Write(path, agents); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got registry
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range []orchestron.AgentID{"exec_1", "exec_2"} {
+		if diff := cmp.Diff(want[i], got.Instances[id].Children); diff != "" {
+			t.Errorf("the children of %s (-want +got):\n%s", id, diff)
+		}
 	}
 }
