@@ -8,26 +8,42 @@ import (
 	"github.com/orchestron/orchestron/internal/registry"
 )
 
-// keepRegistry keeps the file of all agents up to date until ctx ends. Changes close together are written once.
+// keepRegistry keeps the file of all agents up to date until ctx ends, and writes it once more then. Changes close
+// together are written once.
 func (d *daemon) keepRegistry(ctx context.Context) error {
 	path := filepath.Join(d.cfg.Home, "instances.json")
-	for ended := false; ; {
-		changed := d.agents.Changed()
-		if err := registry.Write(path, d.agents.All()); err != nil {
+	keep(ctx, d.agents.Changed, func() error {
+		err := registry.Write(path, d.agents.All())
+		if err != nil {
 			d.Log.Error("the registry file cannot be written", "err", err)
 		}
-		if ended {
-			return nil
+		return err
+	})
+	return nil
+}
+
+const (
+	settleTime = 50 * time.Millisecond // in which changes are taken together
+	retryTime  = 5 * time.Second       // after a write that failed
+)
+
+// keep calls write at once, after changes, a while after it failed, and at the end.
+func keep(ctx context.Context, changed func() <-chan struct{}, write func() error) {
+	for ctx.Err() == nil {
+		change := changed()
+		var again <-chan time.Time
+		if write() != nil {
+			again = time.After(retryTime)
 		}
 		select {
-		case <-changed:
+		case <-change:
+		case <-again:
 		case <-ctx.Done():
-			return nil
 		}
 		select {
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(settleTime):
 		case <-ctx.Done():
-			ended = true // what changed last is written
 		}
 	}
+	_ = write() // it has said what went wrong, and nobody is left to try again
 }
