@@ -3,13 +3,14 @@ package daemon
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/restapi"
 )
 
@@ -17,7 +18,35 @@ import (
 // other end of the unix socket.
 type callers struct {
 	operator string // the operator's token
-	agents   *agents.Service
+	agents   credentials
+}
+
+// credentials are what agents are known by.
+type credentials interface {
+	Ready() <-chan struct{} // closed when every agent is known
+	Authenticate(ctx context.Context, token string) (orchestron.Actor, bool)
+	OwnerOf(pids []int) (orchestron.Actor, bool)
+}
+
+// startTime is how long a request waits for a daemon that starts.
+const startTime = 30 * time.Second
+
+// known holds requests back until every agent is known: before, an agent's valid credential would be refused.
+func (c callers) known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), startTime)
+		defer cancel()
+		select {
+		case <-c.agents.Ready():
+			next.ServeHTTP(w, r)
+		case <-ctx.Done():
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			err := orchestron.Errorf(orchestron.Unavailable, "the daemon is starting or stopping").Try("try again in a moment")
+			_ = json.NewEncoder(w).Encode(map[string]error{"error": err}) // the client has gone if this fails
+		}
+	})
 }
 
 // bearer is who a token belongs to.
@@ -29,14 +58,8 @@ func (c callers) bearer(ctx context.Context, token string) (orchestron.Actor, bo
 }
 
 // request is who sends a request. A token decides when there is one, also over the unix socket; without one, only
-// the unix socket says who calls.
-// Nobody is told apart before every agent is known.
+// the unix socket says who calls. It is called behind known.
 func (c callers) request(r *http.Request) (orchestron.Actor, bool) {
-	select {
-	case <-c.agents.Ready():
-	case <-r.Context().Done():
-		return orchestron.Actor{}, false
-	}
 	if header := r.Header.Get("Authorization"); header != "" {
 		token, found := strings.CutPrefix(header, "Bearer ")
 		if !found {
@@ -65,12 +88,12 @@ func (c callers) peer(p peer) (orchestron.Actor, bool) {
 
 // identify puts the caller into the request's context. next refuses requests without one.
 func (c callers) identify(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return c.known(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if actor, ok := c.request(r); ok {
 			r = r.WithContext(restapi.WithActor(r.Context(), actor))
 		}
 		next.ServeHTTP(w, r)
-	})
+	}))
 }
 
 // peer is the process at the other end of a unix socket.

@@ -74,13 +74,12 @@ type doors struct {
 	rest    http.Handler
 	hosts   func() []string
 	log     *slog.Logger
-	ready   <-chan struct{}
 }
 
 // open serves what strangers on the network may reach.
 func (d doors) open() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/mcp", d.mcp.Handler())
+	mux.Handle("/mcp", d.callers.known(d.mcp.Handler()))
 	mux.Handle("/api/v1/", d.callers.identify(d.rest))
 	mux.HandleFunc("GET /health", d.health)
 	return mcpapi.Guard(d.hosts, mux)
@@ -90,7 +89,7 @@ func (d doors) open() http.Handler {
 func (d doors) local() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/", d.callers.identify(d.rest))
-	mux.HandleFunc("GET /api/v1/stdio", d.stdio)
+	mux.Handle("GET /api/v1/stdio", d.callers.known(http.HandlerFunc(d.stdio)))
 	mux.HandleFunc("GET /health", d.health)
 	return mux
 }
@@ -99,7 +98,7 @@ func (d doors) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	status := "ok"
 	select {
-	case <-d.ready:
+	case <-d.callers.agents.Ready():
 	default:
 		status = "starting"
 		w.WriteHeader(http.StatusServiceUnavailable)

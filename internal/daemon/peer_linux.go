@@ -29,8 +29,12 @@ func peerOf(c *net.UnixConn) (peer, error) {
 	return peer{pid: int(cred.Pid), own: int(cred.Uid) == os.Getuid()}, nil
 }
 
-// ancestors returns the process and those it descends from, and false when one of them ended before it was looked at.
+// ancestors returns the process and those it descends from, and false when one of them ended before it was looked at
+// or cannot be seen from here: a process in another namespace has the number 0.
 func ancestors(pid int) ([]int, bool) {
+	if pid <= 0 {
+		return nil, false
+	}
 	var line []int
 	for pid > 1 && len(line) < 64 {
 		line = append(line, pid)

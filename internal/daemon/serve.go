@@ -84,7 +84,7 @@ func Serve(ctx context.Context, in Instance, cfg config.Config, ready func()) (e
 	if d.term, err = openTerminal(ctx, d.tmuxConfig()); err != nil {
 		return err
 	}
-	handler, err := d.assemble()
+	handler, err := d.assemble(ctx)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func pick(environ []string, names ...string) []string {
 }
 
 // assemble makes the subjects and the transports in front of them.
-func (d *daemon) assemble() (doors, error) {
+func (d *daemon) assemble(ctx context.Context) (doors, error) {
 	token, err := operatorToken(d.cfg.Home, randomToken)
 	if err != nil {
 		return doors{}, err
@@ -130,10 +130,14 @@ func (d *daemon) assemble() (doors, error) {
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{
 		Catalogue: catalogue, Version: d.Version, Instructions: instructions, Tasks: d.db, Log: d.Log, Hosts: d.cfg.Hosts,
-		Authenticate: func(token string) (orchestron.Actor, bool) { return callers.bearer(context.Background(), token) },
+		Authenticate: func(token string) (orchestron.Actor, bool) {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime) // calls under way outlive the order to stop
+			defer cancel()
+			return callers.bearer(ctx, token)
+		},
 	})
 	return doors{
-		callers: callers, mcp: d.mcp, rest: restapi.New(catalogue, d.Log), log: d.Log, ready: d.agents.Ready(),
+		callers: callers, mcp: d.mcp, rest: restapi.New(catalogue, d.Log), log: d.Log,
 		hosts: func() []string { return d.cfg.Hosts },
 	}, nil
 }
