@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/state"
 )
 
@@ -89,8 +88,7 @@ func (s *Service) adoptOne(ctx context.Context, h *handle, l Listed) error {
 
 // stopAgain carries out the wish to end an agent that an earlier daemon made durable.
 func (s *Service) stopAgain(h *handle) error {
-	call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(op.Progress) {}}
-	if err := s.stop(s.ctx, call, h, false); err != nil && s.ctx.Err() == nil {
+	if err := s.stop(s.ctx, h, false); err != nil && s.ctx.Err() == nil {
 		s.log.Error("ending an agent that was to end", "agent", h.id(), "err", err)
 	}
 	return nil

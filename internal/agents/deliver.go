@@ -307,19 +307,7 @@ func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, ch
 		return err
 	}
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		p := st.Message(m.ID)
-		if p == nil {
-			return nil
-		}
-		p.State, p.Submitted = orchestron.Submitted, time.Now()
-		turn := orchestron.Turn{Agent: p.Agent, Message: p.ID, Prompt: p.Text, Started: p.Submitted}
-		if !h.driver.Abilities().Answers {
-			turn.Ended = p.Submitted // nothing will tell
-		}
-		if err := tx.AddTurn(&turn); err != nil {
-			return err
-		}
-		return state.PutMessage(tx, *p)
+		return state.Pasted(tx, st, m.ID, h.driver.Abilities(), time.Now())
 	})
 }
 

@@ -124,20 +124,20 @@ func (s *Service) restart(ctx context.Context, call op.Call, id string) (agentap
 	if _, err := h.driver.Check(ctx); err != nil {
 		return agentapi.View{}, err
 	}
-	if done, err := s.madeBefore(ctx, call, "restart", hashOf(id)); done != nil || err != nil {
-		return s.answerSpawn(ctx, call, request{}, done, err)
-	}
-	if err := s.clear(ctx, h); err != nil {
-		return agentapi.View{}, err
-	}
 	s.admit.Lock()
-	err = s.checkRoom()
-	if err == nil {
-		err = s.again(ctx, call, h)
+	done, err := s.madeBefore(ctx, call, "restart", hashOf(id))
+	if done != nil && failedToStart(h.snapshot()) {
+		done = nil // it may be tried again
+	}
+	if err == nil && done == nil {
+		err = errors.Join(s.clear(ctx, h), s.checkRoom())
+		if err == nil {
+			err = s.again(ctx, call, h)
+		}
 	}
 	s.admit.Unlock()
-	if err != nil {
-		return agentapi.View{}, err
+	if err != nil || done != nil {
+		return s.view(h), err
 	}
 	if err := s.launch(ctx, h, h.snapshot().SessionID != ""); err != nil {
 		return agentapi.View{}, errors.Join(err, s.failStart(ctx, h, err))
@@ -166,11 +166,13 @@ func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
 	})
 }
 
+const notStarted = "could not be started: "
+
 // failStart notes that the program could not be started.
 func (s *Service) failStart(ctx context.Context, h *handle, cause error) error {
 	s.endStray(ctx, h)
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		return state.Exited(tx, st, orchestron.Exit{Code: -1, Reason: "could not be started: " + orchestron.Quotable(cause.Error()), At: time.Now()}, s.home.WasSubmitted)
+		return state.Exited(tx, st, orchestron.Exit{Code: -1, Reason: notStarted + orchestron.Visible(cause).Message, At: time.Now()}, s.home.WasSubmitted)
 	})
 }
 
@@ -206,21 +208,17 @@ func (s *Service) terminate(ctx context.Context, call op.Call, e agentapi.Termin
 	if err != nil {
 		return agentapi.TerminateOut{}, err
 	}
-	below := s.descendants(h.id())
-	for _, child := range below {
-		if a := child.snapshot(); a.Alive() && !e.Cascade {
-			return agentapi.TerminateOut{}, orchestron.Errorf(orchestron.Conflict, "%s leads %s, which is %s", h.id(), a.ID, a.Status).
-				Try("terminate it first, or pass cascade")
-		}
+	all, err := s.doom(ctx, call, h, e.Cascade)
+	if err != nil {
+		return agentapi.TerminateOut{}, err
 	}
 	out := agentapi.TerminateOut{Terminated: []orchestron.AgentID{}, Workspaces: []string{}}
-	all := slices.Concat(below, []*handle{h})
 	for i, one := range all {
 		if one != h && !one.snapshot().Alive() {
 			continue
 		}
 		call.Report(op.Progress{Done: float64(i), Total: float64(len(all)), Message: "ending " + string(one.id())})
-		if err := s.stop(ctx, call, one, e.Force); err != nil {
+		if err := s.stop(ctx, one, e.Force); err != nil {
 			return out, fmt.Errorf("ending %s: %w", one.id(), err)
 		}
 		a := one.snapshot()
@@ -230,6 +228,34 @@ func (s *Service) terminate(ctx context.Context, call op.Call, e agentapi.Termin
 		}
 	}
 	return out, nil
+}
+
+// doom makes the wish durable that an agent and, with cascade, all below it end, so that none of them is given children
+// any more. It returns them, the deepest first.
+func (s *Service) doom(ctx context.Context, call op.Call, h *handle, cascade bool) ([]*handle, error) {
+	s.admit.Lock()
+	defer s.admit.Unlock()
+	below := s.descendants(h.id())
+	for _, child := range below {
+		if a := child.snapshot(); a.Alive() && !cascade {
+			return nil, orchestron.Errorf(orchestron.Conflict, "%s leads %s, which is %s", h.id(), a.ID, a.Status).
+				Try("terminate it first, or pass cascade")
+		}
+	}
+	all := append(below, h)
+	for _, one := range slices.Backward(all) {
+		err := s.change(ctx, one, func(tx state.Tx, st *state.State) error {
+			if st.Agent.Wanted == orchestron.WantStopped || one != h && !st.Agent.Alive() {
+				return nil
+			}
+			st.Agent.Wanted = orchestron.WantStopped
+			return state.AddEvent(tx, orchestron.AgentTerminated, st.Agent.ID, call.Actor.String(), nil)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // descendants returns the agents below one, the deepest first.
@@ -244,21 +270,9 @@ func (s *Service) descendants(id orchestron.AgentID) []*handle {
 	return below
 }
 
-// stop makes the wish durable, ends the program, and gives up the messages it has not been given.
-func (s *Service) stop(ctx context.Context, call op.Call, h *handle, force bool) error {
-	alive := false
-	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		alive = st.Agent.Alive()
-		if st.Agent.Wanted == orchestron.WantStopped {
-			return nil
-		}
-		st.Agent.Wanted = orchestron.WantStopped
-		return state.AddEvent(tx, orchestron.AgentTerminated, st.Agent.ID, call.Actor.String(), nil)
-	})
-	if err != nil {
-		return err
-	}
-	if alive {
+// stop ends the program of an agent that is to end, and gives up the messages it has not been given.
+func (s *Service) stop(ctx context.Context, h *handle, force bool) error {
+	if h.snapshot().Alive() {
 		if err := s.end(context.WithoutCancel(ctx), h, force); err != nil {
 			return err
 		}
@@ -313,10 +327,5 @@ func (s *Service) StopAll(ctx context.Context) error {
 }
 
 func (s *Service) anyAlive(h *handle) bool {
-	for _, one := range append(s.descendants(h.id()), h) {
-		if one.snapshot().Alive() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(append(s.descendants(h.id()), h), func(one *handle) bool { return one.snapshot().Alive() })
 }

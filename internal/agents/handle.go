@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,6 +70,11 @@ func (h *handle) awaitsEnd() bool {
 		}
 	}
 	return false
+}
+
+// failedToStart reports whether the last start of an agent's program came to nothing.
+func failedToStart(a orchestron.Agent) bool {
+	return a.Exit != nil && strings.HasPrefix(a.Exit.Reason, notStarted)
 }
 
 func (h *handle) gone() bool {

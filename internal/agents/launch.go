@@ -2,9 +2,6 @@ package agents
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +19,7 @@ func (s *Service) launch(ctx context.Context, h *handle, resume bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), launchTime) // a caller that leaves does not cut it off
 	defer cancel()
 	a := h.snapshot()
-	if err := workspace.Make(a.Workspace); err != nil {
+	if err := workspace.Make(a); err != nil {
 		return err
 	}
 	token, err := s.newToken(ctx, a.ID)
@@ -125,24 +122,17 @@ func (s *Service) lose(ctx context.Context, h *handle, pane orchestron.Pane, why
 
 // newToken gives the agent a token of its own and makes the one before worthless.
 func (s *Service) newToken(ctx context.Context, id orchestron.AgentID) (string, error) {
-	var raw [32]byte
-	_, _ = rand.Read(raw[:]) // never fails
-	token := "orc_" + hex.EncodeToString(raw[:])
-	err := s.store.Write(ctx, func(tx state.Tx) error { return tx.SetToken(id, tokenHash(token)) })
+	token := orchestron.NewToken()
+	err := s.store.Write(ctx, func(tx state.Tx) error { return tx.SetToken(id, orchestron.TokenHash(token)) })
 	if err != nil {
 		return "", fmt.Errorf("storing the token of %s: %w", id, err)
 	}
 	return token, nil
 }
 
-func tokenHash(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return hex.EncodeToString(sum[:])
-}
-
 // Authenticate returns the agent that a token belongs to.
 func (s *Service) Authenticate(ctx context.Context, token string) (orchestron.Actor, bool) {
-	id, err := s.store.TokenOwner(ctx, tokenHash(token))
+	id, err := s.store.TokenOwner(ctx, orchestron.TokenHash(token))
 	if err != nil {
 		return orchestron.Actor{}, false
 	}

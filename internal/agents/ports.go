@@ -73,8 +73,9 @@ type Driver interface {
 	// It is Invalid when there is no such form.
 	Place(text string) (string, error)
 	Check(ctx context.Context) (version string, err error)
-	// CheckPermission is Invalid when agents cannot be started with a permission mode; empty means the configured one.
-	CheckPermission(mode string) error
+	// Permission returns the mode that agents get who are started with mode, where empty means the configured one. It is
+	// Invalid when they cannot be started with it.
+	Permission(mode string) (string, error)
 	Prepare(l orchestron.Launch) (orchestron.Command, error)
 	Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact
 	Watch(a orchestron.Agent, dir string) []string

@@ -156,7 +156,7 @@ func (s *Service) screen(ctx context.Context, h *handle, lines int) (string, err
 	}
 	if err != nil {
 		kept, kerr := os.ReadFile(filepath.Join(s.home.Agent(a.ID), "screen.txt"))
-		if kerr != nil {
+		if kerr != nil || a.Alive() { // what was kept is of the run before
 			return "", fmt.Errorf("nothing was kept of the terminal of %s: %w", a.ID, err)
 		}
 		text = string(kept)

@@ -54,7 +54,7 @@ func (s *Service) start(ctx context.Context, call op.Call, r request) (agentapi.
 	}
 	if !again {
 		if err := s.launch(ctx, h, false); err != nil {
-			return agentapi.View{}, errors.Join(err, s.undo(ctx, h))
+			return agentapi.View{}, errors.Join(err, s.undo(ctx, h, err))
 		}
 	}
 	return s.answerSpawn(ctx, call, r, h, nil)
@@ -95,7 +95,7 @@ func (s *Service) plan(ctx context.Context, actor orchestron.Actor, r request) (
 	if p.template, err = s.roles.Get(r.Role); err != nil {
 		return plan{}, err
 	}
-	if err := orchestron.CheckName(r.Name); err != nil {
+	if err := errors.Join(orchestron.CheckName(r.Name), orchestron.CheckName(r.Model)); err != nil {
 		return plan{}, err
 	}
 	if err := s.checkParent(actor, &p); err != nil {
@@ -109,10 +109,10 @@ func (s *Service) plan(ctx context.Context, actor orchestron.Actor, r request) (
 	if err := workspace.Check(p.WorkDir, orchestron.WorkspaceMode(p.WorkspaceMode), s.set.WorkspaceDir); err != nil {
 		return plan{}, err
 	}
-	if err := s.checkRights(actor, p); err != nil {
+	if err := s.checkRights(actor, &p); err != nil {
 		return plan{}, err
 	}
-	if err := driver.CheckPermission(p.PermissionMode); err != nil {
+	if p.PermissionMode, err = driver.Permission(p.PermissionMode); err != nil {
 		return plan{}, err
 	}
 	_, err = driver.Check(ctx)
@@ -146,9 +146,9 @@ func (s *Service) checkParent(actor orchestron.Actor, p *plan) error {
 	return nil
 }
 
-// checkRights keeps an agent from giving another more than it has itself: its permission mode, and the directory that
-// its own workspace is in.
-func (s *Service) checkRights(actor orchestron.Actor, p plan) error {
+// checkRights keeps an agent from giving another more than it has itself: its program with its permission mode, and the
+// directory that its own workspace is in.
+func (s *Service) checkRights(actor orchestron.Actor, p *plan) error {
 	if actor.Kind != orchestron.AgentCall {
 		return nil
 	}
@@ -157,7 +157,11 @@ func (s *Service) checkRights(actor orchestron.Actor, p plan) error {
 		return err
 	}
 	caller := h.snapshot()
-	if p.PermissionMode != "" && p.PermissionMode != caller.Permission {
+	if p.Driver != caller.Driver {
+		return orchestron.Errorf(orchestron.Forbidden, "%s may not start an agent with driver %s, whose permissions differ from its own", caller.ID, p.Driver).
+			Try("leave driver out, or ask the operator")
+	}
+	if p.PermissionMode = cmp.Or(p.PermissionMode, caller.Permission); p.PermissionMode != caller.Permission {
 		return orchestron.Errorf(orchestron.Forbidden, "%s may not start an agent with permission mode %s", caller.ID, orchestron.Quotable(p.PermissionMode)).
 			Try("leave permissionMode out, or ask the operator")
 	}
@@ -265,15 +269,25 @@ func (s *Service) contextFile(id orchestron.AgentID) string {
 	return filepath.Join(s.home.Agent(id), "context.md")
 }
 
-// undo removes an agent that could not be started, so that a failed spawn leaves nothing.
-func (s *Service) undo(ctx context.Context, h *handle) error {
+// undo removes an agent that could not be started, so that a failed spawn leaves nothing; but one that was given
+// messages or children meanwhile stays as failed.
+func (s *Service) undo(ctx context.Context, h *handle, cause error) error {
 	a := h.snapshot()
 	s.endStray(ctx, h)
-	s.drop(h)
+	s.admit.Lock() // no child is made meanwhile
+	defer s.admit.Unlock()
 	h.write.Lock() // a change under way ends before the row goes
+	if len(h.current().Inbox) > 0 || len(s.descendants(a.ID)) > 0 {
+		h.write.Unlock()
+		return s.failStart(ctx, h, cause)
+	}
 	defer h.write.Unlock()
+	s.drop(h)
 	workspace.Clean(a, s.contextFile(a.ID))
-	err := s.store.Write(context.WithoutCancel(ctx), func(tx state.Tx) error { return tx.DeleteAgent(a.ID) })
+	err := s.store.Write(context.WithoutCancel(ctx), func(tx state.Tx) error {
+		reason := map[string]any{"reason": "could not be started: " + orchestron.Visible(cause).Message}
+		return errors.Join(tx.DeleteAgent(a.ID), state.AddEvent(tx, orchestron.AgentExited, a.ID, "", reason))
+	})
 	if err != nil {
 		return fmt.Errorf("removing %s, which could not be started: %w", a.ID, err)
 	}

@@ -34,7 +34,12 @@ func (c commands) checkConfig(context.Context) cli.Finding {
 	if err != nil {
 		return failed(err)
 	}
-	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("home %s, configuration %s", cfg.Home, filepath.Join(cfg.Dir, "config.yaml"))}
+	file := filepath.Join(cfg.Dir, "config.yaml")
+	used := "configuration " + file
+	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+		used = "defaults (no file at " + file + ")"
+	}
+	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("home %s, %s", cfg.Home, used)}
 }
 
 // checkVersion asks a program for its version.
@@ -73,12 +78,12 @@ func tmuxTooOld(version string) string {
 func (c commands) checkClaude(ctx context.Context) cli.Finding {
 	cfg, err := c.config()
 	if err != nil {
-		return failed(err)
+		return unchecked()
 	}
 	claude := driver.NewClaude(claudeSettings(cfg, c.Environ))
 	version, err := claude.Check(ctx)
 	if err == nil {
-		err = claude.CheckPermission("")
+		_, err = claude.Permission("")
 	}
 	if err != nil {
 		return failed(err)
@@ -111,10 +116,20 @@ func (c commands) checkHook(ctx context.Context) cli.Finding {
 	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("a hook was recorded after %d ms", took.Milliseconds())}
 }
 
+// unchecked is what is found where the configuration would say what to look at and cannot be read.
+func unchecked() cli.Finding {
+	return cli.Finding{State: cli.Warn, Detail: "not checked", Remedy: "repair the configuration first"}
+}
+
 func (c commands) checkDaemon(ctx context.Context) cli.Finding {
+	if _, err := c.config(); err != nil {
+		return unchecked()
+	}
 	cl, err := c.client(ctx, false)
 	if err != nil {
-		return cli.Finding{State: cli.Warn, Detail: "no daemon runs", Remedy: "orchestron up starts it; so does any command that needs it"}
+		f := failed(err)
+		f.State = cli.Warn // no daemon needs to run
+		return f
 	}
 	raw, err := cl.Call(ctx, "get_daemon_status", nil, "", nil)
 	if err != nil {

@@ -273,7 +273,7 @@ func TestCheckWantsConsent(t *testing.T) {
 	}
 }
 
-func TestCheckPermission(t *testing.T) {
+func TestPermissionOfDrivers(t *testing.T) {
 	claude := NewClaude(ClaudeSettings{Environ: []string{"IS_SANDBOX=1"}})
 	custom, err := NewCustom(CustomSettings{Name: "cat", Argv: []string{"cat"}})
 	if err != nil {
@@ -282,11 +282,21 @@ func TestCheckPermission(t *testing.T) {
 	for mode, want := range map[string]struct{ claude, custom bool }{
 		"": {true, true}, "plan": {true, false}, "bypassPermissions": {true, false}, "yolo": {false, false},
 	} {
-		if err := claude.CheckPermission(mode); (err == nil) != want.claude || err != nil && orchestron.KindOf(err) != orchestron.Invalid {
+		if _, err := claude.Permission(mode); (err == nil) != want.claude || err != nil && orchestron.KindOf(err) != orchestron.Invalid {
 			t.Errorf("claude: the mode %q gives %v", mode, err)
 		}
-		if err := custom.CheckPermission(mode); (err == nil) != want.custom || err != nil && orchestron.KindOf(err) != orchestron.Invalid {
+		if _, err := custom.Permission(mode); (err == nil) != want.custom || err != nil && orchestron.KindOf(err) != orchestron.Invalid {
 			t.Errorf("custom: the mode %q gives %v", mode, err)
+		}
+	}
+}
+
+// TestPermissionIsExplicit: what an agent gets is known before it starts, and giving it again changes nothing.
+func TestPermissionIsExplicit(t *testing.T) {
+	claude := NewClaude(ClaudeSettings{Permission: "plan"})
+	for mode, want := range map[string]string{"": "plan", "acceptEdits": "acceptEdits", "default": "manual", "manual": "manual"} {
+		if got, err := claude.Permission(mode); got != want || err != nil {
+			t.Errorf("Permission(%q) = %q, %v, want %q", mode, got, err, want)
 		}
 	}
 }

@@ -57,11 +57,9 @@ func checkLaunch(l orchestron.Launch) error {
 	return nil
 }
 
-// CheckPermission is Invalid when agents cannot be started with a permission mode; empty means the configured one.
-func (c *Claude) CheckPermission(mode string) error {
-	_, err := c.permission(mode, c.set.Environ)
-	return err
-}
+// Permission returns the permission mode that agents get who are started with one; empty means the configured one. It
+// is Invalid when there is none of that name, or it cannot be had here.
+func (c *Claude) Permission(mode string) (string, error) { return c.permission(mode, c.set.Environ) }
 
 // permission returns a permission mode as Claude Code's flag wants it. A mode is always given: without one Claude
 // Code chooses a mode that asks its vendor's servers.

@@ -51,13 +51,13 @@ func (c *Custom) Channel(string) orchestron.Channel {
 	return keys
 }
 
-// CheckPermission is Invalid for every mode: the program has none that is known, and one that is asked for must not be
+// Permission is Invalid for every mode: the program has none that is known, and one that is asked for must not be
 // ignored.
-func (c *Custom) CheckPermission(mode string) error {
+func (c *Custom) Permission(mode string) (string, error) {
 	if mode == "" {
-		return nil
+		return "", nil
 	}
-	return orchestron.Errorf(orchestron.Invalid, "agents of the driver %s have no permission modes", c.set.Name).Try("leave it out")
+	return "", orchestron.Errorf(orchestron.Invalid, "agents of the driver %s have no permission modes", c.set.Name).Try("leave it out")
 }
 
 // Check makes sure that the program is there. It does not say a version: no flag is known.

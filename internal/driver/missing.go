@@ -24,8 +24,8 @@ func (d Missing) Channel(string) orchestron.Channel { return orchestron.Channel{
 // Check says that the driver is not configured.
 func (d Missing) Check(context.Context) (string, error) { return "", d.err() }
 
-// CheckPermission says that the driver is not configured.
-func (d Missing) CheckPermission(string) error { return d.err() }
+// Permission says that the driver is not configured.
+func (d Missing) Permission(string) (string, error) { return "", d.err() }
 
 // Prepare says that the driver is not configured.
 func (d Missing) Prepare(orchestron.Launch) (orchestron.Command, error) {

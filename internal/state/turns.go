@@ -25,6 +25,23 @@ func BeginTurn(tx Tx, st *State, f orchestron.Fact) error {
 	return tx.AddTurn(&turn)
 }
 
+// Pasted notes a message that was typed into a program whose records tell nothing of it: it is submitted, unconfirmed.
+func Pasted(tx Tx, st *State, id orchestron.MessageID, can orchestron.Abilities, at time.Time) error {
+	m := st.Message(id)
+	if m == nil {
+		return nil
+	}
+	m.State, m.Submitted = orchestron.Submitted, at
+	turn := orchestron.Turn{Agent: m.Agent, Message: id, Prompt: m.Text, Started: at}
+	if !can.Answers {
+		turn.Ended = at // nothing will tell
+	}
+	if err := tx.AddTurn(&turn); err != nil {
+		return err
+	}
+	return PutMessage(tx, *m)
+}
+
 // Outcome is how turns ended.
 type Outcome struct {
 	Answer  string

@@ -61,8 +61,13 @@ func Within(outer, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// Make makes an agent's own directory.
-func Make(dir string) error {
+// Make makes an agent's directory. The name of its own can be foreseen, so a link that stands there is not followed.
+func Make(a orchestron.Agent) error {
+	dir := a.Workspace
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() && a.WorkspaceMode != orchestron.Shared {
+		return orchestron.Errorf(orchestron.Conflict, "%q is there already and is not a directory", orchestron.Quotable(dir)).
+			Try("remove it; it may be somebody's trap")
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return orchestron.Errorf(orchestron.Unavailable, "the workspace %q cannot be made: %w", dir, reason(err)).
 			Try("check the permissions of its parent directory")

@@ -30,7 +30,8 @@ func TestClean(t *testing.T) {
 			if err := os.WriteFile(context, []byte(briefing), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := Make(dir); err != nil {
+			a := orchestron.Agent{Workspace: dir, WorkspaceMode: tt.mode}
+			if err := Make(a); err != nil {
 				t.Fatal(err)
 			}
 			for name, text := range tt.files {
@@ -38,7 +39,7 @@ func TestClean(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if got := Clean(orchestron.Agent{Workspace: dir, WorkspaceMode: tt.mode}, context); got != tt.kept {
+			if got := Clean(a, context); got != tt.kept {
 				t.Errorf("Clean says kept %v, want %v", got, tt.kept)
 			}
 			_, err := os.Stat(dir)
@@ -51,6 +52,20 @@ func TestClean(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMakeFollowsNoLink: somebody who may write beside a workspace can foresee its name.
+func TestMakeFollowsNoLink(t *testing.T) {
+	secret, link := t.TempDir(), filepath.Join(t.TempDir(), "spec_1")
+	if err := os.Symlink(secret, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := Make(orchestron.Agent{Workspace: link, WorkspaceMode: orchestron.Isolated}); orchestron.KindOf(err) != orchestron.Conflict {
+		t.Errorf("Make(a link) = %v, want a conflict", err)
+	}
+	if err := Make(orchestron.Agent{Workspace: link, WorkspaceMode: orchestron.Shared}); err != nil {
+		t.Errorf("Make(a shared link) = %v", err)
 	}
 }
 
