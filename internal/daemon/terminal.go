@@ -155,7 +155,9 @@ func (t *terminal) Screen(ctx context.Context, p orchestron.Pane, history int) (
 func (t *terminal) Changes(p orchestron.Pane) (<-chan struct{}, func()) {
 	server, err := t.open(context.Background())
 	if err != nil {
-		return make(chan struct{}), func() {} // nothing will change; one that is closed would say that it always does
+		gone := make(chan struct{}, 1)
+		gone <- struct{}{} // one reason to look again; a closed channel would give reasons for ever
+		return gone, func() {}
 	}
 	return server.Changes(p)
 }
