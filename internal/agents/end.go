@@ -242,7 +242,7 @@ func (s *Service) doom(ctx context.Context, call op.Call, h *handle, cascade boo
 				Try("terminate it first, or pass cascade")
 		}
 	}
-	all := append(below, h)
+	all := slices.Concat(below, []*handle{h})
 	for _, one := range slices.Backward(all) {
 		err := s.change(ctx, one, func(tx state.Tx, st *state.State) error {
 			if st.Agent.Wanted == orchestron.WantStopped || one != h && !st.Agent.Alive() {
