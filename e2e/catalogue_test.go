@@ -136,7 +136,7 @@ the same key and arguments give the same answer for 24 hours, and another call u
 
 | error | HTTP | exit code | meaning |
 |---|---|---|---|
-| invalid | 400 | 2 | the request is wrong; change it |
+| invalid | 400, or 415 for a body that is not JSON | 2 | the request is wrong; change it |
 | not_found | 404 | 3 | what was named does not exist, or is not below the caller |
 | conflict | 409 | 4 | its state forbids this |
 | forbidden | 403 | 5 | the caller may not do this |
@@ -144,7 +144,8 @@ the same key and arguments give the same answer for 24 hours, and another call u
 | unavailable | 503 | 6 | something outside is missing or down; repair it or try later |
 | internal | 500 | 1 | a fault of Orchestron; its log has the details |
 
-An error is ` + "`{\"error\":{\"kind\",\"message\",\"remedy\"}}`" + `.
+An error is ` + "`{\"error\":{\"kind\",\"message\",\"remedy\"}}`" + `. The states of an agent are explained in
+[the command line's page](cli.md#states).
 `
 
 func (o operation) traits() string {

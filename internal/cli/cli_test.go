@@ -247,6 +247,7 @@ func TestUpAndDown(t *testing.T) {
 	}{
 		{"down", "the daemon has stopped; 1 agents live on, and orchestron up finds them again\n", 0},
 		{"down", "no daemon runs\n", 0},
+		{"down --agents", "the daemon has stopped and ended 1 agents\n", 0}, // starts it to end them
 		{"status", "", 6},
 		{"up", "the daemon has started: process 77, http://127.0.0.1:8080, 1 agents running\n", 0},
 		{"down --agents", "the daemon has stopped and ended 1 agents\n", 0},
@@ -258,8 +259,8 @@ func TestUpAndDown(t *testing.T) {
 			t.Errorf("orchestron %s: got %+v, want %d %q", s.args, got, s.code, s.want)
 		}
 	}
-	if f.starts != 2 {
-		t.Errorf("the daemon was started %d times, want 2", f.starts)
+	if f.starts != 3 {
+		t.Errorf("the daemon was started %d times, want 3", f.starts)
 	}
 }
 

@@ -166,8 +166,8 @@ func (a *app) down() *cobra.Command {
 	cmd.Flags().BoolVar(&agents, "agents", false, "end all agents too")
 	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
 		var err error
-		if a.daemon, err = a.Connect(ctx, false); err != nil {
-			if orchestron.KindOf(err) != orchestron.Unavailable {
+		if a.daemon, err = a.Connect(ctx, agents); err != nil { // agents that live on without a daemon end too
+			if agents || orchestron.KindOf(err) != orchestron.Unavailable {
 				return err
 			}
 			return a.show(json.RawMessage(`{"stopping":false}`), func() error { return a.print("no daemon runs") })
