@@ -61,19 +61,30 @@ func (d *dialogs) run(h *claudeHouse) {
 	for a := range d.agents {
 		v := h.claude(func(in *agentapi.SpawnIn) { in.PermissionMode = "default" })
 		g.Go(func() {
+			// Each round begins a little later than the one before when its prompt came before the dialog, and else a
+			// little earlier: so they gather around the moment in which it opens, on any machine.
+			offset := 30 * time.Millisecond
 			for round := a; round < d.rounds && !(d.unprotected && d.approved.Load() >= 3); round += d.agents {
-				d.round(h, v, round)
+				if d.round(h, v, round, offset) {
+					offset += nearer
+				} else {
+					offset -= nearer
+				}
 			}
 		})
 	}
 	g.Wait()
 }
 
+// nearer is by how much rounds differ.
+const nearer = 12 * time.Millisecond
+
 // ahead is how long before the dialog the model's answer is begun.
 const ahead = 500 * time.Millisecond
 
-// round has one agent ask for permission to make a file, and sends it a prompt that is submitted at about that moment.
-func (d *dialogs) round(h *claudeHouse, v agentapi.View, round int) {
+// round has one agent ask for permission to make a file, and sends it a prompt that is submitted at about that moment. It
+// reports whether the prompt was accepted before the dialog opened.
+func (d *dialogs) round(h *claudeHouse, v agentapi.View, round int, offset time.Duration) bool {
 	t := h.t
 	canary := filepath.Join(h.home, fmt.Sprint("canary", round))
 	ask := fmt.Sprintf("@@delay %s\n@@call Bash {\"command\":\"touch %s\"}\n@@say round %d", ahead, canary, round)
@@ -81,7 +92,7 @@ func (d *dialogs) round(h *claudeHouse, v agentapi.View, round int) {
 	var first, second agentapi.MessageOut
 	if err := h.call("send", agentapi.SendIn{InstanceID: string(v.ID), Text: ask}, &first); err != nil {
 		t.Errorf("round %d: %v", round, err)
-		return
+		return false
 	}
 	var asked time.Time
 	if !within(30*time.Second, func() bool {
@@ -94,26 +105,25 @@ func (d *dialogs) round(h *claudeHouse, v agentapi.View, round int) {
 		return false
 	}) {
 		t.Errorf("round %d: the model was not asked\n%s", round, h.screen(v))
-		return
+		return false
 	}
-	// From 130 ms before the call to 120 ms after it, in steps that no two rounds share. On an idle machine a prompt is
-	// submitted 100 ms after it was sent, and a dialog opens 50 ms after the call.
-	offset := time.Duration(-130+250*(round*7%d.rounds)/d.rounds) * time.Millisecond
 	time.Sleep(time.Until(asked.Add(ahead + offset)))
 	if err := h.call("send", agentapi.SendIn{InstanceID: string(v.ID), Text: urgent, Urgent: true}, &second); err != nil {
 		t.Errorf("round %d: %v", round, err)
-		return
+		return false
 	}
 	made := func() bool { _, err := os.Stat(canary); return err == nil }
 	within(20*time.Second, func() bool { return made() || h.status(v.ID).Status == orchestron.Waiting })
 	if within(time.Second, made) {
 		d.approved.Add(1)
 	}
-	if m := h.message(v.ID, second.MessageID); m.State != orchestron.Queued {
+	before := h.message(v.ID, second.MessageID).State != orchestron.Queued
+	if before {
 		d.before.Add(1)
 	}
 	d.done.Add(1)
 	d.settle(h, v, second.MessageID, urgent)
+	return before
 }
 
 // settle refuses the dialog and checks that the urgent prompt was not lost.
