@@ -270,8 +270,7 @@ func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 	changes, stop := s.term.Changes(before.Pane)
 	defer stop()
 	for _, pause := range []time.Duration{ownRedraw, mostDraft, quietDraft} {
-		most := time.After(mostDraft) // a program at work draws all the time
-		still := pause == mostDraft   // the person's turn: the first change ends it; otherwise stillness does
+		still := pause == mostDraft // the person's turn: the first change ends it; otherwise stillness does
 		for changed := true; changed; {
 			news := h.changed.Wait()
 			if h.snapshot().Evidence != before.Evidence { // a turn began, and may have ended already
@@ -282,8 +281,6 @@ func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 				changed = !still
 			case <-news:
 			case <-time.After(pause):
-				changed = false
-			case <-most:
 				changed = false
 			case <-ctx.Done():
 				return

@@ -136,8 +136,11 @@ func (s *Service) restart(ctx context.Context, call op.Call, id string) (agentap
 		}
 	}
 	s.admit.Unlock()
-	if err != nil || done != nil {
-		return s.view(h), err
+	if err != nil {
+		return agentapi.View{}, err
+	}
+	if done != nil {
+		return s.view(h), nil
 	}
 	if err := s.launch(ctx, h, h.snapshot().SessionID != ""); err != nil {
 		return agentapi.View{}, errors.Join(err, s.failStart(ctx, h, err))
