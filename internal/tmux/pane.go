@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/orchestron/orchestron"
 )
 
@@ -102,9 +100,7 @@ type Listed struct {
 	Session    string
 	Agent      orchestron.AgentID // empty when the pane was not made by New
 	Generation int
-	Dead       bool   // the program has ended
-	ExitStatus int    // of a dead one; -1 when a signal ended it, and for a moment while tmux does not know yet
-	ExitSignal string // as in SIGKILL
+	Dead       bool // the program has ended; how, tmux does not always learn (3.3a), and agent-exec writes down
 }
 
 // List returns every pane of the server but the hidden one.
@@ -140,48 +136,30 @@ func (s *Server) List(ctx context.Context) ([]Listed, error) {
 }
 
 // listFormat has what may hold anything last.
-const listFormat = "#{pane_id}|#{pane_pid}|#{pane_dead}|#{pane_dead_status}|#{pane_dead_signal}|" +
-	"#{@orchestron_process}|#{@orchestron_gen}|#{@orchestron_agent}|#{session_name}"
+const listFormat = "#{pane_id}|#{pane_pid}|#{pane_dead}|#{@orchestron_process}|#{@orchestron_gen}|#{@orchestron_agent}|#{session_name}"
 
 // parseRow reads what listFormat prints. The server of the pane is left to the caller, and so is the start of its
 // process when the pane does not say.
 func parseRow(row string) (Listed, bool) {
-	f := strings.SplitN(row, "|", 9)
-	if len(f) < 9 {
+	f := strings.SplitN(row, "|", 7)
+	if len(f) < 7 {
 		return Listed{}, false
 	}
 	pid, err := strconv.Atoi(f[1])
 	if err != nil || !paneID.MatchString(f[0]) {
 		return Listed{}, false
 	}
-	out := Listed{Session: f[8], Dead: f[2] == "1"}
+	out := Listed{Session: f[6], Dead: f[2] == "1"}
 	out.Pane.ID = f[0]
 	out.Pane.Process.PID = pid
-	if start, ok := strings.CutPrefix(f[5], f[1]+":"); ok {
+	if start, ok := strings.CutPrefix(f[3], f[1]+":"); ok {
 		out.Pane.Process.Start, _ = strconv.ParseUint(start, 10, 64)
 	}
-	if agent := orchestron.AgentID(f[7]); agent.Valid() {
+	if agent := orchestron.AgentID(f[5]); agent.Valid() {
 		out.Agent = agent
-		out.Generation, _ = strconv.Atoi(f[6])
-	}
-	if out.Dead {
-		out.ExitStatus, out.ExitSignal = parseExit(f[3], f[4])
+		out.Generation, _ = strconv.Atoi(f[4])
 	}
 	return out, true
-}
-
-func parseExit(status, signal string) (int, string) {
-	if n, err := strconv.Atoi(signal); err == nil && n > 0 {
-		name := unix.SignalName(unix.Signal(n))
-		if name == "" {
-			name = "signal " + signal
-		}
-		return -1, name
-	}
-	if n, err := strconv.Atoi(status); err == nil {
-		return n, ""
-	}
-	return -1, ""
 }
 
 // Kill ends exactly the pane p, with its session when it is alone in it; its program is told by SIGHUP. It returns
