@@ -14,6 +14,7 @@ type Actor struct {
 	Kind  ActorKind `json:"kind"`
 	Agent AgentID   `json:"agent,omitempty"` // of AgentCall
 	Level Level     `json:"level,omitempty"` // of AgentCall
+	Dir   string    `json:"dir,omitempty"`   // where the caller works, absolute; empty when unknown. A default, never a right
 }
 
 func (a Actor) String() string {

@@ -79,7 +79,7 @@ func (h *house) call(ctx context.Context, op string, args, out any) error {
 }
 
 // follow is call for work that reports its progress.
-func (h *house) follow(ctx context.Context, name string, args, out any, report func(op.Progress)) error {
+func (h *house) follow(ctx context.Context, name string, args, out any, report func(orchestron.Progress)) error {
 	raw, err := h.client.Call(ctx, name, args, "", report)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)

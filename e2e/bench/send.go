@@ -47,7 +47,7 @@ func (h *house) acks(ctx context.Context, n int) (acks, bare times, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	busy := func(p op.Progress) bool { return strings.Contains(p.Message, "the message is submitted") }
+	busy := func(p orchestron.Progress) bool { return strings.Contains(p.Message, "the message is submitted") }
 	if err := h.until(ctx, ids[0], "@@delay 5m", busy); err != nil {
 		return nil, nil, err
 	}
@@ -70,11 +70,11 @@ func (h *house) acks(ctx context.Context, n int) (acks, bare times, err error) {
 }
 
 // until sends a prompt and waits for the report that is wanted of it, not for the answer.
-func (h *house) until(ctx context.Context, id orchestron.AgentID, text string, enough func(op.Progress) bool) error {
+func (h *house) until(ctx context.Context, id orchestron.AgentID, text string, enough func(orchestron.Progress) bool) error {
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
 	seen := false
-	err := h.follow(waiting, "send", agentapi.SendIn{InstanceID: string(id), Text: text, Wait: true, Timeout: 60}, nil, func(p op.Progress) {
+	err := h.follow(waiting, "send", agentapi.SendIn{InstanceID: string(id), Text: text, Wait: true, Timeout: 60}, nil, func(p orchestron.Progress) {
 		if enough(p) {
 			seen = true
 			stop()
@@ -121,7 +121,7 @@ func (h *house) exchanges(ctx context.Context, n int, driver string) (submits, a
 		var out agentapi.MessageOut
 		var submitted time.Time
 		began := time.Now()
-		err := h.follow(ctx, "send", in, &out, func(p op.Progress) {
+		err := h.follow(ctx, "send", in, &out, func(p orchestron.Progress) {
 			if submitted.IsZero() && strings.Contains(p.Message, "the message is submitted") {
 				submitted = time.Now()
 			}

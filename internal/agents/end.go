@@ -220,7 +220,7 @@ func (s *Service) terminate(ctx context.Context, call op.Call, e agentapi.Termin
 		if one != h && !one.snapshot().Alive() {
 			continue
 		}
-		call.Report(op.Progress{Done: float64(i), Total: float64(len(all)), Message: "ending " + string(one.id())})
+		call.Report(orchestron.Progress{Done: float64(i), Total: float64(len(all)), Message: "ending " + string(one.id())})
 		if err := s.stop(ctx, one, e.Force); err != nil {
 			return out, fmt.Errorf("ending %s: %w", one.id(), err)
 		}
@@ -320,7 +320,7 @@ func (s *Service) StopAll(ctx context.Context) error {
 		if h.parent() != "" || !s.anyAlive(h) {
 			continue
 		}
-		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(op.Progress) {}}
+		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(orchestron.Progress) {}}
 		g.Go(func() error {
 			_, err := s.terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: string(h.id()), Cascade: true})
 			return err

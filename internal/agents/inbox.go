@@ -106,7 +106,7 @@ func (s *Service) awaitMessage(ctx context.Context, call op.Call, h *handle, id 
 		}
 		if text != last {
 			last = text
-			call.Report(op.Progress{Message: text})
+			call.Report(orchestron.Progress{Message: text})
 		}
 		select {
 		case <-changed:

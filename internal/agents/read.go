@@ -115,7 +115,7 @@ func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in agenta
 	changes, stop := s.term.Changes(h.snapshot().Pane)
 	defer stop()
 	if text != "" {
-		call.Report(op.Progress{Message: text})
+		call.Report(orchestron.Progress{Message: text})
 	}
 	for sent := 1.0; ; {
 		news := h.changed.Wait()
@@ -140,7 +140,7 @@ func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in agenta
 			return text, nil
 		}
 		if fresh := agentapi.NewLines(text, now); fresh != "" {
-			call.Report(op.Progress{Done: sent, Message: fresh})
+			call.Report(orchestron.Progress{Done: sent, Message: fresh})
 			sent++
 		}
 		text = now

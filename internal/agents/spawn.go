@@ -47,7 +47,7 @@ func (s *Service) start(ctx context.Context, call op.Call, r request) (agentapi.
 	if err != nil {
 		return agentapi.View{}, err
 	}
-	call.Report(op.Progress{Message: "starting " + p.template.Name})
+	call.Report(orchestron.Progress{Message: "starting " + p.template.Name})
 	h, again, err := s.create(ctx, call, p)
 	if err != nil {
 		return agentapi.View{}, err
@@ -300,7 +300,7 @@ func (s *Service) undo(ctx context.Context, h *handle, cause error) error {
 
 // awaitReady waits until the agent is ready, has ended, or the caller's time is over.
 func (s *Service) awaitReady(ctx context.Context, call op.Call, h *handle) {
-	call.Report(op.Progress{Message: "waiting until the agent is ready"})
+	call.Report(orchestron.Progress{Message: "waiting until the agent is ready"})
 	ctx, cancel := op.Patience(ctx, 2*time.Minute)
 	defer cancel()
 	h.await(ctx, 0, func() bool { return h.state.Agent.Status != orchestron.Starting })

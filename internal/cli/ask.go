@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/op"
 )
 
 // view is what the commands use of an agent.
@@ -101,7 +100,7 @@ type progress struct {
 	shown  bool
 }
 
-func (p *progress) report(step op.Progress) {
+func (p *progress) report(step orchestron.Progress) {
 	if p.screen.columns == 0 || step.Message == "" {
 		return
 	}

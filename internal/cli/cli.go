@@ -10,13 +10,13 @@ import (
 	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron"
 )
 
 // Daemon is what the commands need of the daemon. Call returns the result of an operation; the same key means the
 // same call. Tools returns {"tools":[…]}, the operations that may be called, with their schemas.
 type Daemon interface {
-	Call(ctx context.Context, name string, args any, key string, report func(op.Progress)) (json.RawMessage, error)
+	Call(ctx context.Context, name string, args any, key string, report func(orchestron.Progress)) (json.RawMessage, error)
 	Tools(ctx context.Context) (json.RawMessage, error)
 }
 

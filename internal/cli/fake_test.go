@@ -45,7 +45,7 @@ type recorded struct {
 	args      string
 }
 
-func (f *fake) Call(ctx context.Context, name string, in any, key string, report func(op.Progress)) (json.RawMessage, error) {
+func (f *fake) Call(ctx context.Context, name string, in any, key string, report func(orchestron.Progress)) (json.RawMessage, error) {
 	raw, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func (f *fake) wait(ctx context.Context, c op.Call, in agentapi.WaitIn) (agentap
 		return agentapi.WaitOut{}, err
 	}
 	if f.hang != nil && in.Timeout > 0 {
-		c.Report(op.Progress{Message: "waiting for " + in.InstanceID + evil})
+		c.Report(orchestron.Progress{Message: "waiting for " + in.InstanceID + evil})
 		close(f.hang)
 		<-ctx.Done()
 		return agentapi.WaitOut{}, ctx.Err()
@@ -184,8 +184,8 @@ func (f *fake) wait(ctx context.Context, c op.Call, in agentapi.WaitIn) (agentap
 
 func (f *fake) read(_ context.Context, c op.Call, in agentapi.ReadIn) (agentapi.ReadOut, error) {
 	if in.Follow {
-		c.Report(op.Progress{Message: f.text})
-		c.Report(op.Progress{Done: 1, Message: "fresh"})
+		c.Report(orchestron.Progress{Message: f.text})
+		c.Report(orchestron.Progress{Done: 1, Message: "fresh"})
 	}
 	return agentapi.ReadOut{AgentID: "exec_1", Text: f.text}, nil
 }

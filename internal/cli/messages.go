@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/op"
 )
 
 func (a *app) send() *cobra.Command {
@@ -196,7 +195,7 @@ func (a *app) follow(ctx context.Context, in args) error {
 	}
 	in["follow"], in["timeout_seconds"] = true, int(longest.Seconds())
 	told := false
-	raw, err := d.Call(ctx, "read", in, "", func(p op.Progress) {
+	raw, err := d.Call(ctx, "read", in, "", func(p orchestron.Progress) {
 		told = true
 		_ = a.print(p.Message) // a reader that is gone ends us with a signal
 	})

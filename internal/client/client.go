@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/op"
 )
 
 // Client speaks to the daemon behind one socket. It is safe for concurrent use.
@@ -61,7 +60,7 @@ func (l *lost) Unwrap() error { return l.cause }
 // A call that loses its daemon is made again with the same key, through Start for a client that came from there. A
 // call without a key is made again only if it never reached a daemon. Errors are *orchestron.Error, or the
 // context's own.
-func (c *Client) Call(ctx context.Context, name string, args any, key string, report func(op.Progress)) (json.RawMessage, error) {
+func (c *Client) Call(ctx context.Context, name string, args any, key string, report func(orchestron.Progress)) (json.RawMessage, error) {
 	body, err := marshal(args)
 	if err != nil {
 		return nil, fmt.Errorf("the arguments of %s: %w", name, err)
@@ -111,7 +110,7 @@ func gone(name string, l *lost) error {
 		Try("orchestron up starts it again; then look whether %s happened", name)
 }
 
-func (c *Client) try(ctx context.Context, name string, body []byte, key string, report func(op.Progress)) (json.RawMessage, error) {
+func (c *Client) try(ctx context.Context, name string, body []byte, key string, report func(orchestron.Progress)) (json.RawMessage, error) {
 	resp, err := c.request(ctx, "POST", "/api/v1/tools/"+url.PathEscape(name), body, http.Header{
 		"Content-Type":    {"application/json"},
 		"Accept":          {"application/x-ndjson"},
@@ -131,7 +130,7 @@ func (c *Client) try(ctx context.Context, name string, body []byte, key string, 
 	lines := json.NewDecoder(resp.Body)
 	for {
 		var line struct {
-			Progress *op.Progress
+			Progress *orchestron.Progress
 			Result   json.RawMessage
 			Error    *orchestron.Error
 		}

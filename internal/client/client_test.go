@@ -41,7 +41,7 @@ func TestCall(t *testing.T) {
 	defer c.Close()
 	var steps []string
 	raw, err := c.Call(t.Context(), "echo", map[string]string{"text": "a\x1b<b>"}, "k1",
-		func(p op.Progress) { steps = append(steps, p.Message) })
+		func(p orchestron.Progress) { steps = append(steps, p.Message) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestCancel(t *testing.T) {
 	c := client.Dial(listen(t, t.TempDir()), "")
 	defer c.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := c.Call(ctx, "hang", nil, "k", func(op.Progress) { cancel() })
+	_, err := c.Call(ctx, "hang", nil, "k", func(orchestron.Progress) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the context's error", err)
 	}

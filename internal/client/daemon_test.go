@@ -178,7 +178,7 @@ func die(_ context.Context, c op.Call, in dieIn) (map[string]bool, error) {
 	note("keys", c.Key)
 	keys, _ := os.ReadFile("keys")
 	if strings.Count(string(keys), c.Key+"\n") <= in.Times {
-		c.Report(op.Progress{Message: "dying"})
+		c.Report(orchestron.Progress{Message: "dying"})
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
@@ -196,8 +196,8 @@ func around(context.Context, op.Call, struct{}) (map[string]string, error) {
 
 func handler() http.Handler {
 	echo := func(_ context.Context, c op.Call, in echoIn) (echoOut, error) {
-		c.Report(op.Progress{Message: "one"})
-		c.Report(op.Progress{Message: "two"})
+		c.Report(orchestron.Progress{Message: "one"})
+		c.Report(orchestron.Progress{Message: "two"})
 		if in.Fail != "" {
 			return echoOut{}, orchestron.Errorf(orchestron.Kind(in.Fail), "it is %s", in.Fail).Try("something else")
 		}
@@ -205,7 +205,7 @@ func handler() http.Handler {
 	}
 	var cancelled atomic.Bool
 	hang := func(ctx context.Context, c op.Call, _ struct{}) (echoOut, error) {
-		c.Report(op.Progress{Message: "begun"})
+		c.Report(orchestron.Progress{Message: "begun"})
 		<-ctx.Done()
 		cancelled.Store(true)
 		return echoOut{}, ctx.Err()

@@ -28,7 +28,7 @@ func TestRealClaude(t *testing.T) {
 		return echoOut{}, orchestron.Errorf(orchestron.Conflict, "agent exec_1 has ended").Try("restart it")
 	})
 	long := op.New("long", op.Read, "Takes a while.", func(ctx context.Context, call op.Call, in echoIn) (echoOut, error) {
-		call.Report(op.Progress{Done: 1, Message: "at it"})
+		call.Report(orchestron.Progress{Done: 1, Message: "at it"})
 		select {
 		case <-ctx.Done():
 		case <-time.After(2 * time.Second):

@@ -319,7 +319,7 @@ func TestCloseEndsLongCalls(t *testing.T) {
 
 func TestHTTPProgress(t *testing.T) {
 	s := serveSite(t, newServer(catalogue(op.New("work", op.Read, "Works.", func(_ context.Context, call op.Call, _ none) (none, error) {
-		call.Report(op.Progress{Done: 1, Message: "half"})
+		call.Report(orchestron.Progress{Done: 1, Message: "half"})
 		time.Sleep(50 * time.Millisecond) // the notification is on its way
 		return none{}, nil
 	})), nil))

@@ -7,7 +7,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron"
 )
 
 const (
@@ -17,9 +17,9 @@ const (
 
 // progress tells a client how far its call has come, when it asked to be told.
 type progress struct {
-	notify func(op.Progress)
+	notify func(orchestron.Progress)
 	start  sync.Once
-	latest chan op.Progress // at most one; a newer takes its place
+	latest chan orchestron.Progress // at most one; a newer takes its place
 	quit   chan struct{}
 	done   chan struct{}
 }
@@ -30,8 +30,8 @@ func newProgress(ctx context.Context, req *mcp.CallToolRequest, long bool) *prog
 	if token == nil {
 		return &progress{}
 	}
-	p := &progress{latest: make(chan op.Progress, 1), quit: make(chan struct{}), done: make(chan struct{})}
-	p.notify = func(at op.Progress) {
+	p := &progress{latest: make(chan orchestron.Progress, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	p.notify = func(at orchestron.Progress) {
 		// A client that cannot be told is told nothing; its call ends with its connection.
 		_ = req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
 			ProgressToken: token, Progress: at.Done, Total: at.Total, Message: at.Message,
@@ -44,7 +44,7 @@ func newProgress(ctx context.Context, req *mcp.CallToolRequest, long bool) *prog
 }
 
 // report is an operation's way to tell; it never blocks.
-func (p *progress) report(at op.Progress) {
+func (p *progress) report(at orchestron.Progress) {
 	if p.notify == nil {
 		return
 	}
@@ -76,7 +76,7 @@ func (p *progress) run() {
 	defer close(p.done)
 	silence := time.NewTicker(keepAlive)
 	defer silence.Stop()
-	var last op.Progress
+	var last orchestron.Progress
 	for {
 		select {
 		case <-p.quit:

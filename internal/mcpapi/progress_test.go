@@ -10,12 +10,12 @@ import (
 )
 
 // observe runs a reporter in a bubble and returns what it sent, and when.
-func observe(t *testing.T, long bool, work func(p *progress)) (sent []op.Progress, when []time.Duration) {
+func observe(t *testing.T, long bool, work func(p *progress)) (sent []orchestron.Progress, when []time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(*testing.T) {
 		start := time.Now()
-		p := &progress{latest: make(chan op.Progress, 1), quit: make(chan struct{}), done: make(chan struct{})}
-		p.notify = func(at op.Progress) {
+		p := &progress{latest: make(chan orchestron.Progress, 1), quit: make(chan struct{}), done: make(chan struct{})}
+		p.notify = func(at orchestron.Progress) {
 			sent = append(sent, at)
 			when = append(when, time.Since(start))
 		}
@@ -36,7 +36,7 @@ func observe(t *testing.T, long bool, work func(p *progress)) (sent []op.Progres
 func TestProgressGrowsAndIsNotTooFast(t *testing.T) {
 	sent, when := observe(t, false, func(p *progress) {
 		for i := range 1000 {
-			p.report(op.Progress{Done: float64(i % 7), Message: "busy"})
+			p.report(orchestron.Progress{Done: float64(i % 7), Message: "busy"})
 			time.Sleep(time.Millisecond)
 		}
 	})
@@ -66,7 +66,7 @@ func TestProgressKeepsLongCallsAlive(t *testing.T) {
 
 func TestProgressOnTheWire(t *testing.T) {
 	s := newServer(catalogue(op.New("work", op.Read, "Works.", func(_ context.Context, call op.Call, _ none) (none, error) {
-		call.Report(op.Progress{Done: 1, Total: 2, Message: "half"})
+		call.Report(orchestron.Progress{Done: 1, Total: 2, Message: "half"})
 		time.Sleep(50 * time.Millisecond) // the notification is on its way
 		return none{}, nil
 	})), nil)

@@ -24,7 +24,7 @@ func newGated() *gated { return &gated{make(chan string, 8), make(chan struct{})
 
 func (g *gated) op() op.Op {
 	return op.New("work", op.Write, "Works.", func(ctx context.Context, call op.Call, in echoIn) (echoOut, error) {
-		call.Report(op.Progress{Message: "at work"})
+		call.Report(orchestron.Progress{Message: "at work"})
 		g.began <- call.Key
 		select {
 		case <-ctx.Done():

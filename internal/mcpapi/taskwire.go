@@ -95,7 +95,7 @@ func (v *view) begin(ctx context.Context, o op.Op, req *mcp.CallToolRequest) (mc
 func (s *Server) job(o op.Op, args json.RawMessage, call op.Call) job {
 	return func(ctx context.Context, r *run) (*mcp.CallToolResult, error) {
 		call.Key = r.rec.Key
-		call.Report = func(p op.Progress) { r.tell(p.Message) }
+		call.Report = func(p orchestron.Progress) { r.tell(p.Message) }
 		return result(s.cfg.Catalogue.Call(ctx, o.Name, args, call)), nil
 	}
 }

@@ -90,7 +90,7 @@ func (c *Catalogue) Call(ctx context.Context, name string, args json.RawMessage,
 		return nil, err
 	}
 	if call.Report == nil {
-		call.Report = func(Progress) {}
+		call.Report = func(orchestron.Progress) {}
 	}
 	if call.Key == "" || o.Access == Read || o.Keyed {
 		return c.run(ctx, o, args, call)

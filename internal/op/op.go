@@ -26,15 +26,8 @@ const (
 // progress.
 type Call struct {
 	Actor  orchestron.Actor
-	Key    string         // the same key and arguments mean the same effect, once; empty means no key
-	Report func(Progress) // never nil inside a handler; safe for concurrent use
-}
-
-// Progress is how far a long operation has come. Done grows; Total is 0 when unknown.
-type Progress struct {
-	Done    float64 `json:"done"`
-	Total   float64 `json:"total,omitempty"`
-	Message string  `json:"message"`
+	Key    string                    // the same key and arguments mean the same effect, once; empty means no key
+	Report func(orchestron.Progress) // never nil inside a handler; safe for concurrent use
 }
 
 // Handler does an operation. The arguments are valid when it runs.

@@ -51,12 +51,12 @@ func catalogue(cancelled chan<- struct{}) *op.Catalogue {
 	}
 	count := func(_ context.Context, c op.Call, in echoIn) (echoOut, error) {
 		for i := range 3 {
-			c.Report(op.Progress{Done: float64(i), Total: 3, Message: "step"})
+			c.Report(orchestron.Progress{Done: float64(i), Total: 3, Message: "step"})
 		}
 		return echo(context.Background(), c, in)
 	}
 	hang := func(ctx context.Context, c op.Call, _ echoIn) (echoOut, error) {
-		c.Report(op.Progress{Message: "begun"})
+		c.Report(orchestron.Progress{Message: "begun"})
 		<-ctx.Done()
 		close(cancelled)
 		return echoOut{}, ctx.Err()

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -31,7 +32,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, args json.RawMes
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	out := &lines{w: w, gone: cancel}
-	call.Report = func(p op.Progress) { out.write(map[string]any{"progress": p}) }
+	call.Report = func(p orchestron.Progress) { out.write(map[string]any{"progress": p}) }
 	result, err := s.catalogue.Call(ctx, r.PathValue("name"), args, call)
 	if err != nil {
 		e := shown(err)

@@ -80,7 +80,7 @@ func operations() []op.Op {
 	}
 	return []op.Op{
 		op.New("slow_compute", op.Read, "Computes for some seconds.", func(ctx context.Context, call op.Call, in slowIn) (out, error) {
-			call.Report(op.Progress{Message: "computing"})
+			call.Report(orchestron.Progress{Message: "computing"})
 			return out{in.Label}, wait(ctx, time.Duration(in.Seconds*float64(time.Second)))
 		}, op.Long()),
 		op.New("failing_job", op.Read, "Fails after a second.", func(ctx context.Context, _ op.Call, _ none) (out, error) {
