@@ -15,7 +15,6 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/client"
-	"github.com/orchestron/orchestron/internal/op"
 )
 
 // house is a private daemon with a home of its own, and nothing of this machine's environment.

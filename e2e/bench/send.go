@@ -13,7 +13,6 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
-	"github.com/orchestron/orchestron/internal/op"
 )
 
 // sendRows measures the acknowledgement of a message, its way into the agent, and the answer's way back.

@@ -19,7 +19,6 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/client"
-	"github.com/orchestron/orchestron/internal/op"
 )
 
 func call[T any](t *testing.T, c *client.Client, name string, args any) T {

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
