@@ -32,4 +32,18 @@ const (
 	MessageState    EventType = "message.state"
 	DaemonStarted   EventType = "daemon.started"
 	PaneForeign     EventType = "pane.foreign" // a pane claims to be an agent's and is not
+
+	TaskCreated     EventType = "task.created"
+	TaskUpdated     EventType = "task.updated"
+	TaskClarified   EventType = "task.clarified"
+	TaskPrioritized EventType = "task.prioritized"
+	TaskDepends     EventType = "task.depends"
+	TaskClaimed     EventType = "task.claimed"
+	TaskReturned    EventType = "task.returned"   // its holder went away
+	TaskHandedOff   EventType = "task.handed_off" // its holder prepared it for the next
+	SprintCreated   EventType = "sprint.created"
+	SprintStarted   EventType = "sprint.started"
+	SprintClosed    EventType = "sprint.closed"
+	ContextSaved    EventType = "context.saved"
+	BoardImported   EventType = "board.imported"
 )
