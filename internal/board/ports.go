@@ -1,0 +1,149 @@
+// Package board is the use cases of a project's board: tasks, sprints, saved contexts, hand-offs, and telling those
+// whom a change concerns.
+package board
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Store keeps boards. Everything written is durable when Write returns.
+type Store interface {
+	// Write runs change in a transaction and commits it with a full sync. Changes run one at a time; those that wait
+	// share one commit. When change fails nothing of it is kept and its error is returned.
+	Write(ctx context.Context, change func(Tx) error) error
+
+	Task(ctx context.Context, id orchestron.TaskID) (orchestron.Task, error) // NotFound when there is none
+	Tasks(ctx context.Context, f Filter) ([]orchestron.Task, error)          // the most urgent first, then the oldest
+	Leased(ctx context.Context) ([]orchestron.Task, error)                   // all tasks that somebody holds
+	Changes(ctx context.Context, f ChangeFilter) ([]orchestron.Change, error)
+	LastChange(ctx context.Context) (int64, error) // 0 when there is none
+
+	Projects(ctx context.Context) ([]string, error)                           // that have tasks, sprints or notes, sorted
+	Sprints(ctx context.Context, project string) ([]orchestron.Sprint, error) // oldest first
+	Note(ctx context.Context, id orchestron.NoteID) (orchestron.Note, error)  // NotFound when there is none
+	Notes(ctx context.Context, f NoteFilter) ([]orchestron.Note, error)       // the newest first
+	Notices(ctx context.Context) ([]Notice, error)                            // oldest first
+	Progress(ctx context.Context, project, sprint string) (Progress, error)   // of a sprint, or with "" of all
+}
+
+// Tx is one change under way.
+type Tx interface {
+	NextOrdinal(stem string) (int, error)   // counts per stem, from 1, and never gives a number twice
+	RaiseOrdinal(stem string, to int) error // the next is above to, at least
+	// Keyed and SetKey are an idempotency key and the id of what the call with it made.
+	Keyed(actor, key, operation string, hash [32]byte) (subject string, found bool, err error)
+	SetKey(actor, key, operation string, hash [32]byte, subject string) error
+	AddEvent(e *orchestron.Event) error
+
+	AddTask(t orchestron.Task) error                              // Conflict when there is one of that id
+	PutTask(before, after orchestron.Task) error                  // what did not change is not written
+	Task(id orchestron.TaskID) (orchestron.Task, error)           // NotFound when there is none
+	NextReady(f Filter) (orchestron.Task, error)                  // the first that is Ready; NotFound when there is none
+	Rollup(parent orchestron.TaskID) (Rollup, error)              // over the children of a task
+	Dependents(id orchestron.TaskID) ([]orchestron.TaskID, error) // the tasks that depend on this one
+	// Chain returns how from depends on to, both included, or nothing when it does not.
+	Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error)
+
+	AddChange(c *orchestron.Change) error // gives c its Seq
+	Sprint(project, name string) (orchestron.Sprint, error)
+	ActiveSprint(project string) (orchestron.Sprint, error)        // NotFound when there is none
+	PutSprint(s orchestron.Sprint) error                           // inserts or replaces
+	SprintTasks(project, sprint string) ([]orchestron.Task, error) // that are not over
+	AddNote(n orchestron.Note) error                               // Conflict when there is one of that id
+	Note(id orchestron.NoteID) (orchestron.Note, error)
+	AddNotice(n *Notice) error // gives n its Seq
+	DropNotices(upTo int64, agent orchestron.AgentID) error
+}
+
+// Filter chooses tasks. Empty fields choose all.
+type Filter struct {
+	Project    string
+	Statuses   []orchestron.TaskStatus
+	Types      []orchestron.TaskType
+	Priorities []orchestron.Priority
+	Assignee   string
+	Sprint     string
+	Parent     orchestron.TaskID
+	Label      string
+	Text       string // words that all stand in the title or the description, the last one perhaps unfinished
+	Ready      bool
+	After      Place // only tasks behind this place in the order
+	ByNumber   bool  // in the order of their numbers instead, and After.Number counts alone
+	Limit      int   // 0 means all
+}
+
+// Place is where a task stands in the order of tasks.
+type Place struct {
+	Rank   int // of its priority
+	Number int64
+}
+
+// Rollup is what the children of a task make together.
+type Rollup struct {
+	Children int // all
+	Open     int // that are not over
+	Counted  int // that are not cancelled
+	Sum      int // of the progress of those that are counted
+}
+
+// Progress is how much of some tasks is done.
+type Progress struct {
+	ByStatus map[orchestron.TaskStatus]int `json:"byStatus"`
+	Tasks    int                           `json:"tasks"`
+	Percent  int                           `json:"progress"` // mean over the tasks without children that are not cancelled
+}
+
+// ChangeFilter chooses changes, in order.
+type ChangeFilter struct {
+	Project string
+	Task    orchestron.TaskID
+	After   int64
+	Last    bool // the newest Limit, still in order
+	Limit   int  // 0 means all
+}
+
+// NoteFilter chooses notes of a project, the newest first.
+type NoteFilter struct {
+	Project    string
+	Checkpoint string
+	Since      time.Time // saved after it
+	Before     int64     // with a smaller number; 0 means any
+	Limit      int       // 0 means all
+}
+
+// Notice is something that an agent is to be told.
+type Notice struct {
+	Seq    int64
+	Agent  orchestron.AgentID
+	Task   orchestron.TaskID
+	Urgent bool
+	Text   string
+	At     time.Time
+}
+
+// Agents is what a board knows of the agents.
+type Agents interface {
+	// Alive reports whether the agent exists and its program runs.
+	Alive(id orchestron.AgentID) bool
+	// Leads reports whether one agent is above another.
+	Leads(above, below orchestron.AgentID) bool
+	// Session is the agent's conversation, empty when unknown.
+	Session(id orchestron.AgentID) string
+	// Post puts a message into the agent's inbox. The same key means the same message. It is a Conflict or NotFound
+	// when the agent takes none any more.
+	Post(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error
+	// Changed returns a channel that is closed when an agent changes next.
+	Changed() <-chan struct{}
+}
+
+// fields is the JSON of what became of fields, for the history and the events.
+func fields(f map[string]any) (json.RawMessage, error) {
+	if len(f) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(f)
+}
