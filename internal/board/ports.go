@@ -5,9 +5,9 @@ package board
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/boardapi"
 )
 
 // Store keeps boards. Everything written is durable when Write returns.
@@ -17,17 +17,17 @@ type Store interface {
 	Write(ctx context.Context, change func(Tx) error) error
 
 	Task(ctx context.Context, id orchestron.TaskID) (orchestron.Task, error) // NotFound when there is none
-	Tasks(ctx context.Context, f Filter) ([]orchestron.Task, error)          // the most urgent first, then the oldest
+	Tasks(ctx context.Context, f boardapi.Filter) ([]orchestron.Task, error) // the most urgent first, then the oldest
 	Leased(ctx context.Context) ([]orchestron.Task, error)                   // all tasks that somebody holds
-	Changes(ctx context.Context, f ChangeFilter) ([]orchestron.Change, error)
+	Changes(ctx context.Context, f boardapi.ChangeFilter) ([]orchestron.Change, error)
 	LastChange(ctx context.Context) (int64, error) // 0 when there is none
 
-	Projects(ctx context.Context) ([]string, error)                           // that have tasks, sprints or notes, sorted
-	Sprints(ctx context.Context, project string) ([]orchestron.Sprint, error) // oldest first
-	Note(ctx context.Context, id orchestron.NoteID) (orchestron.Note, error)  // NotFound when there is none
-	Notes(ctx context.Context, f NoteFilter) ([]orchestron.Note, error)       // the newest first
-	Notices(ctx context.Context) ([]Notice, error)                            // oldest first
-	Progress(ctx context.Context, project, sprint string) (Progress, error)   // of a sprint, or with "" of all
+	Projects(ctx context.Context) ([]string, error)                                  // that have tasks, sprints or notes, sorted
+	Sprints(ctx context.Context, project string) ([]orchestron.Sprint, error)        // oldest first
+	Note(ctx context.Context, id orchestron.NoteID) (orchestron.Note, error)         // NotFound when there is none
+	Notes(ctx context.Context, f boardapi.NoteFilter) ([]orchestron.Note, error)     // the newest first
+	Notices(ctx context.Context) ([]boardapi.Notice, error)                          // oldest first
+	Progress(ctx context.Context, project, sprint string) (boardapi.Progress, error) // of a sprint, or with "" of all
 }
 
 // Tx is one change under way.
@@ -42,8 +42,8 @@ type Tx interface {
 	AddTask(t orchestron.Task) error                              // Conflict when there is one of that id
 	PutTask(before, after orchestron.Task) error                  // what did not change is not written
 	Task(id orchestron.TaskID) (orchestron.Task, error)           // NotFound when there is none
-	NextReady(f Filter) (orchestron.Task, error)                  // the first that is Ready; NotFound when there is none
-	Rollup(parent orchestron.TaskID) (Rollup, error)              // over the children of a task
+	NextReady(f boardapi.Filter) (orchestron.Task, error)         // the first that is Ready; NotFound when there is none
+	Rollup(parent orchestron.TaskID) (boardapi.Rollup, error)     // over the children of a task
 	Dependents(id orchestron.TaskID) ([]orchestron.TaskID, error) // the tasks that depend on this one
 	// Chain returns how from depends on to, both included, or nothing when it does not.
 	Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error)
@@ -55,74 +55,8 @@ type Tx interface {
 	SprintTasks(project, sprint string) ([]orchestron.Task, error) // that are not over
 	AddNote(n orchestron.Note) error                               // Conflict when there is one of that id
 	Note(id orchestron.NoteID) (orchestron.Note, error)
-	AddNotice(n *Notice) error // gives n its Seq
+	AddNotice(n *boardapi.Notice) error // gives n its Seq
 	DropNotices(upTo int64, agent orchestron.AgentID) error
-}
-
-// Filter chooses tasks. Empty fields choose all.
-type Filter struct {
-	Project    string
-	Statuses   []orchestron.TaskStatus
-	Types      []orchestron.TaskType
-	Priorities []orchestron.Priority
-	Assignee   string
-	Sprint     string
-	Parent     orchestron.TaskID
-	Label      string
-	Text       string // words that all stand in the title or the description, the last one perhaps unfinished
-	Ready      bool
-	After      Place // only tasks behind this place in the order
-	ByNumber   bool  // in the order of their numbers instead, and After.Number counts alone
-	Limit      int   // 0 means all
-}
-
-// Place is where a task stands in the order of tasks.
-type Place struct {
-	Rank   int // of its priority
-	Number int64
-}
-
-// Rollup is what the children of a task make together.
-type Rollup struct {
-	Children int // all
-	Open     int // that are not over
-	Counted  int // that are not cancelled
-	Sum      int // of the progress of those that are counted
-}
-
-// Progress is how much of some tasks is done.
-type Progress struct {
-	ByStatus map[orchestron.TaskStatus]int `json:"byStatus"`
-	Tasks    int                           `json:"tasks"`
-	Percent  int                           `json:"progress"` // mean over the tasks without children that are not cancelled
-}
-
-// ChangeFilter chooses changes, in order.
-type ChangeFilter struct {
-	Project string
-	Task    orchestron.TaskID
-	After   int64
-	Last    bool // the newest Limit, still in order
-	Limit   int  // 0 means all
-}
-
-// NoteFilter chooses notes of a project, the newest first.
-type NoteFilter struct {
-	Project    string
-	Checkpoint string
-	Since      time.Time // saved after it
-	Before     int64     // with a smaller number; 0 means any
-	Limit      int       // 0 means all
-}
-
-// Notice is something that an agent is to be told.
-type Notice struct {
-	Seq    int64
-	Agent  orchestron.AgentID
-	Task   orchestron.TaskID
-	Urgent bool
-	Text   string
-	At     time.Time
 }
 
 // Agents is what a board knows of the agents.
