@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bridge"
 	"github.com/orchestron/orchestron/internal/cli"
 	"github.com/orchestron/orchestron/internal/client"
 	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/driver"
 	"github.com/orchestron/orchestron/internal/handoff"
-	"github.com/orchestron/orchestron/internal/mcpapi"
 	"github.com/orchestron/orchestron/internal/tmux"
 	"github.com/orchestron/orchestron/testkit/agent"
 	"github.com/orchestron/orchestron/testkit/api"
@@ -137,7 +137,7 @@ func (c commands) bridge(ctx context.Context, how cli.Bridge) error {
 	if how.ReadOnly {
 		choice.Set("readonly", "1")
 	}
-	return mcpapi.Bridge(ctx, c.Stdin, c.Stdout, func(ctx context.Context) (io.ReadWriteCloser, error) { return cl.Stdio(ctx, choice) })
+	return bridge.Run(ctx, c.Stdin, c.Stdout, func(ctx context.Context) (io.ReadWriteCloser, error) { return cl.Stdio(ctx, choice) })
 }
 
 func (c commands) attach(_ context.Context, session string) ([]string, error) {

@@ -15,7 +15,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bridge"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -43,7 +43,7 @@ func child(role string) error {
 	socket := os.Getenv("MCPAPI_SOCKET")
 	switch role {
 	case "bridge":
-		return Bridge(ctx, os.Stdin, os.Stdout, func(ctx context.Context) (io.ReadWriteCloser, error) {
+		return bridge.Run(ctx, os.Stdin, os.Stdout, func(ctx context.Context) (io.ReadWriteCloser, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		})
 	case "daemon":
@@ -91,23 +91,6 @@ func spawn(t testing.TB, role string, env ...string) (io.WriteCloser, *bufio.Rea
 		_ = cmd.Wait()
 	})
 	return in, bufio.NewReaderSize(out, 64<<10)
-}
-
-// startDaemon starts the daemon in a process of its own and returns what kills it.
-func startDaemon(t testing.TB, env string) (kill func()) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), env, "MCPAPI_CHILD=daemon")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	kill = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	t.Cleanup(kill)
-	return kill
 }
 
 // serveSocket is the daemon's side of the bridge.

@@ -3,12 +3,14 @@ package mcpapi
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,13 +38,10 @@ func TestRealClaude(t *testing.T) {
 		return echoOut(in), ctx.Err()
 	}, op.Long())
 	s := newServer(catalogue(echoOp(), fails, long), func(c *Config) { c.Instructions = "Be kind." })
-	d := &daemon{t: t, path: socketPath(t)}
-	d.start(s)
-	defer func() { d.stop() }()
-	here := serveSite(t, s)
+	here, socket := serveSite(t, s), serveLocal(t, s)
 	servers := map[string]string{
 		"http":  fmt.Sprintf(`{"type":"http","url":%q,"headers":{"Authorization":"Bearer token"},"alwaysLoad":true}`, here.url),
-		"stdio": fmt.Sprintf(`{"type":"stdio","command":%q,"env":{"MCPAPI_CHILD":"bridge","MCPAPI_SOCKET":%q},"alwaysLoad":true}`, os.Args[0], d.path),
+		"stdio": fmt.Sprintf(`{"type":"stdio","command":%q,"env":{"MCPAPI_CHILD":"bridge","MCPAPI_SOCKET":%q},"alwaysLoad":true}`, os.Args[0], socket),
 	}
 	for name, config := range servers {
 		t.Run(name, func(t *testing.T) {
@@ -60,6 +59,33 @@ func TestRealClaude(t *testing.T) {
 			}
 		})
 	}
+}
+
+// serveLocal serves bridges until the test ends, and returns the socket's path.
+func serveLocal(t *testing.T, s *Server) string {
+	t.Helper()
+	path := socketPath(t)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { _ = serveHello(ctx, s, c) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		cancel()
+		serving.Wait()
+	})
+	return path
 }
 
 func ask(t *testing.T, program, config, prompt string) string {

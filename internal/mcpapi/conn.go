@@ -18,6 +18,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/frame"
 )
 
 const writeTimeout = 30 * time.Second // a client that does not read for so long is gone
@@ -28,7 +29,8 @@ const writeTimeout = 30 * time.Second // a client that does not read for so long
 // under way are cancelled and not answered, so that the bridge sends them to the next. A client whose choice cannot be
 // served is told why in answer to its requests.
 func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor orchestron.Actor, session string, query url.Values) error {
-	c := &conn{rwc: rwc, in: newLines(rwc, maxFrame), session: session, token: tokenOf(actor)}
+	c := &conn{rwc: rwc, in: frame.NewLines(rwc, frame.Max), session: session, token: tokenOf(actor), parked: map[string][]byte{}}
+	c.token.Extra["conn"] = c
 	if !s.keep(c) {
 		return rwc.Close()
 	}
@@ -67,14 +69,16 @@ func (c *conn) refuseAll(ctx context.Context, reason error) {
 // conn is a stream of lines as the SDK sees it.
 type conn struct {
 	rwc     io.ReadWriteCloser
-	in      *lines
+	in      *frame.Lines
 	session string
 	token   *auth.TokenInfo
 
-	mu    sync.Mutex
-	out   []byte
-	close sync.Once
-	err   error // of Close
+	mu     sync.Mutex
+	out    []byte
+	parked map[string][]byte // results by the marks that stand for them until they are written
+	parks  int
+	close  sync.Once
+	err    error // of Close
 }
 
 // Connect implements mcp.Transport.
@@ -92,10 +96,10 @@ func (c *conn) Close() error {
 // Read implements mcp.Connection. What it cannot accept it answers itself.
 func (c *conn) Read(context.Context) (jsonrpc.Message, error) {
 	for {
-		line, err := c.in.next()
-		if errors.Is(err, errTooLong) {
-			f, _ := peek(line)
-			if err := c.refuse(f.id, jsonrpc.CodeInvalidRequest, "the message is larger than 4 MiB"); err != nil {
+		line, err := c.in.Next()
+		if errors.Is(err, frame.ErrTooLong) {
+			f, _ := frame.Peek(line)
+			if err := c.refuse(f.ID, jsonrpc.CodeInvalidRequest, "the message is larger than 4 MiB"); err != nil {
 				return nil, err
 			}
 			continue
@@ -111,7 +115,7 @@ func (c *conn) Read(context.Context) (jsonrpc.Message, error) {
 			return msg, nil
 		}
 		code := jsonrpc.CodeInvalidRequest
-		if errors.Is(err, errNotJSON) {
+		if errors.Is(err, frame.ErrNotJSON) {
 			code = jsonrpc.CodeParseError
 		}
 		if err := c.refuse(id, int64(code), err.Error()); err != nil {
@@ -122,26 +126,26 @@ func (c *conn) Read(context.Context) (jsonrpc.Message, error) {
 
 // message makes the SDK's message of a line, of which nothing may be kept. The id is raw.
 func (c *conn) message(line []byte) (jsonrpc.Message, []byte, error) {
-	f, err := inspect(line)
+	f, err := frame.Inspect(line)
 	if err != nil {
-		return nil, f.id, err
+		return nil, f.ID, err
 	}
-	if f.method == nil {
+	if f.Method == nil {
 		msg, err := jsonrpc.DecodeMessage(bytes.Clone(line))
-		return msg, f.id, err
+		return msg, f.ID, err
 	}
-	req := &jsonrpc.Request{Method: string(f.method), Params: bytes.Clone(f.params)}
-	if f.id == nil {
+	req := &jsonrpc.Request{Method: string(f.Method), Params: bytes.Clone(f.Params)}
+	if f.ID == nil {
 		return req, nil, nil
 	}
-	if req.ID, err = idOf(f.id); err != nil {
+	if req.ID, err = idOf(f.ID); err != nil {
 		return nil, nil, err
 	}
 	req.Extra = &mcp.RequestExtra{
 		TokenInfo: c.token,
-		Header:    http.Header{keyHeader: {c.session + ":" + string(f.id)}},
+		Header:    http.Header{keyHeader: {c.session + ":" + string(f.ID)}},
 	}
-	return req, f.id, nil
+	return req, f.ID, nil
 }
 
 func idOf(raw []byte) (jsonrpc.ID, error) {
@@ -150,7 +154,7 @@ func idOf(raw []byte) (jsonrpc.ID, error) {
 	}
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {
-		return jsonrpc.ID{}, errNotJSON
+		return jsonrpc.ID{}, frame.ErrNotJSON
 	}
 	if v == nil {
 		return jsonrpc.ID{}, errors.New("the id is null")
@@ -162,6 +166,17 @@ func (c *conn) refuse(id []byte, code int64, message string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.send(append(failureFrame(id, code, message), '\n'))
+}
+
+// park keeps an encoded result until Write, and returns the mark that the SDK is to write for it: going over a long
+// result once more takes it longer than everything else together.
+func (c *conn) park(result []byte) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.parks++
+	mark := fmt.Appendf(nil, `{"parked":%d}`, c.parks)
+	c.parked[string(mark)] = result
+	return mark
 }
 
 // Write implements mcp.Connection.
@@ -191,7 +206,13 @@ func (c *conn) Write(_ context.Context, msg jsonrpc.Message) error {
 		c.out = append(c.out, quoted...)
 	}
 	c.out = append(c.out, `,"result":`...)
-	c.out = append(c.out, resp.Result...)
+	result, parked := c.parked[string(resp.Result)]
+	if parked {
+		delete(c.parked, string(resp.Result))
+	} else {
+		result = resp.Result
+	}
+	c.out = append(c.out, result...)
 	c.out = append(c.out, "}\n"...)
 	return c.send(c.out)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/frame"
 )
 
 const (
@@ -35,7 +36,7 @@ func (s *Server) Handler() http.Handler {
 	options := mcp.StreamableHTTPOptions{
 		Logger:                       s.log,
 		SessionTimeout:               sessionTimeout,
-		MaxRequestBodyBytes:          maxFrame,
+		MaxRequestBodyBytes:          frame.Max,
 		DisableLocalhostProtection:   true, // Guard does more
 		PropagateRequestCancellation: true,
 	}
@@ -107,7 +108,7 @@ func (s *Server) authenticate(r *http.Request) (orchestron.Actor, bool) {
 
 // readBody puts the inspected body back into the request, or answers and returns false.
 func readBody(w http.ResponseWriter, r *http.Request) bool {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFrame))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, frame.Max))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -117,19 +118,19 @@ func readBody(w http.ResponseWriter, r *http.Request) bool {
 		http.Error(w, "400 the message broke off", http.StatusBadRequest)
 		return false
 	}
-	f, err := inspect(body)
+	f, err := frame.Inspect(body)
 	if err != nil {
 		code := jsonrpc.CodeInvalidRequest
-		if errors.Is(err, errNotJSON) {
+		if errors.Is(err, frame.ErrNotJSON) {
 			code = jsonrpc.CodeParseError
 		}
-		refuse(w, f.id, int64(code), err.Error())
+		refuse(w, f.ID, int64(code), err.Error())
 		return false
 	}
 	// The SDK compares the headers of its own methods with the body.
 	modern := r.Header.Get(versionHeader) >= tasksSince
-	if modern && isTaskMethod(f.method) && r.Header.Get("Mcp-Name") != text(f.params, "taskId") {
-		refuse(w, f.id, mcp.CodeHeaderMismatch, "the header Mcp-Name is not the taskId")
+	if modern && isTaskMethod(f.Method) && r.Header.Get("Mcp-Name") != frame.Text(f.Params, "taskId") {
+		refuse(w, f.ID, mcp.CodeHeaderMismatch, "the header Mcp-Name is not the taskId")
 		return false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))

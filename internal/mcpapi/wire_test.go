@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -341,5 +342,24 @@ func TestResource(t *testing.T) {
 	got = old.ask(`{"jsonrpc":"2.0","id":5,"method":"prompts/get","params":{"name":"delegate","arguments":{"job":"count the lines"}}}`)
 	if text := fmt.Sprint(at(t, got, "result", "messages", 0, "content", "text")); !strings.Contains(text, "count the lines") {
 		t.Errorf("the prompt lacks the job: %s", text)
+	}
+}
+
+func TestUnknownToolsetIsTold(t *testing.T) {
+	s := newServer(catalogue(echoOp()), nil)
+	defer s.Close()
+	ours, theirs := net.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.ServeConn(t.Context(), theirs, operator, "session", url.Values{"toolsets": {"nosuch"}})
+	}()
+	w := &wire{t, ours, bufio.NewReader(ours)}
+	reply := w.ask(initializeLine)
+	if text, _ := at(t, reply, "error", "message").(string); !strings.Contains(text, `no toolset "nosuch"`) {
+		t.Errorf("initialize is answered with %s, want the reason", reply)
+	}
+	_ = ours.Close()
+	if err := <-ended; orchestron.KindOf(err) != orchestron.Invalid {
+		t.Errorf("ServeConn = %v, want the reason", err)
 	}
 }

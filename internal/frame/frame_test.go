@@ -1,4 +1,4 @@
-package mcpapi
+package frame
 
 import (
 	"strings"
@@ -32,7 +32,7 @@ func TestInspect(t *testing.T) {
 		{"not UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\xff\"}", "UTF-8"},
 		{"too deep", `{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":` + deep + `}}`, "nested"},
 	} {
-		_, err := inspect([]byte(c.in))
+		_, err := Inspect([]byte(c.in))
 		switch {
 		case c.trouble == "" && err != nil:
 			t.Errorf("%s: refused: %v", c.name, err)
@@ -56,9 +56,9 @@ func TestPeek(t *testing.T) {
 		{in: `{"jsonrpc":"2.0","id":null,"error":{}}`, id: "null", reply: true},
 		{in: `x`, bad: true},
 	} {
-		f, err := peek([]byte(c.in))
-		if string(f.id) != c.id || string(f.method) != c.method || f.reply != c.reply || (err != nil) != c.bad {
-			t.Errorf("peek(%s) = id %s method %s reply %v err %v", c.in, f.id, f.method, f.reply, err)
+		f, err := Peek([]byte(c.in))
+		if string(f.ID) != c.id || string(f.Method) != c.method || f.Reply != c.reply || (err != nil) != c.bad {
+			t.Errorf("Peek(%s) = id %s method %s reply %v err %v", c.in, f.ID, f.Method, f.Reply, err)
 		}
 	}
 }
@@ -67,16 +67,16 @@ func FuzzInspect(f *testing.F) {
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{"a":1}}}`))
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"result":[{"a":"\\"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		whole, err := inspect(data)
+		whole, err := Inspect(data)
 		if err != nil {
 			return
 		}
-		part, err := peek(data)
+		part, err := Peek(data)
 		if err != nil {
 			t.Fatalf("inspect accepts %q, peek says %v", data, err)
 		}
-		if string(part.id) != string(whole.id) && part.id != nil || string(part.method) != string(whole.method) && part.method != nil {
-			t.Errorf("%q: peek sees %s %s, inspect %s %s", data, part.id, part.method, whole.id, whole.method)
+		if string(part.ID) != string(whole.ID) && part.ID != nil || string(part.Method) != string(whole.Method) && part.Method != nil {
+			t.Errorf("%q: peek sees %s %s, inspect %s %s", data, part.ID, part.Method, whole.ID, whole.Method)
 		}
 	})
 }

@@ -1,4 +1,5 @@
-package mcpapi
+// Package bridge carries the Model Context Protocol between a client's standard input and output and the daemon.
+package bridge
 
 import (
 	"bytes"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/frame"
 )
 
 const (
@@ -22,13 +24,13 @@ const (
 	maxPrelude = 100                    // lines of a conversation that a new daemon is told
 )
 
-// Bridge carries a client on stdin and stdout to the daemon that dial reaches, line by line and without changing a
+// Run carries a client on stdin and stdout to the daemon that dial reaches, line by line and without changing a
 // byte. When the connection breaks it dials again, introduces the client as before, and sends the requests again
 // that have no reply yet; the daemon knows them by the session in the hello, the bridge's first line, and by their
-// ids. Bridge ends without an error when stdin ends, after the replies under way, and when ctx ends; it ends with dial's
+// ids. Run ends without an error when stdin ends, after the replies under way, and when ctx ends; it ends with dial's
 // error when that says that the caller is refused. It closes stdin if it can, and a read of stdin that cannot be
 // interrupted may outlive it.
-func Bridge(ctx context.Context, stdin io.Reader, stdout io.Writer, dial func(context.Context) (io.ReadWriteCloser, error)) error {
+func Run(ctx context.Context, stdin io.Reader, stdout io.Writer, dial func(context.Context) (io.ReadWriteCloser, error)) error {
 	session, err := uuid.NewRandom()
 	if err != nil {
 		return fmt.Errorf("making a session id: %w", err)
@@ -83,9 +85,9 @@ type request struct {
 // pumpIn reads the client's lines until stdin or ctx ends, and then waits for the replies under way. It returns why
 // the bridge ends: io.EOF when all is well.
 func (b *bridge) pumpIn(ctx context.Context, stdin io.Reader) error {
-	in := newLines(stdin, 4*maxFrame)
+	in := frame.NewLines(stdin, 4*frame.Max)
 	for {
-		line, err := in.next()
+		line, err := in.Next()
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
 			break
 		}
@@ -111,7 +113,7 @@ func (b *bridge) pumpIn(ctx context.Context, stdin io.Reader) error {
 // forward sends one of the client's lines, and notes what a new daemon would have to know of it. A line that cannot
 // be sent now is sent when there is a connection again, if it is a request.
 func (b *bridge) forward(line []byte) {
-	f, err := peek(line)
+	f, err := frame.Peek(line)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err == nil {
@@ -122,11 +124,11 @@ func (b *bridge) forward(line []byte) {
 	}
 }
 
-func (b *bridge) note(f frame, line []byte) {
-	method := string(f.method)
+func (b *bridge) note(f frame.Frame, line []byte) {
+	method := string(f.Method)
 	switch {
-	case f.method != nil && f.id != nil:
-		r := &request{id: string(f.id), line: bytes.Clone(line)}
+	case f.Method != nil && f.ID != nil:
+		r := &request{id: string(f.ID), line: bytes.Clone(line)}
 		switch method {
 		case "initialize", "logging/setLevel", "resources/subscribe", "resources/unsubscribe":
 			r.prelude = true
@@ -229,8 +231,8 @@ func (b *bridge) introduce(conn io.Writer) error {
 	clear(b.swallow)
 	for _, line := range b.prelude {
 		again = append(again, line...)
-		if f, err := peek(line); err == nil && f.id != nil {
-			b.swallow[string(f.id)]++
+		if f, err := frame.Peek(line); err == nil && f.ID != nil {
+			b.swallow[string(f.ID)]++
 		}
 	}
 	for _, r := range b.order {
@@ -248,9 +250,9 @@ func (b *bridge) introduce(conn io.Writer) error {
 // carry brings lines to the client until the connection breaks, and reports whether there was any. Its error is of
 // stdout.
 func (b *bridge) carry(conn io.Reader) (heard bool, err error) {
-	in := newLines(conn, 0)
+	in := frame.NewLines(conn, 0)
 	for ; ; heard = true {
-		line, err := in.next()
+		line, err := in.Next()
 		if err != nil {
 			return heard, nil //nolint:nilerr // the connection broke: there will be another
 		}
@@ -272,17 +274,17 @@ func (b *bridge) carry(conn io.Reader) (heard bool, err error) {
 
 // reply notes a reply, and tells whether it was one that was waited for and whether the client needs the line.
 func (b *bridge) reply(line []byte) (done, forClient bool) {
-	f, err := peek(line)
-	if err != nil || f.method != nil || f.id == nil {
+	f, err := frame.Peek(line)
+	if err != nil || f.Method != nil || f.ID == nil {
 		return false, true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if n := b.swallow[string(f.id)]; n > 0 {
-		b.swallow[string(f.id)]--
+	if n := b.swallow[string(f.ID)]; n > 0 {
+		b.swallow[string(f.ID)]--
 		return false, false
 	}
-	r := b.pending[string(f.id)]
+	r := b.pending[string(f.ID)]
 	if r == nil {
 		return false, true
 	}

@@ -1,19 +1,18 @@
-package mcpapi
+package bridge
 
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/mcpapi"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -25,7 +24,7 @@ type daemon struct {
 }
 
 // start serves with s; the clients that were connected before are not any more.
-func (d *daemon) start(s *Server) {
+func (d *daemon) start(s *mcpapi.Server) {
 	d.t.Helper()
 	l, err := net.Listen("unix", d.path)
 	if err != nil {
@@ -62,7 +61,7 @@ func (d *daemon) bridge(ctx context.Context) *bridged {
 	outR, outW := io.Pipe()
 	b := &bridged{&wire{d.t, inW, bufio.NewReader(outR)}, inW, make(chan error, 1)}
 	go func() {
-		b.ended <- Bridge(ctx, inR, outW, func(ctx context.Context) (io.ReadWriteCloser, error) {
+		b.ended <- Run(ctx, inR, outW, func(ctx context.Context) (io.ReadWriteCloser, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", d.path)
 		})
 		_ = outW.Close()
@@ -77,7 +76,7 @@ func (b *bridged) finish() []string {
 	_ = b.stdin.Close()
 	rest, _ := io.ReadAll(b.out)
 	if err := <-b.ended; err != nil {
-		b.t.Errorf("Bridge: %v", err)
+		b.t.Errorf("Run: %v", err)
 	}
 	return strings.Split(strings.TrimSuffix(string(rest), "\n"), "\n")
 }
@@ -91,7 +90,7 @@ type effects struct {
 
 // act has its effect at once and, while slow, answers only when it is cancelled.
 func (e *effects) act(slow bool) op.Op {
-	return op.New("act", op.Write, "Acts.", func(ctx context.Context, call op.Call, _ none) (echoOut, error) {
+	return op.New("act", op.Write, "Acts.", func(ctx context.Context, call op.Call, _ none) (echoing, error) {
 		e.mu.Lock()
 		if e.done[call.Key] == 0 {
 			e.done[call.Key]++
@@ -100,26 +99,28 @@ func (e *effects) act(slow bool) op.Op {
 		e.began <- call.Key
 		if slow {
 			<-ctx.Done()
-			return echoOut{}, ctx.Err()
+			return echoing{}, ctx.Err()
 		}
-		return echoOut{"acted"}, nil
+		return echoing{"acted"}, nil
 	}, op.Keyed())
 }
 
-func TestBridgeSurvivesARestart(t *testing.T) {
+func TestSurvivesARestart(t *testing.T) {
 	e := &effects{done: map[string]int{}, began: make(chan string, 4)}
 	d := &daemon{t: t, path: socketPath(t)}
-	d.start(newServer(catalogue(e.act(true), echoOp()), nil))
+	d.start(newServer(e.act(true), echoOp()))
 	b := d.bridge(context.Background())
 
-	want(t, b.ask(initializeLine), "2025-11-25", "result", "protocolVersion")
+	if line := b.ask(initializeLine); parse(t, line).Result.ProtocolVersion != "2025-11-25" {
+		t.Errorf("initialize is answered with %s", line)
+	}
 	b.send(initializedLine)
 	b.ask(`{"jsonrpc":"2.0","id":"sub","method":"resources/subscribe","params":{"uri":"orchestron://agents"}}`)
 	b.send(callLine(1, "act", `{}`))
 	first := <-e.began
 	d.stop()
 	b.send(callLine(2, "echo", `{"text":"meanwhile"}`)) // while there is no daemon
-	d.start(newServer(catalogue(e.act(false), echoOp()), nil))
+	d.start(newServer(e.act(false), echoOp()))
 	defer func() { d.stop() }()
 
 	if second := <-e.began; second != first {
@@ -128,11 +129,11 @@ func TestBridgeSurvivesARestart(t *testing.T) {
 	replies := map[any]string{}
 	for range 2 {
 		line := b.read()
-		replies[at(t, line, "id")] = line
+		replies[parse(t, line).ID] = line
 	}
-	want(t, replies[1.0], "acted", "result", "structuredContent", "text")
-	want(t, replies[2.0], "meanwhile", "result", "structuredContent", "text")
-	want(t, b.ask(callLine(3, "echo", `{"text":"after"}`)), "after", "result", "structuredContent", "text") // no stray reply
+	echoed(t, replies[1.0], 1, "acted")
+	echoed(t, replies[2.0], 2, "meanwhile")
+	echoed(t, b.ask(callLine(3, "echo", `{"text":"after"}`)), 3, "after") // no stray reply
 	if len(e.done) != 1 || e.done[first] != 1 {
 		t.Errorf("effects: %v, want one", e.done)
 	}
@@ -144,31 +145,28 @@ func TestBridgeSurvivesARestart(t *testing.T) {
 }
 
 // What stdout carries is JSON-RPC, every request has one reply, and the replies under way at the end of stdin come.
-func TestBridgeAnswersWhatIsUnderWay(t *testing.T) {
+func TestAnswersWhatIsUnderWay(t *testing.T) {
 	d := &daemon{t: t, path: socketPath(t)}
-	d.start(newServer(catalogue(echoOp(), op.New("slow", op.Read, "Takes its time.", func(ctx context.Context, _ op.Call, _ none) (none, error) {
+	d.start(newServer(echoOp(), op.New("slow", op.Read, "Takes its time.", func(ctx context.Context, _ op.Call, _ none) (none, error) {
 		select {
 		case <-ctx.Done():
 		case <-time.After(300 * time.Millisecond):
 		}
 		return none{}, ctx.Err()
-	})), nil))
+	})))
 	defer func() { d.stop() }()
 	b := d.bridge(context.Background())
 	b.initialize()
 	lines := make(chan []string)
 	go func() {
 		b.send(callLine(1, "slow", `{}`), "no JSON at all", callLine(2, "echo", `{"text":"a"}`),
-			modernLine(3, "subscriptions/listen", `"notifications":{"promptsListChanged":true,"resourceSubscriptions":["a:b"]}`, "{}"))
+			listenLine)
 		lines <- b.finish()
 	}()
 	seen := map[any]int{}
 	for _, line := range <-lines {
-		if !json.Valid([]byte(line)) {
-			t.Fatalf("stdout has a line that is not JSON: %q", line)
-		}
-		if at(t, line, "method") == nil {
-			seen[at(t, line, "id")]++
+		if m := parse(t, line); m.Method == "" {
+			seen[m.ID]++
 		}
 	}
 	if seen[1.0] != 1 || seen[2.0] != 1 || seen[nil] != 1 {
@@ -176,25 +174,27 @@ func TestBridgeAnswersWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-func TestBridgeForgetsCancelledCalls(t *testing.T) {
-	began, ended := make(chan op.Call, 2), make(chan error, 2)
+func TestForgetsCancelledCalls(t *testing.T) {
+	began, ended := make(chan struct{}, 2), make(chan struct{}, 2)
 	d := &daemon{t: t, path: socketPath(t)}
-	d.start(newServer(catalogue(blockOp(began, ended), echoOp()), nil))
+	d.start(newServer(blockOp(began, ended), echoOp()))
 	b := d.bridge(context.Background())
 	b.initialize()
 	b.send(callLine(1, "block", `{}`))
 	<-began
 	b.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
 	<-ended
-	want(t, b.read(), 1.0, "id")
+	if line := b.read(); parse(t, line).ID != 1.0 {
+		t.Errorf("the cancelled call is answered with %s", line)
+	}
 	b.send(callLine(2, "block", `{}`))
 	<-began
 	d.stop()
 	<-ended
 	b.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}`)
-	d.start(newServer(catalogue(blockOp(began, ended), echoOp()), nil))
+	d.start(newServer(blockOp(began, ended), echoOp()))
 	defer func() { d.stop() }()
-	want(t, b.ask(callLine(3, "echo", `{"text":"on"}`)), 3.0, "id")
+	echoed(t, b.ask(callLine(3, "echo", `{"text":"on"}`)), 3, "on")
 	select {
 	case <-began:
 		t.Error("a cancelled call was sent to the next daemon")
@@ -203,68 +203,67 @@ func TestBridgeForgetsCancelledCalls(t *testing.T) {
 	b.finish()
 }
 
-func TestBridgeEndsWithItsContext(t *testing.T) {
+func TestEndsWithItsContext(t *testing.T) {
 	d := &daemon{t: t, path: socketPath(t)}
-	d.start(newServer(catalogue(echoOp()), nil))
+	d.start(newServer(echoOp()))
 	defer func() { d.stop() }()
 	ctx, stop := context.WithCancel(context.Background())
 	b := d.bridge(ctx)
 	b.initialize()
 	stop()
 	if err := <-b.ended; err != nil {
-		t.Errorf("Bridge: %v", err)
+		t.Errorf("Run: %v", err)
 	}
 }
 
-func TestBridgeEndsWhenItCannotDial(t *testing.T) {
+func TestEndsWhenItCannotDial(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	tries := 0
 	inR, inW := io.Pipe()
 	defer inW.Close()
-	err := Bridge(ctx, inR, io.Discard, func(context.Context) (io.ReadWriteCloser, error) {
+	err := Run(ctx, inR, io.Discard, func(context.Context) (io.ReadWriteCloser, error) {
 		if tries++; tries == 3 {
 			stop()
 		}
 		return nil, errors.New("no daemon")
 	})
 	if err != nil || tries != 3 {
-		t.Errorf("Bridge: %v after %d tries, want it to try until its context ends", err, tries)
+		t.Errorf("Run: %v after %d tries, want it to try until its context ends", err, tries)
 	}
 }
 
 // A daemon that is killed without a word, in a process of its own.
-func TestBridgeSurvivesAKill(t *testing.T) {
+func TestSurvivesAKill(t *testing.T) {
 	socket := socketPath(t)
-	env := "MCPAPI_SOCKET=" + socket
+	env := "BRIDGE_SOCKET=" + socket
 	kill := startDaemon(t, env)
-	in, out := spawn(t, "bridge", env)
-	w := &wire{t, in, out}
+	w := startBridge(t, env)
 	w.initialize()
 	w.ask(callLine(1, "echo", `{"text":"a"}`))
 	kill()
 	w.send(callLine(2, "echo", `{"text":"b"}`))
 	startDaemon(t, env)
-	want(t, w.read(), "b", "result", "structuredContent", "text")
+	echoed(t, w.read(), 2, "b")
 }
 
-func TestBridgeEndsWhenItsCallerIsRefused(t *testing.T) {
+func TestEndsWhenItsCallerIsRefused(t *testing.T) {
 	inR, inW := io.Pipe()
 	defer inW.Close()
 	refused := orchestron.Errorf(orchestron.Forbidden, "the daemon does not accept who calls")
-	err := Bridge(t.Context(), inR, io.Discard, func(context.Context) (io.ReadWriteCloser, error) { return nil, refused })
+	err := Run(t.Context(), inR, io.Discard, func(context.Context) (io.ReadWriteCloser, error) { return nil, refused })
 	if !errors.Is(err, refused) {
-		t.Errorf("Bridge: %v, want what dial said", err)
+		t.Errorf("Run: %v, want what dial said", err)
 	}
 }
 
 // A daemon that hangs up on every connection is not asked more often than one that is not there.
-func TestBridgeDoesNotPesterADaemonThatHangsUp(t *testing.T) {
+func TestDoesNotPesterADaemonThatHangsUp(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 5*redialWait)
 	defer stop()
 	inR, inW := io.Pipe()
 	defer inW.Close()
 	dials := 0
-	err := Bridge(ctx, inR, io.Discard, func(context.Context) (io.ReadWriteCloser, error) {
+	err := Run(ctx, inR, io.Discard, func(context.Context) (io.ReadWriteCloser, error) {
 		dials++
 		ours, theirs := net.Pipe()
 		go func() { // it reads the hello first
@@ -274,25 +273,6 @@ func TestBridgeDoesNotPesterADaemonThatHangsUp(t *testing.T) {
 		return ours, nil
 	})
 	if err != nil || dials < 2 || dials > 6 {
-		t.Errorf("Bridge: %v after %d dials, want at most one in %s", err, dials, redialWait)
-	}
-}
-
-func TestUnknownToolsetIsTold(t *testing.T) {
-	s := newServer(catalogue(echoOp()), nil)
-	defer s.Close()
-	ours, theirs := net.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		ended <- s.ServeConn(t.Context(), theirs, operator, "session", url.Values{"toolsets": {"nosuch"}})
-	}()
-	w := &wire{t, ours, bufio.NewReader(ours)}
-	reply := w.ask(initializeLine)
-	if text, _ := at(t, reply, "error", "message").(string); !strings.Contains(text, `no toolset "nosuch"`) {
-		t.Errorf("initialize is answered with %s, want the reason", reply)
-	}
-	_ = ours.Close()
-	if err := <-ended; orchestron.KindOf(err) != orchestron.Invalid {
-		t.Errorf("ServeConn = %v, want the reason", err)
+		t.Errorf("Run: %v after %d dials, want at most one in %s", err, dials, redialWait)
 	}
 }

@@ -1,4 +1,6 @@
-package mcpapi
+// Package frame reads JSON-RPC messages, one a line, as far as it takes to route them, and refuses what parsers could
+// take in different ways.
+package frame
 
 import (
 	"bytes"
@@ -9,44 +11,47 @@ import (
 )
 
 const (
-	maxFrame = 4 << 20 // bytes of one message
-	maxDepth = 120     // nesting of one message; operations allow 100 in their arguments
+	// Max is how many bytes one message may have.
+	Max = 4 << 20
+
+	maxDepth = 120 // nesting of one message; operations allow 100 in their arguments
 )
 
-// frame is what must be known of a JSON-RPC message to route it. The slices are parts of the message.
-type frame struct {
-	id     []byte // raw, nil when absent
-	method []byte // without its quotes, nil when absent
-	params []byte // raw, nil when absent
-	reply  bool   // it has a result or an error
+// Frame is what must be known of a message to route it. The slices are parts of the message.
+type Frame struct {
+	ID     []byte // raw, nil when absent
+	Method []byte // without its quotes, nil when absent
+	Params []byte // raw, nil when absent
+	Reply  bool   // it has a result or an error
 }
 
-var errNotJSON = errors.New("the message is not valid JSON")
+// ErrNotJSON says that a message is no JSON object, or a broken one.
+var ErrNotJSON = errors.New("the message is not valid JSON")
 
-// peek reads only as much of a message as tells its kind, and trusts the rest. An error means that it is no JSON
+// Peek reads only as much of a message as tells its kind, and trusts the rest. An error means that it is no JSON
 // object, or broken before that.
-func peek(line []byte) (frame, error) {
-	var f frame
+func Peek(line []byte) (Frame, error) {
+	var f Frame
 	s := scanner{data: line}
 	err := s.object(func(key, value []byte) (bool, error) {
 		switch string(key) {
 		case "id":
-			f.id = value
-			f.reply = bytes.HasPrefix(line[s.pos:], []byte(`,"result":`)) // as the daemon writes it; it may be long
+			f.ID = value
+			f.Reply = bytes.HasPrefix(line[s.pos:], []byte(`,"result":`)) // as the daemon writes it; it may be long
 		case "method":
-			f.method = unquote(value)
+			f.Method = unquote(value)
 		case "result", "error":
-			f.reply = true
+			f.Reply = true
 		}
-		return f.id == nil || f.method == nil && !f.reply, nil
+		return f.ID == nil || f.Method == nil && !f.Reply, nil
 	})
 	return f, err
 }
 
-// inspect reads a whole message that comes from outside and refuses what parsers could take in different ways: text
+// Inspect reads a whole message that comes from outside and refuses what parsers could take in different ways: text
 // that is not UTF-8, a key that is there twice or in two spellings, a batch, a message nested too deep.
-func inspect(data []byte) (frame, error) {
-	var f frame
+func Inspect(data []byte) (Frame, error) {
+	var f Frame
 	if !utf8.Valid(data) {
 		return f, errors.New("the message is not valid UTF-8")
 	}
@@ -60,15 +65,15 @@ func inspect(data []byte) (frame, error) {
 		case "jsonrpc":
 			version = string(value) == `"2.0"`
 		case "id":
-			f.id = value
+			f.ID = value
 		case "method":
-			if f.method = unquote(value); f.method == nil {
+			if f.Method = unquote(value); f.Method == nil {
 				return errors.New("the method is not a plain string")
 			}
 		case "params":
-			f.params = value
+			f.Params = value
 		case "result", "error":
-			f.reply = true
+			f.Reply = true
 		}
 		return nil
 	})
@@ -76,12 +81,12 @@ func inspect(data []byte) (frame, error) {
 		return f, err
 	}
 	if s.space(); s.pos != len(data) {
-		return f, errNotJSON
+		return f, ErrNotJSON
 	}
 	if !version {
 		return f, errors.New(`the message lacks "jsonrpc":"2.0"`)
 	}
-	return f, inspectParams(f.params)
+	return f, inspectParams(f.Params)
 }
 
 // inspectParams checks the keys of the parameters and of their _meta. What is below belongs to the operation.
@@ -99,8 +104,8 @@ func inspectParams(params []byte) error {
 	})
 }
 
-// text returns the string at a key of a JSON object, and "" when there is none.
-func text(object []byte, key string) string {
+// Text returns the string at a key of a JSON object, and "" when there is none.
+func Text(object []byte, key string) string {
 	var found string
 	s := scanner{data: object}
 	_ = s.object(func(k, value []byte) (bool, error) {
@@ -137,7 +142,7 @@ func (s *scanner) members(visit func(key string, value []byte) error) error {
 		if bytes.IndexByte(raw, '\\') >= 0 {
 			var decoded string
 			if json.Unmarshal(fmt.Appendf(nil, `"%s"`, raw), &decoded) != nil {
-				return false, errNotJSON
+				return false, ErrNotJSON
 			}
 			key = []byte(decoded)
 		}
@@ -159,7 +164,7 @@ func (s *scanner) members(visit func(key string, value []byte) error) error {
 // object calls visit for each member of the object at the scanner, until visit wants no more.
 func (s *scanner) object(visit func(key, value []byte) (more bool, err error)) error {
 	if s.space(); !s.take('{') {
-		return errNotJSON
+		return ErrNotJSON
 	}
 	if s.space(); s.take('}') {
 		return nil
@@ -168,10 +173,10 @@ func (s *scanner) object(visit func(key, value []byte) (more bool, err error)) e
 		s.space()
 		key, ok := s.str()
 		if !ok {
-			return errNotJSON
+			return ErrNotJSON
 		}
 		if s.space(); !s.take(':') {
-			return errNotJSON
+			return ErrNotJSON
 		}
 		value, err := s.value()
 		if err != nil {
@@ -185,7 +190,7 @@ func (s *scanner) object(visit func(key, value []byte) (more bool, err error)) e
 			return nil
 		}
 		if !s.take(',') {
-			return errNotJSON
+			return ErrNotJSON
 		}
 	}
 }
@@ -199,7 +204,7 @@ func (s *scanner) value() ([]byte, error) {
 		switch c := s.data[s.pos]; c {
 		case '"':
 			if _, ok := s.str(); !ok {
-				return nil, errNotJSON
+				return nil, ErrNotJSON
 			}
 			if depth == 0 {
 				return s.data[start:s.pos], nil
@@ -222,13 +227,13 @@ func (s *scanner) value() ([]byte, error) {
 		}
 		s.pos++
 	}
-	return nil, errNotJSON
+	return nil, ErrNotJSON
 }
 
 // scalar returns the number or word that ends at the scanner.
 func (s *scanner) scalar(start int) ([]byte, error) {
 	if s.pos == start {
-		return nil, errNotJSON
+		return nil, ErrNotJSON
 	}
 	return s.data[start:s.pos], nil
 }

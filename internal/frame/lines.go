@@ -1,4 +1,4 @@
-package mcpapi
+package frame
 
 import (
 	"bufio"
@@ -6,23 +6,24 @@ import (
 	"io"
 )
 
-// errTooLong is what next returns, once, for a line over the limit. The line is skipped.
-var errTooLong = errors.New("the line is too long")
+// ErrTooLong is what Next returns, once, for a line over the limit. The line is skipped.
+var ErrTooLong = errors.New("the line is too long")
 
-// lines reads newline-delimited messages.
-type lines struct {
+// Lines reads newline-delimited messages.
+type Lines struct {
 	r   *bufio.Reader
 	max int // bytes of a line; 0 means no limit
 	buf []byte
 }
 
-func newLines(r io.Reader, limit int) *lines {
-	return &lines{r: bufio.NewReaderSize(r, 64<<10), max: limit}
+// NewLines reads from r lines of at most limit bytes; 0 means no limit.
+func NewLines(r io.Reader, limit int) *Lines {
+	return &Lines{r: bufio.NewReaderSize(r, 64<<10), max: limit}
 }
 
-// next returns a line with its newline; it is valid until the next call. A line that the stream ends in is no line.
-// With errTooLong it returns how the line begins.
-func (l *lines) next() ([]byte, error) {
+// Next returns a line with its newline; it is valid until the next call. A line that the stream ends in is no line.
+// With ErrTooLong it returns how the line begins.
+func (l *Lines) Next() ([]byte, error) {
 	line, err := l.r.ReadSlice('\n')
 	if err == nil {
 		return line, nil
@@ -42,7 +43,7 @@ func (l *lines) next() ([]byte, error) {
 		return nil, err
 	}
 	if long || l.max > 0 && len(l.buf)+len(line) > l.max {
-		return l.buf, errTooLong
+		return l.buf, ErrTooLong
 	}
 	l.buf = append(l.buf, line...)
 	return l.buf, nil
