@@ -279,7 +279,7 @@ func (v *view) receive(next mcp.MethodHandler) mcp.MethodHandler {
 			if res, err = next(ctx, method, req); err != nil {
 				return nil, err
 			}
-			return swift(res), nil
+			return swift(res, req.GetExtra()), nil
 		case "tasks/get", "tasks/update", "tasks/cancel":
 			return v.serveTask(ctx, method, req.(*taskRequest))
 		case "initialize":

@@ -101,10 +101,11 @@ func result(answer json.RawMessage, err error) *mcp.CallToolResult {
 type answered struct {
 	*mcp.CallToolResult                 // everything but what is below
 	answer              json.RawMessage // the structured content, and as text the content
+	park                func([]byte) []byte
 }
 
 // swift makes a result quicker to encode, if it is one of ours that succeeded.
-func swift(res mcp.Result) mcp.Result {
+func swift(res mcp.Result, extra *mcp.RequestExtra) mcp.Result {
 	done, ok := res.(*mcp.CallToolResult)
 	if !ok || done.IsError || len(done.Content) != 1 {
 		return res
@@ -116,15 +117,17 @@ func swift(res mcp.Result) mcp.Result {
 	}
 	rest := *done
 	rest.Content, rest.StructuredContent = nil, nil
-	return &answered{CallToolResult: &rest, answer: answer}
+	park := func(result []byte) []byte { return result }
+	if extra != nil && extra.TokenInfo != nil {
+		if c, ok := extra.TokenInfo.Extra["conn"].(*conn); ok {
+			park = c.park
+		}
+	}
+	return &answered{CallToolResult: &rest, answer: answer, park: park}
 }
 
-// MarshalJSON returns what the SDK would make of the whole result.
+// MarshalJSON returns what the SDK would make of the whole result, or what stands for it on our own connections.
 func (r *answered) MarshalJSON() ([]byte, error) {
-	text, err := json.Marshal(string(r.answer))
-	if err != nil {
-		return nil, err
-	}
 	members, err := json.Marshal(r.CallToolResult)
 	if err != nil {
 		return nil, err
@@ -134,13 +137,26 @@ func (r *answered) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	delete(rest, "content")
-	out := make([]byte, 0, len(text)+len(r.answer)+len(members)+64)
-	out = append(append(append(out, `{"content":[{"type":"text","text":`...), text...), `}],"structuredContent":`...)
+	out := make([]byte, 0, 5*len(r.answer)/2+len(members)+64)
+	out = append(quote(append(out, `{"content":[{"type":"text","text":`...), r.answer), `}],"structuredContent":`...)
 	out = append(out, r.answer...)
 	for _, name := range slices.Sorted(maps.Keys(rest)) {
 		out = append(fmt.Appendf(out, ",%q:", name), rest[name]...)
 	}
-	return append(out, '}'), nil
+	return r.park(append(out, '}')), nil
+}
+
+// quote appends JSON as json.Marshal wrote it, as a JSON string: there are no control characters in it.
+func quote(out []byte, text json.RawMessage) []byte {
+	out = append(out, '"')
+	done := 0
+	for i, c := range text {
+		if c == '"' || c == '\\' {
+			out = append(append(out, text[done:i]...), '\\')
+			done = i
+		}
+	}
+	return append(append(out, text[done:]...), '"')
 }
 
 // failure is an error as the model reads it: what happened, and what to do about it.
