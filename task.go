@@ -120,8 +120,8 @@ type Task struct {
 	Labels             []string        `json:"labels"`
 	Sprint             string          `json:"sprint,omitempty"`
 	DependsOn          []TaskID        `json:"dependsOn"`
-	Waits              int             `json:"waitsFor"` // how many of DependsOn are not over
-	Estimate           float64         `json:"estimate_hours,omitempty"`
+	Waits              int             `json:"waitsFor"`           // how many of DependsOn are not over
+	Estimate           float64         `json:"estimate,omitempty"` // hours
 	Lease              Lease           `json:"lease,omitzero"`
 	Clarifications     []Clarification `json:"clarifications"` // oldest first
 	Handoff            *Handoff        `json:"handoff,omitempty"`
