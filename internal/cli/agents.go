@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/console"
 )
 
 func (a *app) spawn() *cobra.Command {
@@ -23,7 +24,7 @@ func (a *app) spawn() *cobra.Command {
 			"The agent gets a directory of its own below --dir; with --shared it works in --dir itself.",
 		Example: "orchestron spawn executive --name lead --dir .\n" +
 			"orchestron spawn specialist --parent mgr_1_1 --model haiku --context @brief.md --wait",
-		Args: need("ROLE"), ValidArgsFunction: words("executive", "manager", "specialist"),
+		Args: console.Need("ROLE"), ValidArgsFunction: console.Words("executive", "manager", "specialist"),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "name for people")
@@ -35,15 +36,15 @@ func (a *app) spawn() *cobra.Command {
 	f.StringVar(&o.permission, "permission-mode", "", "permission mode of the agent program")
 	f.BoolVar(&o.shared, "shared", false, "work in --dir itself")
 	f.BoolVar(&o.wait, "wait", false, "wait until the agent is ready for a prompt")
-	a.completes(cmd, "parent", a.agentIDs)
-	a.completes(cmd, "model", words("sonnet", "opus", "haiku"))
-	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {
-		brief, err := a.text(cmd, o.context)
+	console.Completes(cmd, "parent", a.AgentIDs())
+	console.Completes(cmd, "model", console.Words("sonnet", "opus", "haiku"))
+	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {
+		brief, err := a.Text(cmd, o.context)
 		if err != nil {
 			return err
 		}
-		in := args{"role": pos[0]}.with("name", o.name).with("parentId", o.parent).with("model", o.model).
-			with("driver", o.driver).with("context", brief).with("permissionMode", o.permission)
+		in := console.Args{"role": pos[0]}.With("name", o.name).With("parentId", o.parent).With("model", o.model).
+			With("driver", o.driver).With("context", brief).With("permissionMode", o.permission)
 		if o.shared {
 			in["workspaceMode"] = orchestron.Shared
 		}
@@ -59,9 +60,9 @@ func (a *app) spawn() *cobra.Command {
 	return cmd
 }
 
-func (a *app) runSpawn(ctx context.Context, in args, wait bool) error {
+func (a *app) runSpawn(ctx context.Context, in console.Args, wait bool) error {
 	a.subject.unsure = "orchestron list shows whether the agent was started"
-	v, raw, err := ask[view](ctx, a, "spawn", in)
+	v, raw, err := console.Ask[view](ctx, a.App, "spawn", in)
 	if err != nil {
 		return err
 	}
@@ -71,15 +72,15 @@ func (a *app) runSpawn(ctx context.Context, in args, wait bool) error {
 			return err
 		}
 	}
-	return a.show(raw, func() error {
-		a.say("%s (%s) is %s in %s; orchestron attach %s shows it", v.ID, cell(v.Role), v.Status, v.Workspace, v.ID)
-		return a.print(string(v.ID))
+	return a.Show(raw, func() error {
+		a.Say("%s (%s) is %s in %s; orchestron attach %s shows it", v.ID, console.Cell(v.Role), v.Status, v.Workspace, v.ID)
+		return a.Print(string(v.ID))
 	})
 }
 
 // awaitReady waits until a new agent can take a prompt.
 func (a *app) awaitReady(ctx context.Context, id orchestron.AgentID) (view, json.RawMessage, error) {
-	w, raw, err := ask[waited](ctx, a, "wait_for_instance", args{"instance_id": id})
+	w, raw, err := console.Ask[waited](ctx, a.App, "wait_for_instance", console.Args{"instance_id": id})
 	if err != nil {
 		return view{}, nil, err
 	}
@@ -99,23 +100,23 @@ func endedEarly(v view) error {
 	if v.Alive() || v.Status == "" {
 		return nil
 	}
-	why := cell(v.Evidence.Detail)
+	why := console.Cell(v.Evidence.Detail)
 	if v.Exit != nil {
 		why = v.Exit.String()
 	}
 	e := orchestron.Errorf(orchestron.Internal, "%s is %s: %s", v.ID, v.Status, why)
-	return &exit{code: failed, err: e.Try("orchestron read %s shows its last screen; orchestron restart %s starts it again", v.ID, v.ID)}
+	return &console.Exit{Code: console.Failed, Err: e.Try("orchestron read %s shows its last screen; orchestron restart %s starts it again", v.ID, v.ID)}
 }
 
 // notYet is the error of an agent that is not idle in time.
-func notYet(v view) *exit {
+func notYet(v view) *console.Exit {
 	if v.Question != nil {
-		late := tooLate("%s asks: %s", v.ID, cell(v.Question.Tool+" "+v.Question.Detail))
-		late.err = late.err.Try("answer it in its terminal: orchestron attach %s", v.ID)
+		late := console.TooLate("%s asks: %s", v.ID, console.Cell(v.Question.Tool+" "+v.Question.Detail))
+		late.Err = late.Err.Try("answer it in its terminal: orchestron attach %s", v.ID)
 		return late
 	}
-	late := tooLate("%s is still %s, with %d messages queued", v.ID, v.Status, v.Queued)
-	late.err = late.err.Try("orchestron wait %s waits again", v.ID)
+	late := console.TooLate("%s is still %s, with %d messages queued", v.ID, v.Status, v.Queued)
+	late.Err = late.Err.Try("orchestron wait %s waits again", v.ID)
 	return late
 }
 
@@ -124,20 +125,20 @@ func (a *app) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "Show the agents as a tree",
 		Example: "orchestron list\norchestron list --status active --role manager\norchestron list --json",
-		Args:    need(), ValidArgsFunction: words(),
+		Args:    console.Need(), ValidArgsFunction: console.Words(),
 	}
 	cmd.Flags().StringVar(&role, "role", "", "only agents of a role or level")
 	cmd.Flags().StringVar(&parent, "parent", "", "only agents that this one leads")
 	cmd.Flags().StringVar(&status, "status", "", "only agents in a state; active means all that run")
-	a.completes(cmd, "parent", a.agentIDs)
-	a.completes(cmd, "status", words("active", "starting", "idle", "busy", "waiting", "limited", "stopped", "failed", "lost"))
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
-		got, raw, err := ask[struct{ Instances []view }](ctx, a, "list",
-			args{}.with("role", role).with("parentId", parent).with("status", status))
+	console.Completes(cmd, "parent", a.AgentIDs())
+	console.Completes(cmd, "status", console.Words("active", "starting", "idle", "busy", "waiting", "limited", "stopped", "failed", "lost"))
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		got, raw, err := console.Ask[struct{ Instances []view }](ctx, a.App, "list",
+			console.Args{}.With("role", role).With("parentId", parent).With("status", status))
 		if err != nil {
 			return err
 		}
-		return a.show(raw, func() error { return a.tree(got.Instances) })
+		return a.Show(raw, func() error { return a.tree(got.Instances) })
 	})
 	return cmd
 }
@@ -145,7 +146,7 @@ func (a *app) list() *cobra.Command {
 // tree prints agents below the agents that lead them.
 func (a *app) tree(agents []view) error {
 	if len(agents) == 0 {
-		a.say("no agents")
+		a.Say("no agents")
 		return nil
 	}
 	known := map[orchestron.AgentID]bool{}
@@ -160,12 +161,12 @@ func (a *app) tree(agents []view) error {
 		}
 		children[parent] = append(children[parent], v)
 	}
-	t := &table{header: []string{"ID", "NAME", "ROLE", "STATUS", "AGE", "QUEUED", "MODEL"}}
+	t := &console.Table{Header: []string{"ID", "NAME", "ROLE", "STATUS", "AGE", "QUEUED", "MODEL"}}
 	a.branch(t, children, "", "")
-	return t.write(a.Stdout, a.out)
+	return a.PrintTable(t)
 }
 
-func (a *app) branch(t *table, children map[orchestron.AgentID][]view, parent orchestron.AgentID, indent string) {
+func (a *app) branch(t *console.Table, children map[orchestron.AgentID][]view, parent orchestron.AgentID, indent string) {
 	for i, v := range children[parent] {
 		mark, deeper := "", ""
 		if parent != "" {
@@ -174,8 +175,8 @@ func (a *app) branch(t *table, children map[orchestron.AgentID][]view, parent or
 				mark, deeper = "└─ ", "   "
 			}
 		}
-		t.paint([]color{none, none, none, statusColor(v.Status)},
-			indent+mark+cell(string(v.ID)), cell(v.Name), cell(v.Role), cell(string(v.Status)), a.since(v.Created), queued(v.Queued), cell(v.Model))
+		t.Paint([]console.Color{console.None, console.None, console.None, statusColor(v.Status)},
+			indent+mark+console.Cell(string(v.ID)), console.Cell(v.Name), console.Cell(v.Role), console.Cell(string(v.Status)), a.Since(v.Created), queued(v.Queued), console.Cell(v.Model))
 		a.branch(t, children, v.ID, indent+deeper)
 	}
 }
@@ -187,33 +188,33 @@ func queued(n int) string {
 	return strconv.Itoa(n)
 }
 
-func statusColor(s orchestron.Status) color {
+func statusColor(s orchestron.Status) console.Color {
 	switch s {
 	case orchestron.Idle:
-		return green
+		return console.Green
 	case orchestron.Busy, orchestron.Starting:
-		return blue
+		return console.Blue
 	case orchestron.Waiting, orchestron.Limited:
-		return yellow
+		return console.Yellow
 	case orchestron.Failed, orchestron.Lost:
-		return red
+		return console.Red
 	case orchestron.Stopped:
-		return faint
+		return console.Faint
 	}
-	return none
+	return console.None
 }
 
 func (a *app) restart() *cobra.Command {
 	return a.onAgent("restart", "Start an agent that has ended", "The agent's conversation goes on where it was.",
 		func(ctx context.Context, id string) (view, json.RawMessage, error) {
-			return ask[view](ctx, a, "restart", args{"instanceId": id})
+			return console.Ask[view](ctx, a.App, "restart", console.Args{"instanceId": id})
 		})
 }
 
 func (a *app) interrupt() *cobra.Command {
 	return a.onAgent("interrupt", "Stop an agent's running turn", "The agent and its conversation stay.",
 		func(ctx context.Context, id string) (view, json.RawMessage, error) {
-			return ask[view](ctx, a, "interrupt_instance", args{"instance_id": id})
+			return console.Ask[view](ctx, a.App, "interrupt_instance", console.Args{"instance_id": id})
 		})
 }
 
@@ -222,15 +223,15 @@ func (a *app) onAgent(name, short, long string, act func(context.Context, string
 	cmd := &cobra.Command{
 		Use: name + " ID", Short: short, Long: short + ". " + long,
 		Example: "orchestron " + name + " exec_1",
-		Args:    need("ID"), ValidArgsFunction: a.agentIDs,
+		Args:    console.Need("ID"), ValidArgsFunction: a.AgentIDs(),
 	}
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, pos []string) error {
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, pos []string) error {
 		a.subject.agent = orchestron.AgentID(pos[0])
 		v, raw, err := act(ctx, pos[0])
 		if err != nil {
 			return err
 		}
-		return a.show(raw, func() error { return a.print(fmt.Sprintf("%s is %s", v.ID, v.Status)) })
+		return a.Show(raw, func() error { return a.Print(fmt.Sprintf("%s is %s", v.ID, v.Status)) })
 	})
 	return cmd
 }
@@ -241,27 +242,27 @@ func (a *app) terminate() *cobra.Command {
 		Use: "terminate ID", Short: "End an agent",
 		Long:    "End an agent. Its workspace is kept, with all work in it.",
 		Example: "orchestron terminate spec_1_1_1\norchestron terminate exec_1 --cascade",
-		Args:    need("ID"), ValidArgsFunction: a.agentIDs,
+		Args:    console.Need("ID"), ValidArgsFunction: a.AgentIDs(),
 	}
 	cmd.Flags().BoolVar(&cascade, "cascade", false, "end the agents that it leads too")
 	cmd.Flags().BoolVar(&force, "force", false, "kill at once instead of asking the program to end")
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, pos []string) error {
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, pos []string) error {
 		a.subject.agent = orchestron.AgentID(pos[0])
-		got, raw, err := ask[struct {
+		got, raw, err := console.Ask[struct {
 			Terminated []orchestron.AgentID
 			Workspaces []string
-		}](ctx, a, "terminate_instance", args{"instance_id": pos[0]}.with("cascade", cascade).with("force", force))
+		}](ctx, a.App, "terminate_instance", console.Args{"instance_id": pos[0]}.With("cascade", cascade).With("force", force))
 		if err != nil {
 			return err
 		}
-		return a.show(raw, func() error {
+		return a.Show(raw, func() error {
 			for _, id := range got.Terminated {
-				if err := a.print("terminated " + string(id)); err != nil {
+				if err := a.Print("terminated " + string(id)); err != nil {
 					return err
 				}
 			}
 			for _, dir := range got.Workspaces {
-				a.say("kept %s", cell(dir))
+				a.Say("kept %s", console.Cell(dir))
 			}
 			return nil
 		})

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/console"
 )
 
 func (a *app) attach() *cobra.Command {
@@ -17,11 +18,11 @@ func (a *app) attach() *cobra.Command {
 		Long: "Attach this terminal to an agent's. Detach with C-b d, as in any tmux.\n" +
 			"Inside another tmux the inner one gets its prefix by pressing it twice: C-b C-b d.",
 		Example: "orchestron attach exec_1",
-		Args:    need("ID"), ValidArgsFunction: a.agentIDs,
+		Args:    console.Need("ID"), ValidArgsFunction: a.AgentIDs(),
 	}
-	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {
-		if a.out.columns == 0 {
-			return usage(cmd, "attach needs a terminal").Try("orchestron read %s prints the agent's screen", cell(pos[0]))
+	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {
+		if a.Out.Columns == 0 {
+			return console.Usage(cmd, "attach needs a terminal").Try("orchestron read %s prints the agent's screen", console.Cell(pos[0]))
 		}
 		w, _, err := a.look(ctx, orchestron.AgentID(pos[0]), "")
 		if err != nil {
@@ -31,12 +32,12 @@ func (a *app) attach() *cobra.Command {
 			return orchestron.Errorf(orchestron.Conflict, "%s is %s and has no terminal", w.Agent.ID, w.Agent.Status).
 				Try("orchestron read %s shows its last screen; orchestron restart %s starts it again", w.Agent.ID, w.Agent.ID)
 		}
-		argv, err := a.Attach(ctx, w.Agent.SessionName)
+		argv, err := a.program.Attach(ctx, w.Agent.SessionName)
 		if err != nil {
 			return err
 		}
 		argv, environ := nested(argv, a.Environ)
-		return a.Exec(argv, environ)
+		return a.program.Exec(argv, environ)
 	})
 	return cmd
 }
@@ -44,7 +45,7 @@ func (a *app) attach() *cobra.Command {
 // nested changes an attach for a terminal that is inside a tmux already: a client of the same server switches
 // session; in another server ours runs inside, which tmux allows only when it does not know.
 func nested(argv, environ []string) (command, environment []string) {
-	outer, _, inside := strings.Cut(env(environ, "TMUX"), ",")
+	outer, _, inside := strings.Cut(console.Env(environ, "TMUX"), ",")
 	if !inside {
 		return argv, environ
 	}

@@ -3,35 +3,20 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"io"
-	"time"
 
 	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/console"
 )
-
-// Daemon is what the commands need of the daemon. Call returns the result of an operation; the same key means the
-// same call. Tools returns {"tools":[…]}, the operations that may be called, with their schemas.
-type Daemon interface {
-	Call(ctx context.Context, name string, args any, key string, report func(orchestron.Progress)) (json.RawMessage, error)
-	Tools(ctx context.Context) (json.RawMessage, error)
-}
 
 // Program is the process that the commands run in. Everything outside reaches them through it.
 type Program struct {
-	Version        string
-	Self           string // absolute path of the program
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-	Environ        []string
-	Now            func() time.Time
-	Config         string // a configuration file that explains every setting
+	console.Process
+	Version string
+	Self    string // absolute path of the program
+	Config  string // a configuration file that explains every setting
 
-	// Connect returns the daemon. Without start it fails as unavailable when none answers.
-	Connect func(ctx context.Context, start bool) (Daemon, error)
 	// Serve is the daemon itself. It returns when it has stopped.
 	Serve func(ctx context.Context, s Serve) error
 	// Bridge joins the standard input and output to the daemon's MCP server.
@@ -84,35 +69,23 @@ const (
 
 // app is one run of the program.
 type app struct {
-	Program
-	json    bool // answers are printed as JSON
-	out     screen
-	err     screen
-	daemon  Daemon         // once connected
-	subject subject        // what the running command is about
-	help    *cobra.Command // whose help was asked for
+	*console.App
+	program Program
+	subject subject // what the running command is about
 }
 
 // Run runs the command that args name and returns the exit code. A cancelled ctx interrupts it.
 func Run(ctx context.Context, p Program, args []string) int {
-	a := &app{Program: p, out: screenOf(p.Stdout, p.Environ), err: screenOf(p.Stderr, p.Environ)}
-	cmd, err := a.execute(ctx, args)
-	switch {
-	case a.help != nil:
-		return a.showHelp(ctx, a.help)
-	case err == nil:
-		return 0
-	case ctx.Err() != nil:
-		err = a.interrupted(ctx)
-	}
-	return a.fail(cmd, err)
-}
-
-func (a *app) execute(ctx context.Context, args []string) (*cobra.Command, error) {
+	a := &app{App: console.New(p.Process), program: p}
+	a.Left = a.left
 	root := a.root()
-	root.SetArgs(args)
-	root.SetHelpFunc(func(c *cobra.Command, _ []string) { a.help = c })
-	return root.ExecuteContextC(ctx)
+	var asked *cobra.Command // whose help was asked for
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { asked = c })
+	code := a.App.Run(ctx, root, args)
+	if asked != nil {
+		return a.showHelp(ctx, asked)
+	}
+	return code
 }
 
 // showHelp runs the command line again, for the help only. Nothing else goes through fang: it asks the terminal for
@@ -124,8 +97,8 @@ func (a *app) showHelp(ctx context.Context, c *cobra.Command) int {
 	}
 	root := a.root()
 	root.SetArgs(append([]string{"help"}, path...)) // a command that parses its own arguments would take --help for one
-	if err := fang.Execute(ctx, root, fang.WithVersion(a.Version), fang.WithoutManpage()); err != nil {
-		return failed
+	if err := fang.Execute(ctx, root, fang.WithVersion(a.program.Version), fang.WithoutManpage()); err != nil {
+		return console.Failed
 	}
 	return 0
 }

@@ -98,7 +98,7 @@ func TestJSON(t *testing.T) {
 			t.Errorf("orchestron %s --json: got %+v, want JSON and nothing else", args, got)
 		}
 	}
-	f.down = false
+	f.Down = false
 	raw, err := f.Call(t.Context(), "list", nil, "", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestArguments(t *testing.T) {
 		f := newFake()
 		f.add("exec_1", "", "executive", orchestron.Idle, 0)
 		got := run(t, f, "from stdin\n", test.args...)
-		if diff := cmp.Diff([]string{test.want}, f.did(test.op)); diff != "" || got.Code != 0 {
+		if diff := cmp.Diff([]string{test.want}, f.Did(test.op)); diff != "" || got.Code != 0 {
 			t.Errorf("orchestron %q: %+v, %s (-want +got):\n%s", test.args, got, test.op, diff)
 		}
 	}
@@ -167,11 +167,11 @@ func TestKeys(t *testing.T) {
 	for range 3 {
 		run(t, f, "", "send", "exec_1", "x")
 	}
-	for _, c := range f.calls {
-		if len(c.key) < 20 || seen[c.key] {
-			t.Errorf("%s was called with key %q, want a new random one", c.name, c.key)
+	for _, c := range f.Calls() {
+		if len(c.Key) < 20 || seen[c.Key] {
+			t.Errorf("%s was called with key %q, want a new random one", c.Name, c.Key)
 		}
-		seen[c.key] = true
+		seen[c.Key] = true
 	}
 }
 
@@ -210,9 +210,9 @@ func TestHostileStrings(t *testing.T) {
 		got := run(t, f, "", strings.Split(args, " ")...)
 		harmless(t, args, got.Stdout+got.Stderr)
 	}
-	f.fails = orchestron.Errorf(orchestron.Conflict, "%s", evil).Try("%s", evil)
+	f.Fails = orchestron.Errorf(orchestron.Conflict, "%s", evil).Try("%s", evil)
 	harmless(t, "an error", run(t, f, "", "list").Stderr)
-	f.fails = nil
+	f.Fails = nil
 	f.idle = false
 	harmless(t, "a question", run(t, f, "", "wait", "exec_1").Stderr)
 }
@@ -259,8 +259,8 @@ func TestUpAndDown(t *testing.T) {
 			t.Errorf("orchestron %s: got %+v, want %d %q", s.args, got, s.code, s.want)
 		}
 	}
-	if f.starts != 3 {
-		t.Errorf("the daemon was started %d times, want 3", f.starts)
+	if f.Starts != 3 {
+		t.Errorf("the daemon was started %d times, want 3", f.Starts)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/console"
 )
 
 // status is what get_daemon_status answers.
@@ -46,12 +47,12 @@ func (a *app) serve() *cobra.Command {
 		Use: "serve", Short: "Run the daemon in the foreground",
 		Long:    "Run the daemon in the foreground. Other commands start it in the background when they need it.",
 		Example: "orchestron serve",
-		Args:    need(), ValidArgsFunction: words(),
+		Args:    console.Need(), ValidArgsFunction: console.Words(),
 	}
 	cmd.Flags().IntVar(&o.ReadyFD, "ready-fd", 0, "descriptor to say on that the daemon is ready")
 	_ = cmd.Flags().MarkHidden("ready-fd") // the flag exists
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
-		err := a.Serve(ctx, o)
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		err := a.program.Serve(ctx, o)
 		if err == nil && ctx.Err() != nil {
 			return nil //nolint:nilerr // a signal is the usual way to stop it
 		}
@@ -66,11 +67,11 @@ func (a *app) mcp() *cobra.Command {
 		Use: "mcp", Short: "Serve MCP on stdin and stdout",
 		Long:    "Serve MCP on stdin and stdout: the bridge that MCP clients start. orchestron install prints their configuration.",
 		Example: "orchestron mcp\norchestron mcp --toolsets agents --read-only",
-		Args:    need(), ValidArgsFunction: words(),
+		Args:    console.Need(), ValidArgsFunction: console.Words(),
 	}
 	cmd.Flags().StringSliceVar(&o.Toolsets, "toolsets", nil, "offer only these groups of operations")
 	cmd.Flags().BoolVar(&o.ReadOnly, "read-only", false, "offer only operations that change nothing")
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error { return a.Bridge(ctx, o) })
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error { return a.program.Bridge(ctx, o) })
 	return cmd
 }
 
@@ -79,27 +80,26 @@ func (a *app) status() *cobra.Command {
 		Use: "status", Short: "Show the daemon and how its agents are",
 		Long:    "Show the daemon, its tmux, and how many agents are in each state. Exits with 6 when no daemon runs.",
 		Example: "orchestron status",
-		Args:    need(), ValidArgsFunction: words(),
+		Args:    console.Need(), ValidArgsFunction: console.Words(),
 	}
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
-		var err error
-		if a.daemon, err = a.Connect(ctx, false); err != nil {
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		if _, err := a.Connect(ctx, false); err != nil {
 			return err
 		}
-		s, raw, err := ask[status](ctx, a, "get_daemon_status", args{})
+		s, raw, err := console.Ask[status](ctx, a.App, "get_daemon_status", console.Args{})
 		if err != nil {
 			return err
 		}
-		return a.show(raw, func() error { return a.tell(s) })
+		return a.Show(raw, func() error { return a.tell(s) })
 	})
 	return cmd
 }
 
 func (a *app) tell(s status) error {
 	line := func(name, format string, values ...any) {
-		fmt.Fprintf(a.Stdout, "%s %s\n", a.out.paint(bold, fmt.Sprintf("%-7s", name)), cell(fmt.Sprintf(format, values...)))
+		fmt.Fprintf(a.Stdout, "%s %s\n", a.Out.Paint(console.Bold, fmt.Sprintf("%-7s", name)), console.Cell(fmt.Sprintf(format, values...)))
 	}
-	line("daemon", "%s, process %d, started %s ago", s.Version, s.PID, a.since(s.Started))
+	line("daemon", "%s, process %d, started %s ago", s.Version, s.PID, a.Since(s.Started))
 	line("home", "%s", s.Home)
 	line("listens", "%s", s.URL)
 	if s.Tmux.PID != 0 {
@@ -130,23 +130,19 @@ func (a *app) up() *cobra.Command {
 		Use: "up", Short: "Start the daemon in the background",
 		Long:    "Start the daemon in the background, unless it runs already.",
 		Example: "orchestron up",
-		Args:    need(), ValidArgsFunction: words(),
+		Args:    console.Need(), ValidArgsFunction: console.Words(),
 	}
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
-		var err error
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
 		said := "runs already"
-		if a.daemon, err = a.Connect(ctx, false); err != nil {
-			said = "has started"
-			if a.daemon, err = a.Connect(ctx, true); err != nil {
-				return err
-			}
+		if _, err := a.Connect(ctx, false); err != nil {
+			said = "has started" // by the question
 		}
-		s, raw, err := ask[status](ctx, a, "get_daemon_status", args{})
+		s, raw, err := console.Ask[status](ctx, a.App, "get_daemon_status", console.Args{})
 		if err != nil {
 			return err
 		}
-		return a.show(raw, func() error {
-			return a.print(fmt.Sprintf("the daemon %s: process %d, %s, %d agents running", said, s.PID, s.URL, s.alive()))
+		return a.Show(raw, func() error {
+			return a.Print(fmt.Sprintf("the daemon %s: process %d, %s, %d agents running", said, s.PID, s.URL, s.alive()))
 		})
 	})
 	return cmd
@@ -161,22 +157,21 @@ func (a *app) down() *cobra.Command {
 		Use: "down", Short: "Stop the daemon; agents live on",
 		Long:    "Stop the daemon. Its agents live on in tmux, and the next daemon finds them again; --agents ends them too.",
 		Example: "orchestron down\norchestron down --agents",
-		Args:    need(), ValidArgsFunction: words(),
+		Args:    console.Need(), ValidArgsFunction: console.Words(),
 	}
 	cmd.Flags().BoolVar(&agents, "agents", false, "end all agents too")
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
-		var err error
-		if a.daemon, err = a.Connect(ctx, agents); err != nil { // agents that live on without a daemon end too
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		if _, err := a.Connect(ctx, agents); err != nil { // agents that live on without a daemon end too
 			if agents || orchestron.KindOf(err) != orchestron.Unavailable {
 				return err
 			}
-			return a.show(json.RawMessage(`{"stopping":false}`), func() error { return a.print("no daemon runs") })
+			return a.Show(json.RawMessage(`{"stopping":false}`), func() error { return a.Print("no daemon runs") })
 		}
-		s, _, err := ask[status](ctx, a, "get_daemon_status", args{})
+		s, _, err := console.Ask[status](ctx, a.App, "get_daemon_status", console.Args{})
 		if err != nil {
 			return err
 		}
-		raw, err := a.call(ctx, "stop_daemon", args{}.with("agents", agents))
+		raw, err := a.Call(ctx, "stop_daemon", console.Args{}.With("agents", agents))
 		if orchestron.KindOf(err) == orchestron.Unavailable && ctx.Err() == nil {
 			raw, err = json.RawMessage(`{"stopping":true}`), nil // it went before it could answer
 		}
@@ -186,7 +181,7 @@ func (a *app) down() *cobra.Command {
 		if err := a.gone(ctx); err != nil {
 			return err
 		}
-		return a.show(raw, func() error { return a.print(farewell(s.alive(), agents)) })
+		return a.Show(raw, func() error { return a.Print(farewell(s.alive(), agents)) })
 	})
 	return cmd
 }
@@ -203,12 +198,12 @@ func farewell(alive int, ended bool) string {
 
 // gone waits until no daemon answers any more.
 func (a *app) gone(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, stopPatience, tooLate("the daemon is still there after %s", stopPatience))
+	ctx, cancel := context.WithTimeoutCause(ctx, stopPatience, console.TooLate("the daemon is still there after %s", stopPatience))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if _, err := a.Connect(ctx, false); err != nil && ctx.Err() == nil {
+		if _, err := a.Dial(ctx, false); err != nil && ctx.Err() == nil {
 			return nil
 		}
 		select {
@@ -227,16 +222,16 @@ func (a *app) doctor() *cobra.Command {
 		Use: "doctor", Short: "Check that Orchestron has what it needs",
 		Long:    "Check that Orchestron has what it needs, and say how to repair what is wrong. Exits with 1 when a check failed.",
 		Example: "orchestron doctor",
-		Args:    need(), ValidArgsFunction: words(),
+		Args:    console.Need(), ValidArgsFunction: console.Words(),
 	}
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
 		type result struct {
 			Name string `json:"name"`
 			Finding
 		}
 		results := []result{}
 		bad := 0
-		for _, c := range a.Checks {
+		for _, c := range a.program.Checks {
 			r := result{c.Name, within(ctx, checkTime, c.Run)}
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -245,21 +240,21 @@ func (a *app) doctor() *cobra.Command {
 				bad++
 			}
 			results = append(results, r)
-			if !a.json {
+			if !a.JSON {
 				a.found(r.Name, r.Finding)
 			}
 		}
-		if a.json {
+		if a.JSON {
 			raw, err := json.Marshal(map[string]any{"checks": results, "ok": bad == 0})
 			if err != nil {
 				return err
 			}
-			if err := a.showJSON(raw); err != nil {
+			if err := a.ShowJSON(raw); err != nil {
 				return err
 			}
 		}
 		if bad > 0 {
-			return &exit{code: failed}
+			return &console.Exit{Code: console.Failed}
 		}
 		return nil
 	})
@@ -273,16 +268,16 @@ func within(ctx context.Context, d time.Duration, check func(context.Context) Fi
 }
 
 func (a *app) found(name string, f Finding) {
-	c := green
+	c := console.Green
 	switch f.State {
 	case OK:
 	case Warn:
-		c = yellow
+		c = console.Yellow
 	case Fail:
-		c = red
+		c = console.Red
 	}
-	fmt.Fprintf(a.Stdout, "%s  %-18s %s\n", a.out.paint(c, fmt.Sprintf("%-4s", f.State)), cell(name), cell(f.Detail))
+	fmt.Fprintf(a.Stdout, "%s  %-18s %s\n", a.Out.Paint(c, fmt.Sprintf("%-4s", f.State)), console.Cell(name), console.Cell(f.Detail))
 	if f.Remedy != "" && f.State != OK {
-		fmt.Fprintf(a.Stdout, "%s%s %s\n", strings.Repeat(" ", 25), a.out.paint(faint, "try:"), cell(f.Remedy))
+		fmt.Fprintf(a.Stdout, "%s%s %s\n", strings.Repeat(" ", 25), a.Out.Paint(console.Faint, "try:"), console.Cell(f.Remedy))
 	}
 }

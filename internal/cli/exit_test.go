@@ -18,8 +18,8 @@ func TestExitCodes(t *testing.T) {
 		orchestron.Forbidden: 5, orchestron.Unavailable: 6, orchestron.Limit: 7,
 	} {
 		f := newFake()
-		f.fails = orchestron.Errorf(kind, "it is %s", kind).Try("something else")
-		want := ran{want, "", "orchestron: it is " + string(kind) + "\n  try: something else\n"}
+		f.Fails = orchestron.Errorf(kind, "it is %s", kind).Try("something else")
+		want := ran{Code: want, Stderr: "orchestron: it is " + string(kind) + "\n  try: something else\n"}
 		if diff := cmp.Diff(want, run(t, f, "", "list")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", kind, diff)
 		}
@@ -66,7 +66,7 @@ func TestRemediesNameFlags(t *testing.T) {
 	}
 	for _, test := range tests {
 		f := newFake()
-		f.fails = orchestron.Errorf(orchestron.Conflict, "no").Try("%s", test.remedy)
+		f.Fails = orchestron.Errorf(orchestron.Conflict, "no").Try("%s", test.remedy)
 		if got := run(t, f, "", strings.Fields(test.args)...); !strings.Contains(got.Stderr, "try: "+test.want+"\n") {
 			t.Errorf("orchestron %s: got %+v, want %q", test.args, got, test.want)
 		}
@@ -95,7 +95,8 @@ func TestUsageErrors(t *testing.T) {
 		"attach exec_1":                "attach needs a terminal",
 		"testkit robot":                "agent or api",
 		"testkit":                      "needs PROGRAM",
-		"list --status sleeping":       "list: ",
+		"list --status sleeping":       "--status: sleeping is none of active, starting, idle,",
+		"read exec_1 --lines -5":       "--lines: -5 is less than 1",
 	}
 	for args, want := range tests {
 		got := run(t, newFake(), "", strings.Fields(args)...)

@@ -4,132 +4,58 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/cli"
+	"github.com/orchestron/orchestron/internal/console/consoletest"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
-var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+var now = consoletest.Now()
 
-// evil is what an agent or a repository may try to do to a terminal.
-const evil = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\u009b5mblink\x7f\u202egnp.exe\r\n\tx"
+const evil = consoletest.Evil
 
 // fake is a daemon in the test's process. Its operations take the real arguments through a real catalogue.
 type fake struct {
-	mu      sync.Mutex
+	*consoletest.Daemon
 	agents  []agentapi.View
 	message agentapi.MessageOut // what send and wait_for_instance answer
 	idle    bool                // what waiting for an agent gives
 	hang    chan struct{}       // closed when wait_for_instance hangs; nil means that it does not
-	fails   *orchestron.Error   // what every operation answers
 	events  []orchestron.Event  // of get_events
 	turns   []orchestron.Turn
 	text    string
 	todos   string
-	down    bool // nothing runs
-	starts  int
-	calls   []recorded
-	cat     *op.Catalogue
-}
-
-type recorded struct {
-	name, key string
-	args      string
-}
-
-func (f *fake) Call(ctx context.Context, name string, in any, key string, report func(orchestron.Progress)) (json.RawMessage, error) {
-	raw, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	f.calls = append(f.calls, recorded{name, key, string(raw)})
-	f.mu.Unlock()
-	answer, err := f.cat.Call(ctx, name, raw, op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Key: key, Report: report})
-	if ctx.Err() != nil {
-		return nil, ctx.Err() // as the client does
-	}
-	return answer, err
-}
-
-func (f *fake) Tools(context.Context) (json.RawMessage, error) {
-	type tool struct {
-		Name    string          `json:"name"`
-		Summary string          `json:"summary"`
-		Access  op.Access       `json:"access"`
-		Toolset string          `json:"toolset"`
-		Input   json.RawMessage `json:"input"`
-	}
-	var tools []tool
-	for _, o := range f.cat.All() {
-		tools = append(tools, tool{o.Name, o.Summary, o.Access, o.Toolset, o.Input})
-	}
-	return json.Marshal(map[string]any{"tools": tools, "count": len(tools)})
-}
-
-// did returns the arguments of the calls of an operation.
-func (f *fake) did(name string) []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var args []string
-	for _, c := range f.calls {
-		if c.name == name {
-			args = append(args, c.args)
-		}
-	}
-	return args
-}
-
-type ledger struct{}
-
-func (ledger) Begin(context.Context, string, string, string, [32]byte) (json.RawMessage, error) {
-	return nil, nil
-}
-func (ledger) End(context.Context, string, string, json.RawMessage) error { return nil }
-
-// answers makes a handler that fails as the fake is told to, or answers with what f gives.
-func answers[In, Out any](f *fake, give func(ctx context.Context, c op.Call, in In) (Out, error)) op.Handler[In, Out] {
-	return func(ctx context.Context, c op.Call, in In) (Out, error) {
-		if f.fails != nil {
-			var none Out
-			return none, f.fails
-		}
-		return give(ctx, c, in)
-	}
 }
 
 func newFake() *fake {
 	f := &fake{idle: true, message: agentapi.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Response: "42\n"}}
-	f.cat = op.NewCatalogue(ledger{}, slog.New(slog.DiscardHandler),
-		op.New("spawn", op.Write, "Start an agent.", answers(f, f.spawn), op.In("agents")),
-		op.New("list", op.Read, "The agents.", answers(f, f.list), op.In("agents")),
-		op.New("send", op.Write, "Give an agent a prompt.", answers(f, f.send), op.In("agents")),
-		op.New("wait_for_instance", op.Read, "Wait.", answers(f, f.wait), op.In("agents")),
-		op.New("read", op.Read, "Read.", answers(f, f.read), op.In("agents")),
-		op.New("get_instance_output", op.Read, "Output.", answers(f, f.output), op.In("agents")),
-		op.New("get_instance_todos", op.Read, "Todos.", answers(f, func(context.Context, op.Call, agentapi.InstanceRef) (agentapi.TodosOut, error) {
+	f.Daemon = consoletest.New(
+		op.New("spawn", op.Write, "Start an agent.", f.spawn, op.In("agents")),
+		op.New("list", op.Read, "The agents.", f.list, op.In("agents")),
+		op.New("send", op.Write, "Give an agent a prompt.", f.send, op.In("agents")),
+		op.New("wait_for_instance", op.Read, "Wait.", f.wait, op.In("agents")),
+		op.New("read", op.Read, "Read.", f.read, op.In("agents")),
+		op.New("get_instance_output", op.Read, "Output.", f.output, op.In("agents")),
+		op.New("get_instance_todos", op.Read, "Todos.", func(context.Context, op.Call, agentapi.InstanceRef) (agentapi.TodosOut, error) {
 			return agentapi.TodosOut{AgentID: "exec_1", Todos: json.RawMessage(f.todos)}, nil
-		}), op.In("agents")),
-		op.New("restart", op.Write, "Restart.", answers(f, func(_ context.Context, _ op.Call, in agentapi.InstanceIn) (agentapi.View, error) {
+		}, op.In("agents")),
+		op.New("restart", op.Write, "Restart.", func(_ context.Context, _ op.Call, in agentapi.InstanceIn) (agentapi.View, error) {
 			return f.find(in.InstanceID)
-		}), op.In("agents")),
-		op.New("interrupt_instance", op.Write, "Interrupt.", answers(f, func(_ context.Context, _ op.Call, in agentapi.InstanceRef) (agentapi.View, error) {
+		}, op.In("agents")),
+		op.New("interrupt_instance", op.Write, "Interrupt.", func(_ context.Context, _ op.Call, in agentapi.InstanceRef) (agentapi.View, error) {
 			return f.find(in.InstanceID)
-		}), op.In("agents")),
-		op.New("terminate_instance", op.Write, "End.", answers(f, func(_ context.Context, _ op.Call, in agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
+		}, op.In("agents")),
+		op.New("terminate_instance", op.Write, "End.", func(_ context.Context, _ op.Call, in agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
 			return agentapi.TerminateOut{Terminated: []orchestron.AgentID{orchestron.AgentID(in.InstanceID)}, Workspaces: []string{"/w/" + in.InstanceID}}, nil
-		}), op.In("agents")),
-		op.New("get_events", op.Read, "Events.", answers(f, f.getEvents), op.In("agents")),
-		op.New("get_daemon_status", op.Read, "Status.", answers(f, f.status), op.In("admin")),
-		op.New("stop_daemon", op.Write, "Stop.", answers(f, f.stop), op.In("admin")),
+		}, op.In("agents")),
+		op.New("get_events", op.Read, "Events.", f.getEvents, op.In("agents")),
+		op.New("get_daemon_status", op.Read, "Status.", f.status, op.In("admin")),
+		op.New("stop_daemon", op.Write, "Stop.", f.stop, op.In("admin")),
 	)
 	return f
 }
@@ -232,27 +158,14 @@ func (f *fake) stop(_ context.Context, _ op.Call, in struct {
 	Agents bool `json:"agents,omitempty"`
 },
 ) (map[string]bool, error) {
-	f.down = true
+	f.Down = true
 	return map[string]bool{"stopping": true}, nil
 }
 
 // program is the command line in front of a fake, with its output in buffers.
 func program(f *fake, stdin string) (cli.Program, *bytes.Buffer, *bytes.Buffer) {
-	var stdout, stderr bytes.Buffer
-	return cli.Program{
-		Version: "1.0", Self: "/usr/bin/orchestron", Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr,
-		Now: func() time.Time { return now },
-		Connect: func(_ context.Context, start bool) (cli.Daemon, error) {
-			if f.down && !start {
-				return nil, orchestron.Errorf(orchestron.Unavailable, "no daemon runs").Try("orchestron up starts it")
-			}
-			if f.down {
-				f.down = false
-				f.starts++
-			}
-			return f, nil
-		},
-	}, &stdout, &stderr
+	p, stdout, stderr := consoletest.Process(f.Daemon, stdin)
+	return cli.Program{Process: p, Version: "1.0", Self: "/usr/bin/orchestron"}, stdout, stderr
 }
 
 type ran struct {

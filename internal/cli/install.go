@@ -4,15 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/console"
 )
 
 func (a *app) install() *cobra.Command {
@@ -20,14 +19,14 @@ func (a *app) install() *cobra.Command {
 		Use: "install CLIENT", Short: "Connect an MCP client to Orchestron",
 		Long:    "Connect Claude Code to Orchestron, or print the configuration for Claude Desktop, VS Code or Codex.",
 		Example: "orchestron install claude\norchestron install vscode > .vscode/mcp.json",
-		Args:    need("CLIENT"),
+		Args:    console.Need("CLIENT"),
 	}
 	cmd.AddCommand(a.installClaude(),
 		a.snippet("claude-desktop", "Claude Desktop", desktopFile(), a.asJSON("mcpServers", "")),
 		a.snippet("vscode", "VS Code", ".vscode/mcp.json", a.asJSON("servers", "stdio")),
 		a.snippet("codex", "Codex", "~/.codex/config.toml", a.asTOML))
-	cmd.RunE = a.do(func(_ context.Context, cmd *cobra.Command, pos []string) error {
-		e := usage(cmd, "%q is no client that install knows", orchestron.Quotable(pos[0]))
+	cmd.RunE = console.Do(func(_ context.Context, cmd *cobra.Command, pos []string) error {
+		e := console.Usage(cmd, "%q is no client that install knows", orchestron.Quotable(pos[0]))
 		return e.Try("claude, claude-desktop, vscode or codex")
 	})
 	return cmd
@@ -40,17 +39,17 @@ func (a *app) installClaude() *cobra.Command {
 		Long: "Register Orchestron with Claude Code for this user, by claude mcp add.\n" +
 			"With --keybindings the keys are added to your own Claude Code by which Orchestron can hand prompts to it.",
 		Example: "orchestron install claude\norchestron install claude --print\norchestron install claude --keybindings",
-		Args:    need(), ValidArgsFunction: words(),
+		Args:    console.Need(), ValidArgsFunction: console.Words(),
 	}
 	cmd.Flags().BoolVar(&onlyPrint, "print", false, "print the command instead of running it")
 	cmd.Flags().BoolVar(&keys, "keybindings", false, "add Orchestron's keys to ~/.claude/keybindings.json")
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
 		if onlyPrint {
 			raw, err := json.Marshal(map[string]any{"argv": a.claudeAdd()})
 			if err != nil {
 				return err
 			}
-			return a.show(raw, func() error { return a.print(quoted(a.claudeAdd())) })
+			return a.Show(raw, func() error { return a.Print(quoted(a.claudeAdd())) })
 		}
 		done := []string{}
 		said, err := a.addToClaude(ctx)
@@ -59,7 +58,7 @@ func (a *app) installClaude() *cobra.Command {
 		}
 		done = append(done, said)
 		if keys {
-			if said, err = a.BindKeys(ctx); err != nil {
+			if said, err = a.program.BindKeys(ctx); err != nil {
 				return err
 			}
 			done = append(done, said)
@@ -68,18 +67,18 @@ func (a *app) installClaude() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(raw, func() error { return a.print(strings.Join(done, "\n")) })
+		return a.Show(raw, func() error { return a.Print(strings.Join(done, "\n")) })
 	})
 	return cmd
 }
 
 func (a *app) claudeAdd() []string {
-	return []string{"claude", "mcp", "add", "--scope", "user", "orchestron", "--", a.Self, "mcp"}
+	return []string{"claude", "mcp", "add", "--scope", "user", "orchestron", "--", a.program.Self, "mcp"}
 }
 
 // addToClaude runs claude mcp add. What was registered before, perhaps with an older path, is replaced.
 func (a *app) addToClaude(ctx context.Context) (string, error) {
-	claude := find("claude", env(a.Environ, "PATH"))
+	claude := console.Find("claude", console.Env(a.Environ, "PATH"))
 	if claude == "" {
 		return "", orchestron.Errorf(orchestron.Unavailable, "there is no claude in PATH").
 			Try("install Claude Code, or run where it is installed: %s", quoted(a.claudeAdd()))
@@ -91,21 +90,10 @@ func (a *app) addToClaude(ctx context.Context) (string, error) {
 	}
 	_, _ = run("mcp", "remove", "--scope", "user", "orchestron") // fails when there is none
 	if out, err := run(a.claudeAdd()[1:]...); err != nil {
-		return "", orchestron.Errorf(orchestron.Unavailable, "claude mcp add failed: %s", cell(string(out))).
+		return "", orchestron.Errorf(orchestron.Unavailable, "claude mcp add failed: %s", console.Cell(string(out))).
 			Try("run it yourself: %s", quoted(a.claudeAdd()))
 	}
 	return "Claude Code knows Orchestron now: claude mcp list shows it", nil
-}
-
-// find looks a program up in a PATH. Directories that are not absolute are passed over.
-func find(name, path string) string {
-	for _, dir := range filepath.SplitList(path) {
-		file := filepath.Join(dir, name)
-		if info, err := os.Stat(file); filepath.IsAbs(dir) && err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			return file
-		}
-	}
-	return ""
 }
 
 // snippet is a command that prints the configuration of an MCP client.
@@ -114,9 +102,9 @@ func (a *app) snippet(name, client, file string, write func() (string, error)) *
 		Use: name, Short: "Print the configuration for " + client,
 		Long:    "Print the configuration for " + client + ". It belongs into " + file + ".",
 		Example: "orchestron install " + name,
-		Args:    need(), ValidArgsFunction: words(),
+		Args:    console.Need(), ValidArgsFunction: console.Words(),
 	}
-	cmd.RunE = a.do(func(context.Context, *cobra.Command, []string) error {
+	cmd.RunE = console.Do(func(context.Context, *cobra.Command, []string) error {
 		text, err := write()
 		if err != nil {
 			return err
@@ -125,9 +113,9 @@ func (a *app) snippet(name, client, file string, write func() (string, error)) *
 		if err != nil {
 			return err
 		}
-		return a.show(raw, func() error {
-			a.say("add this to %s:", file)
-			return a.print(text)
+		return a.Show(raw, func() error {
+			a.Say("add this to %s:", file)
+			return a.Print(text)
 		})
 	})
 	return cmd
@@ -136,7 +124,7 @@ func (a *app) snippet(name, client, file string, write func() (string, error)) *
 // asJSON writes the server as an entry of a JSON object.
 func (a *app) asJSON(group, kind string) func() (string, error) {
 	return func() (string, error) {
-		server := map[string]any{"command": a.Self, "args": []string{"mcp"}}
+		server := map[string]any{"command": a.program.Self, "args": []string{"mcp"}}
 		if kind != "" {
 			server["type"] = kind
 		}
@@ -146,7 +134,7 @@ func (a *app) asJSON(group, kind string) func() (string, error) {
 }
 
 func (a *app) asTOML() (string, error) {
-	path, err := json.Marshal(a.Self) // a JSON string is a TOML string
+	path, err := json.Marshal(a.program.Self) // a JSON string is a TOML string
 	return fmt.Sprintf("[mcp_servers.orchestron]\ncommand = %s\nargs = [\"mcp\"]", path), err
 }
 

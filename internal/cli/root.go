@@ -3,12 +3,11 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/console"
 )
 
 // root is all commands.
@@ -16,26 +15,11 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "orchestron", Short: "Lead teams of coding agents in tmux",
 		Long: "Lead teams of coding agents in tmux. Commands start the daemon when none runs.\n" +
-			"orchestron help config explains the configuration.\n\n" + exitCodes,
+			"orchestron help config explains the configuration.\n\n" + console.ExitCodes,
 		Example: "orchestron spawn executive --dir .\norchestron send exec_1 'Say hello' --wait\norchestron list",
-		Version: a.Version, SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
+		Version: a.program.Version,
 	}
-	root.Args = func(cmd *cobra.Command, given []string) error {
-		if len(given) == 0 {
-			return nil
-		}
-		unknown := usage(cmd, "there is no command %q", orchestron.Quotable(given[0]))
-		if like := nearest(given[0], names(cmd)); like != "" {
-			return unknown.Try("did you mean orchestron %s?", like)
-		}
-		return unknown
-	}
-	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.SetIn(a.Stdin)
-	root.SetOut(a.Stdout)
-	root.SetErr(a.Stderr)
-	root.PersistentFlags().BoolVar(&a.json, "json", false, "print the answer as JSON")
-	root.SetFlagErrorFunc(flagError)
+	a.Root(root)
 	root.AddGroup(&cobra.Group{ID: "agents", Title: "Agents"}, &cobra.Group{ID: "daemon", Title: "Daemon"},
 		&cobra.Group{ID: "tools", Title: "Operations and set-up"})
 	add := func(group string, commands ...*cobra.Command) {
@@ -51,9 +35,9 @@ func (a *app) root() *cobra.Command {
 	root.SetCompletionCommandGroupID("tools")
 	root.AddCommand(a.configTopic())
 	for _, c := range []*cobra.Command{
-		a.raw("hook", "Run by agent programs when something happens", a.Hook),
-		a.raw("compose", "Run by agent programs as their editor", a.Compose),
-		a.raw("agent-exec", "Run an agent program and watch over it", a.AgentExec),
+		a.raw("hook", "Run by agent programs when something happens", a.program.Hook),
+		a.raw("compose", "Run by agent programs as their editor", a.program.Compose),
+		a.raw("agent-exec", "Run an agent program and watch over it", a.program.AgentExec),
 	} {
 		c.Hidden = true
 		root.AddCommand(c)
@@ -61,32 +45,22 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-func names(cmd *cobra.Command) []string {
-	var names []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-		}
-	}
-	return names
-}
-
 // configTopic is what help knows of the configuration. It is a file, and printed as one.
 func (a *app) configTopic() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Every setting of the configuration"}
-	cmd.SetHelpFunc(func(*cobra.Command, []string) { _ = a.print(a.Config) }) // a reader that is gone ends us with a signal
+	cmd.SetHelpFunc(func(*cobra.Command, []string) { _ = a.Print(a.program.Config) }) // a reader that is gone ends us with a signal
 	return cmd
 }
 
 // raw is a command that parses its own arguments. Hidden ones know no help of their own.
 func (a *app) raw(name, short string, run func(context.Context, []string) int) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short, DisableFlagParsing: true}
-	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, rest []string) error {
+	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, rest []string) error {
 		if cmd.Hidden && len(rest) > 0 && (rest[0] == "--help" || rest[0] == "-h") {
 			return cmd.Help()
 		}
 		if code := run(ctx, rest); code != 0 {
-			return &exit{code: code}
+			return &console.Exit{Code: code}
 		}
 		return nil
 	})
@@ -98,15 +72,15 @@ func (a *app) testkit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "testkit PROGRAM", Short: "Test orchestrations without a model",
 		Example: "orchestron testkit agent --help\norchestron testkit api --help",
-		Args:    need("PROGRAM"),
+		Args:    console.Need("PROGRAM"),
 	}
 	for name, short := range map[string]string{"agent": "A scripted agent in the terminal", "api": "A scripted model API on loopback"} {
 		cmd.AddCommand(a.raw(name, short, func(ctx context.Context, rest []string) int {
-			return a.Testkit(ctx, append([]string{name}, rest...))
+			return a.program.Testkit(ctx, append([]string{name}, rest...))
 		}))
 	}
-	cmd.RunE = a.do(func(_ context.Context, cmd *cobra.Command, pos []string) error {
-		return usage(cmd, "%q is no program of the testkit", orchestron.Quotable(pos[0])).Try("agent or api")
+	cmd.RunE = console.Do(func(_ context.Context, cmd *cobra.Command, pos []string) error {
+		return console.Usage(cmd, "%q is no program of the testkit", orchestron.Quotable(pos[0])).Try("agent or api")
 	})
 	return cmd
 }
@@ -114,52 +88,14 @@ func (a *app) testkit() *cobra.Command {
 func (a *app) version() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "version", Short: "Print the version",
-		Example: "orchestron version", Args: need(), ValidArgsFunction: words(),
+		Example: "orchestron version", Args: console.Need(), ValidArgsFunction: console.Words(),
 	}
-	cmd.RunE = a.do(func(context.Context, *cobra.Command, []string) error {
-		raw, err := json.Marshal(map[string]string{"version": a.Version})
+	cmd.RunE = console.Do(func(context.Context, *cobra.Command, []string) error {
+		raw, err := json.Marshal(map[string]string{"version": a.program.Version})
 		if err != nil {
 			return err
 		}
-		return a.show(raw, func() error { return a.print(a.Version) })
+		return a.Show(raw, func() error { return a.Print(a.program.Version) })
 	})
 	return cmd
-}
-
-// need demands one argument for each name.
-func need(names ...string) cobra.PositionalArgs { return arity(len(names), names) }
-
-// between demands the first argument when there are two names, and allows the last.
-func between(names ...string) cobra.PositionalArgs { return arity(len(names)-1, names) }
-
-func arity(least int, names []string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, given []string) error {
-		switch {
-		case len(given) < least:
-			return usage(cmd, "%s needs %s", cmd.CommandPath(), strings.Join(names[len(given):least], " and "))
-		case len(given) > len(names) && len(names) == 0:
-			return usage(cmd, "%s takes no arguments, and was given %q", cmd.CommandPath(), given[0])
-		case len(given) > len(names):
-			return usage(cmd, "%q is one argument too many; text of several words needs quotes", given[len(names)])
-		}
-		return nil
-	}
-}
-
-// flagError adds the flag that was probably meant.
-func flagError(cmd *cobra.Command, err error) error {
-	text := err.Error()
-	if typed, unknown := strings.CutPrefix(text, "unknown flag: --"); unknown {
-		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden {
-				names = append(names, f.Name)
-			}
-		})
-		if like := nearest(typed, names); like != "" {
-			return usage(cmd, "%s has no flag --%s", cmd.CommandPath(), typed).Try("did you mean --%s?", like)
-		}
-		return usage(cmd, "%s has no flag --%s", cmd.CommandPath(), typed)
-	}
-	return usage(cmd, "%s", text)
 }

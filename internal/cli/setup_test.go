@@ -19,7 +19,7 @@ func TestComplete(t *testing.T) {
 		"__complete read exec_1 ":           ":0\n",
 		"__complete list --status ac":       "active\n:4\n",
 		"__complete spawn ma":               "manager\n:4\n",
-		"__complete call get_daemon":        "get_daemon_status\tStatus.\n:4\n",
+		"__complete call get_daemon":        "get_daemon_status\tStatus.\n:36\n",
 		"__complete spawn x --parent exec_": "exec_1\tn-exec_1 (executive), idle\n:36\n",
 		"__complete install vs":             "vscode\tPrint the configuration for VS Code\n:4\n",
 	}
@@ -28,9 +28,9 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", args, got.Stdout, want)
 		}
 	}
-	f.down = true
-	if got := run(t, f, "", "__complete", "read", ""); got.Stdout != ":4\n" || f.starts != 0 {
-		t.Errorf("completion without a daemon: got %q, %d starts", got.Stdout, f.starts)
+	f.Down = true
+	if got := run(t, f, "", "__complete", "read", ""); got.Stdout != ":4\n" || f.Starts != 0 {
+		t.Errorf("completion without a daemon: got %q, %d starts", got.Stdout, f.Starts)
 	}
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		if got := run(t, f, "", "completion", shell); got.Code != 0 || !strings.Contains(got.Stdout, "orchestron") {

@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -16,30 +15,19 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/cli"
+	"github.com/orchestron/orchestron/internal/console/consoletest"
 )
 
 // onTerminal runs a command with its output on a terminal of so many columns, and returns what the terminal got.
 func onTerminal(t *testing.T, f *fake, columns int, environ []string, args ...string) (int, string) {
 	t.Helper()
-	master, slave, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer master.Close()
-	if err := pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: uint16(columns)}); err != nil {
-		t.Fatal(err)
-	}
-	got := make(chan string)
-	go func() {
-		var b bytes.Buffer
-		_, _ = io.Copy(&b, master) // ends with an error when the other end is closed
-		got <- b.String()
-	}()
-	p, _, _ := program(f, "")
-	p.Stdout, p.Stderr, p.Environ = slave, slave, environ
-	code := cli.Run(t.Context(), p, args)
-	slave.Close()
-	return code, strings.ReplaceAll(<-got, "\r\n", "\n")
+	code := 0
+	got := consoletest.OnTerminal(t, columns, func(terminal io.Writer) {
+		p, _, _ := program(f, "")
+		p.Stdout, p.Stderr, p.Environ = terminal, terminal, environ
+		code = cli.Run(t.Context(), p, args)
+	})
+	return code, got
 }
 
 func wide() *fake {
@@ -144,8 +132,8 @@ func TestInterruptedWhileReadingStdin(t *testing.T) {
 	p.Stdin = read
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if code := cli.Run(ctx, p, []string{"send", "exec_1", "-"}); code != 130 || f.did("send") != nil {
-		t.Errorf("got %d and %q, want 130 and no call", code, f.did("send"))
+	if code := cli.Run(ctx, p, []string{"send", "exec_1", "-"}); code != 130 || f.Did("send") != nil {
+		t.Errorf("got %d and %q, want 130 and no call", code, f.Did("send"))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/console"
 )
 
 // tool is what the commands use of an operation's description.
@@ -52,7 +53,7 @@ func (s schema) names() []string {
 
 // catalogue returns the operations, and the list as the daemon gave it.
 func (a *app) catalogue(ctx context.Context) ([]tool, json.RawMessage, error) {
-	d, err := a.connect(ctx)
+	d, err := a.Connect(ctx, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,7 +86,7 @@ func (a *app) tool(ctx context.Context, name string) (tool, error) {
 		names = append(names, t.Name)
 	}
 	unknown := orchestron.Errorf(orchestron.NotFound, "there is no operation %q that you may call", orchestron.Quotable(name))
-	if like := nearest(name, names); like != "" {
+	if like := console.Nearest(name, names); like != "" {
 		return tool{}, unknown.Try("did you mean %s?", like)
 	}
 	return tool{}, unknown.Try("orchestron tools lists them")
@@ -95,34 +96,34 @@ func (a *app) tools() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tools [NAME]", Short: "List the operations, or explain one",
 		Example: "orchestron tools\norchestron tools send_to_instance\norchestron tools spawn --json",
-		Args:    between("NAME"), ValidArgsFunction: a.toolNames,
+		Args:    console.Between("NAME"), ValidArgsFunction: a.toolNames(),
 	}
-	cmd.RunE = a.do(func(ctx context.Context, _ *cobra.Command, pos []string) error {
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, pos []string) error {
 		if len(pos) == 1 {
 			t, err := a.tool(ctx, pos[0])
 			if err != nil {
 				return err
 			}
-			return a.show(t.Input, func() error { return a.explain(t) })
+			return a.Show(t.Input, func() error { return a.explain(t) })
 		}
 		all, raw, err := a.catalogue(ctx)
 		if err != nil {
 			return err
 		}
-		return a.show(raw, func() error {
-			t := &table{header: []string{"NAME", "ACCESS", "TOOLSET", "SUMMARY"}}
+		return a.Show(raw, func() error {
+			t := &console.Table{Header: []string{"NAME", "ACCESS", "TOOLSET", "SUMMARY"}}
 			for _, one := range all {
-				t.row(cell(one.Name), cell(one.Access), cell(one.Toolset), cell(one.Summary))
+				t.Row(console.Cell(one.Name), console.Cell(one.Access), console.Cell(one.Toolset), console.Cell(one.Summary))
 			}
-			return t.write(a.Stdout, a.out)
+			return a.PrintTable(t)
 		})
 	})
 	return cmd
 }
 
 func (a *app) explain(t tool) error {
-	fmt.Fprintf(a.Stdout, "%s (%s)\n%s\n\n", a.out.paint(bold, cell(t.Name)), cell(t.Access), harmless(t.Summary))
-	list := &table{header: []string{"ARGUMENT", "TYPE", "DEFAULT", "MEANING"}}
+	fmt.Fprintf(a.Stdout, "%s (%s)\n%s\n\n", a.Out.Paint(console.Bold, console.Cell(t.Name)), console.Cell(t.Access), console.Harmless(t.Summary))
+	list := &console.Table{Header: []string{"ARGUMENT", "TYPE", "DEFAULT", "MEANING"}}
 	example := "orchestron call " + t.Name
 	for _, name := range t.schema.names() {
 		p := t.schema.Properties[name]
@@ -135,15 +136,15 @@ func (a *app) explain(t tool) error {
 		if len(p.Enum) > 0 {
 			meaning = strings.TrimSpace(strings.Trim(fmt.Sprint(p.Enum), "[]") + "  " + meaning)
 		}
-		list.row(cell(name), cell(kind), cell(fallback), cell(meaning))
+		list.Row(console.Cell(name), console.Cell(kind), console.Cell(fallback), console.Cell(meaning))
 	}
-	if len(list.rows) > 0 {
-		if err := list.write(a.Stdout, a.out); err != nil {
+	if !list.Empty() {
+		if err := a.PrintTable(list); err != nil {
 			return err
 		}
 		fmt.Fprintln(a.Stdout)
 	}
-	_, err := fmt.Fprintln(a.Stdout, cell(example))
+	_, err := fmt.Fprintln(a.Stdout, console.Cell(example))
 	return err
 }
 
@@ -174,9 +175,9 @@ func (a *app) callCommand() *cobra.Command {
 		Example: "orchestron call list status=active\n" +
 			"orchestron call send_to_instance instance_id=exec_1 message='Say hello' wait_for_response=true\n" +
 			`orchestron call spawn '{"role":"executive","workDir":"/work"}'`,
-		Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.toolNames,
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.toolNames(),
 	}
-	cmd.RunE = a.do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {
+	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {
 		t, err := a.tool(ctx, pos[0])
 		if err != nil {
 			return err
@@ -185,11 +186,11 @@ func (a *app) callCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		raw, err := a.call(ctx, t.Name, in)
+		raw, err := a.Call(ctx, t.Name, in)
 		if err != nil {
 			return err
 		}
-		return a.showJSON(raw)
+		return a.ShowJSON(raw)
 	})
 	return cmd
 }
@@ -200,12 +201,12 @@ func (a *app) arguments(cmd *cobra.Command, t tool, rest []string) (any, error) 
 		text := rest[0]
 		if text == "-" {
 			var err error
-			if text, err = a.text(cmd, "-"); err != nil {
+			if text, err = a.Text(cmd, "-"); err != nil {
 				return nil, err
 			}
 		}
 		if !json.Valid([]byte(text)) {
-			return nil, usage(cmd, "the arguments are not valid JSON")
+			return nil, console.Usage(cmd, "the arguments are not valid JSON")
 		}
 		return json.RawMessage(text), nil
 	}
@@ -219,13 +220,13 @@ func (a *app) arguments(cmd *cobra.Command, t tool, rest []string) (any, error) 
 		}
 		data, err := p.read(value)
 		if err != nil {
-			return nil, usage(cmd, "%s: %v", name, err)
+			return nil, console.Usage(cmd, "%s: %v", name, err)
 		}
 		if p.is("array") && !strings.HasPrefix(value, "[") {
 			lists[name] = append(lists[name], data)
 			data, _ = json.Marshal(lists[name])
 		} else if _, twice := in[name]; twice {
-			return nil, usage(cmd, "%s is given twice", name)
+			return nil, console.Usage(cmd, "%s is given twice", name)
 		}
 		in[name] = data
 	}
@@ -234,10 +235,10 @@ func (a *app) arguments(cmd *cobra.Command, t tool, rest []string) (any, error) 
 
 func unknownArgument(cmd *cobra.Command, t tool, name string, found bool) error {
 	if !found {
-		return usage(cmd, "%q is neither JSON nor key=value", orchestron.Quotable(name))
+		return console.Usage(cmd, "%q is neither JSON nor key=value", orchestron.Quotable(name))
 	}
 	e := orchestron.Errorf(orchestron.Invalid, "%s has no argument %q", t.Name, orchestron.Quotable(name))
-	if like := nearest(name, t.schema.names()); like != "" {
+	if like := console.Nearest(name, t.schema.names()); like != "" {
 		return e.Try("did you mean %s?", like)
 	}
 	return e.Try("orchestron tools %s lists them", t.Name)
@@ -254,39 +255,14 @@ func (p property) read(value string) (json.RawMessage, error) {
 	return json.RawMessage(value), nil
 }
 
-// nearest is the name that is most like a mistyped one, or nothing when none is.
-func nearest(typed string, names []string) string {
-	best, least := "", 1+len(typed)/3
-	for _, name := range names {
-		if d := distance(strings.ToLower(typed), strings.ToLower(name)); d <= least && (best == "" || d < least) {
-			best, least = name, d
+// toolNames completes an operation's name.
+func (a *app) toolNames() cobra.CompletionFunc {
+	return a.Completing(func(ctx context.Context, _ console.Daemon) ([]cobra.Completion, error) {
+		all, _, err := a.catalogue(ctx)
+		var choices []cobra.Completion
+		for _, t := range all {
+			choices = append(choices, cobra.CompletionWithDesc(console.Cell(t.Name), console.Cell(t.Summary)))
 		}
-	}
-	for _, name := range names {
-		if best == "" && len(typed) > 2 && strings.Contains(name, typed) {
-			best = name
-		}
-	}
-	return best
-}
-
-// distance is how many letters must change to make one word of another.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+		return choices, err
+	})
 }

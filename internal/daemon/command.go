@@ -18,6 +18,7 @@ import (
 	"github.com/orchestron/orchestron/internal/cli"
 	"github.com/orchestron/orchestron/internal/client"
 	"github.com/orchestron/orchestron/internal/config"
+	"github.com/orchestron/orchestron/internal/console"
 	"github.com/orchestron/orchestron/internal/driver"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/tmux"
@@ -34,9 +35,11 @@ func (p Process) Command(ctx context.Context) int {
 	}
 	c := commands{Process: p, self: self}
 	return cli.Run(ctx, cli.Program{
-		Version: p.Version, Self: self, Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Environ: p.Environ, Now: time.Now,
-		Config:  config.Example(),
-		Connect: c.connect, Serve: c.serve, Bridge: c.bridge, Attach: c.attach, Exec: replace, Checks: c.checks(), BindKeys: c.bindKeys,
+		Process: console.Process{
+			Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Environ: p.Environ, Now: time.Now, Dial: c.dial,
+		},
+		Version: p.Version, Self: self, Config: config.Example(),
+		Serve: c.serve, Bridge: c.bridge, Attach: c.attach, Exec: replace, Checks: c.checks(), BindKeys: c.bindKeys,
 		Hook:      func(_ context.Context, args []string) int { return p.hook(args) },
 		Compose:   func(_ context.Context, args []string) int { return p.compose(args) },
 		AgentExec: func(_ context.Context, args []string) int { return p.agentExec(args) },
@@ -63,7 +66,7 @@ type commands struct {
 
 func (c commands) config() (config.Config, error) { return config.Load(c.Environ, "") }
 
-func (c commands) connect(ctx context.Context, start bool) (cli.Daemon, error) {
+func (c commands) dial(ctx context.Context, start bool) (console.Daemon, error) {
 	return c.client(ctx, start)
 }
 
