@@ -11,14 +11,20 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/orchestron/orchestron"
 )
 
 // Client speaks to the daemon behind one socket. It is safe for concurrent use.
 type Client struct {
+	// Dir is where the caller works, for operations that need a place and are given none. It is told to the daemon when
+	// it is absolute. It is set before the first call.
+	Dir string
+
 	socket string
 	token  string
 	http   *http.Client
@@ -36,6 +42,9 @@ func Dial(socket, token string) *Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
+
+// dirHeader says where the caller works, path-escaped.
+const dirHeader = "Orchestron-Dir"
 
 // Close drops the connections that are not in use.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -265,6 +274,9 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte, 
 		if values[0] != "" {
 			r.Header[name] = values
 		}
+	}
+	if filepath.IsAbs(c.Dir) && utf8.ValidString(c.Dir) { // the daemon takes nothing else
+		r.Header.Set(dirHeader, url.PathEscape(c.Dir))
 	}
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)

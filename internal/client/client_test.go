@@ -57,6 +57,19 @@ func TestCall(t *testing.T) {
 	}
 }
 
+func TestDirectory(t *testing.T) {
+	c := client.Dial(listen(t, t.TempDir()), "")
+	defer c.Close()
+	for dir, want := range map[string]string{
+		"": "", "/a b/ü\n%2F": "/a b/ü\n%2F", "relative": "", "/not/\xff/utf-8": "",
+	} {
+		c.Dir = dir
+		if got := call[echoOut](t, c, "echo", map[string]string{"text": "x"}).Dir; got != want {
+			t.Errorf("in %q the daemon knows %q, want %q", dir, got, want)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	socket := listen(t, t.TempDir())
 	_, err := client.Dial(socket, "").Call(t.Context(), "echo", map[string]string{"fail": "limit"}, "", nil)

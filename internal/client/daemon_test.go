@@ -160,6 +160,7 @@ type echoOut struct {
 	Key  string `json:"key"`
 	By   string `json:"by"`
 	PID  int    `json:"pid"`
+	Dir  string `json:"dir,omitempty"`
 }
 
 type dieIn struct {
@@ -201,7 +202,7 @@ func handler() http.Handler {
 		if in.Fail != "" {
 			return echoOut{}, orchestron.Errorf(orchestron.Kind(in.Fail), "it is %s", in.Fail).Try("something else")
 		}
-		return echoOut{Text: in.Text, Key: c.Key, By: c.Actor.String(), PID: os.Getpid()}, nil
+		return echoOut{Text: in.Text, Key: c.Key, By: c.Actor.String(), PID: os.Getpid(), Dir: c.Actor.Dir}, nil
 	}
 	var cancelled atomic.Bool
 	hang := func(ctx context.Context, c op.Call, _ struct{}) (echoOut, error) {

@@ -79,14 +79,23 @@ func (c commands) client(ctx context.Context, start bool) (*client.Client, error
 	if _, inside := lookup(c.Environ, handoff.EnvAgent); inside {
 		start = false // a daemon that an agent started would end with the agent
 	}
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = "" // it was removed, and is no default for anything
+	}
 	if !start {
 		cl := client.Dial(cfg.DaemonSocket, token)
+		cl.Dir = dir
 		return cl, cl.Health(ctx)
 	}
-	return client.Start(ctx, client.Launcher{
+	cl, err := client.Start(ctx, client.Launcher{
 		Socket: cfg.DaemonSocket, Token: token, Argv: []string{c.self, "serve", "--ready-fd", "3"}, Env: c.Environ, Dir: cfg.Home,
 		Lock: filepath.Join(cfg.Home, "start.lock"), Log: cfg.LogFile,
 	})
+	if err == nil {
+		cl.Dir = dir
+	}
+	return cl, err
 }
 
 // serve runs the daemon and says on the descriptor whether it is ready.

@@ -9,7 +9,10 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
+	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/op"
@@ -77,6 +80,22 @@ func actorOf(r *http.Request) orchestron.Actor {
 	return actor
 }
 
+// placed returns who calls with the directory that the request names. An agent's directory is known already, and what a
+// request says of it does not count.
+func placed(r *http.Request) (orchestron.Actor, error) {
+	actor, named := actorOf(r), r.Header.Get("Orchestron-Dir")
+	if named == "" || actor.Kind != orchestron.Operator {
+		return actor, nil
+	}
+	dir, err := url.PathUnescape(named)
+	if err != nil || !filepath.IsAbs(dir) || !utf8.ValidString(dir) || strings.ContainsRune(dir, 0) {
+		return actor, orchestron.Errorf(orchestron.Invalid, "the header Orchestron-Dir names no directory: %q", orchestron.Quotable(named)).
+			Try("send an absolute path, percent-encoded, or leave the header out")
+	}
+	actor.Dir = filepath.Clean(dir)
+	return actor, nil
+}
+
 // tool is an operation as callers see it.
 type tool struct {
 	Name        string          `json:"name"`
@@ -123,7 +142,12 @@ func (s *server) call(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	call := op.Call{Actor: actorOf(r), Key: r.Header.Get("Idempotency-Key")}
+	actor, err := placed(r)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	call := op.Call{Actor: actor, Key: r.Header.Get("Idempotency-Key")}
 	if wantsLines(r) {
 		s.stream(w, r, args, call)
 		return

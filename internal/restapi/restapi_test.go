@@ -31,6 +31,7 @@ type echoOut struct {
 	Text string `json:"text"`
 	Key  string `json:"key"`
 	By   string `json:"by"`
+	Dir  string `json:"dir,omitempty"`
 }
 
 // memory is a ledger that remembers nothing.
@@ -47,7 +48,7 @@ func catalogue(cancelled chan<- struct{}) *op.Catalogue {
 		if in.Kind != "" {
 			return echoOut{}, orchestron.Errorf(orchestron.Kind(in.Kind), "it is %s", in.Kind).Try("something else")
 		}
-		return echoOut{Text: in.Text, Key: c.Key, By: c.Actor.String()}, nil
+		return echoOut{Text: in.Text, Key: c.Key, By: c.Actor.String(), Dir: c.Actor.Dir}, nil
 	}
 	count := func(_ context.Context, c op.Call, in echoIn) (echoOut, error) {
 		for i := range 3 {
@@ -118,6 +119,33 @@ func TestCall(t *testing.T) {
 	}
 	if got := header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type = %q", got)
+	}
+}
+
+// Where an operator works is what the request says; where an agent works is not.
+func TestDirectory(t *testing.T) {
+	agent := &orchestron.Actor{Kind: orchestron.AgentCall, Agent: "exec_1", Level: orchestron.Executive, Dir: "/its/own"}
+	tests := []struct {
+		actor        *orchestron.Actor
+		header, want string
+	}{
+		{operator, "", `"by":"operator"}`},
+		{operator, "%2Fhome%2Fa%20b%2F%C3%A9%2F..", `"dir":"/home/a b"}`},
+		{operator, "/plain", `"dir":"/plain"}`},
+		{operator, "relative", "Orchestron-Dir names no directory"},
+		{operator, "%2Fhome%ZZ", "Orchestron-Dir names no directory"},
+		{operator, "%2Fhome%FF", "Orchestron-Dir names no directory"},
+		{operator, "%2Fhome%00", "Orchestron-Dir names no directory"},
+		{agent, "%2Felsewhere", `"dir":"/its/own"}`},
+		{agent, "relative", `"dir":"/its/own"}`},
+	}
+	for _, test := range tests {
+		for _, accept := range []string{"application/json", "application/x-ndjson"} {
+			_, _, got := do(t, serve(t, test.actor, nil), "POST", "/api/v1/tools/echo", `{"text":"x"}`, "Orchestron-Dir", test.header, "Accept", accept)
+			if !strings.Contains(got, test.want) {
+				t.Errorf("%s with %q gives %s, want %s", test.actor, test.header, got, test.want)
+			}
+		}
 	}
 }
 
