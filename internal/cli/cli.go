@@ -81,7 +81,7 @@ func Run(ctx context.Context, p Program, args []string) int {
 	root := a.root()
 	var asked *cobra.Command // whose help was asked for
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { asked = c })
-	code := a.App.Run(ctx, root, args)
+	code := a.Run(ctx, root, args)
 	if asked != nil {
 		return a.showHelp(ctx, asked)
 	}

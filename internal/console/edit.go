@@ -58,7 +58,7 @@ func (a *App) Edit(ctx context.Context, initial string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return string(data), checkText(string(data))
+	return valid(string(data))
 }
 
 // Find looks a program up in a PATH, as a shell does, and is empty when it is not there.

@@ -19,15 +19,16 @@ func (a *App) Text(cmd *cobra.Command, arg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return text, checkText(text)
+	return valid(text)
 }
 
-// checkText leaves texts that are too long to the daemon: they may be cut within a character.
-func checkText(text string) error {
+// valid returns a text that is UTF-8. Texts that are too long are left to the daemon: they may be cut within a
+// character.
+func valid(text string) (string, error) {
 	if len(text) <= orchestron.MaxMessage && !utf8.ValidString(text) {
-		return orchestron.Errorf(orchestron.Invalid, "the text is not UTF-8").Try("convert it, or name the file for the agent to read")
+		return "", orchestron.Errorf(orchestron.Invalid, "the text is not UTF-8").Try("convert it, or name the file for the agent to read")
 	}
-	return nil
+	return text, nil
 }
 
 func (a *App) textOf(cmd *cobra.Command, arg string) (string, error) {
