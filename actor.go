@@ -5,8 +5,9 @@ type ActorKind string
 
 // The kinds of callers.
 const (
-	Operator  ActorKind = "operator" // the person whose daemon it is: the unix socket, or the operator's token
-	AgentCall ActorKind = "agent"    // an agent with its own token
+	Operator  ActorKind = "operator"   // the person whose daemon it is: the unix socket, or the operator's token
+	AgentCall ActorKind = "agent"      // an agent with its own token
+	System    ActorKind = "orchestron" // Orchestron itself; no caller ever is
 )
 
 // Actor is who calls. It comes from the credential only; nothing in arguments, headers or text changes it.

@@ -4,7 +4,6 @@ package board
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
@@ -27,6 +26,7 @@ type Store interface {
 	Note(ctx context.Context, id orchestron.NoteID) (orchestron.Note, error)         // NotFound when there is none
 	Notes(ctx context.Context, f boardapi.NoteFilter) ([]orchestron.Note, error)     // the newest first
 	Notices(ctx context.Context) ([]boardapi.Notice, error)                          // oldest first
+	Cursor(ctx context.Context, reader, project string) (int64, error)               // up to where a reader has seen the changes; 0 at first
 	Progress(ctx context.Context, project, sprint string) (boardapi.Progress, error) // of a sprint, or with "" of all
 }
 
@@ -56,6 +56,9 @@ type Tx interface {
 	AddNote(n orchestron.Note) error                               // Conflict when there is one of that id
 	Note(id orchestron.NoteID) (orchestron.Note, error)
 	AddNotice(n *boardapi.Notice) error // gives n its Seq
+	SetCursor(reader, project string, seq int64) error
+	// SealNotices puts those of an agent's notices up to a number that are in no batch yet into one, named by that number.
+	SealNotices(agent orchestron.AgentID, upTo int64) error
 	DropNotices(upTo int64, agent orchestron.AgentID) error
 }
 
@@ -72,12 +75,4 @@ type Agents interface {
 	Post(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error
 	// Changed returns a channel that is closed when an agent changes next.
 	Changed() <-chan struct{}
-}
-
-// fields is the JSON of what became of fields, for the history and the events.
-func fields(f map[string]any) (json.RawMessage, error) {
-	if len(f) == 0 {
-		return nil, nil
-	}
-	return json.Marshal(f)
 }

@@ -66,6 +66,7 @@ type NoteFilter struct {
 // Notice is something that an agent is to be told.
 type Notice struct {
 	Seq    int64
+	Batch  int64 // the number of the message that it goes into; 0 while that is open
 	Agent  orchestron.AgentID
 	Task   orchestron.TaskID
 	Urgent bool

@@ -1,0 +1,246 @@
+package board
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+const taskStem = "TASK"
+
+func (s *Service) create(ctx context.Context, call op.Call, in boardapi.TaskCreateIn) (orchestron.Task, error) {
+	project, err := s.project(call.Actor, in.Project)
+	if err != nil {
+		return orchestron.Task{}, err
+	}
+	t := orchestron.Task{
+		Project: project, Type: orchestron.TaskType(in.Type), Title: strings.TrimSpace(in.Title), Description: in.Description,
+		Status: orchestron.ToDo, Priority: orchestron.Priority(in.Priority), Parent: orchestron.TaskID(in.ParentID),
+		Assignee: in.Assignee, Sprint: in.Sprint, Estimate: in.Estimate, AcceptanceCriteria: list(in.Criteria),
+		Labels: set(in.Labels), DependsOn: ids(in.DependsOn), Clarifications: []orchestron.Clarification{}, CreatedBy: call.Actor.String(),
+	}
+	if err := check(t); err != nil {
+		return t, err
+	}
+	err = s.write(ctx, call, "orchestron_task_create", in, func(e *edit) (string, error) {
+		n, err := e.tx.NextOrdinal(taskStem)
+		if err != nil {
+			return "", err
+		}
+		t.ID, t.Created, t.Updated, t.Version = orchestron.TaskIDOf(int64(n)), e.now, e.now, 1
+		if err := e.relations(orchestron.Task{}, &t); err != nil {
+			return "", err
+		}
+		if err := e.tx.AddTask(t); err != nil {
+			return "", err
+		}
+		if err := e.note(orchestron.TaskCreated, t, nil, t.Title); err != nil {
+			return "", err
+		}
+		if err := e.tell(orchestron.TaskCreated, orchestron.Task{}, t, ""); err != nil {
+			return "", err
+		}
+		return string(t.ID), e.follow(orchestron.Task{}, t)
+	}, func(tx Tx, id string) (err error) {
+		t, err = tx.Task(orchestron.TaskID(id))
+		return err
+	})
+	return t, err
+}
+
+// relations checks what a task says of other tasks and of sprints, as far as it changed, and counts what it waits for.
+func (e *edit) relations(before orchestron.Task, t *orchestron.Task) error {
+	if t.Parent != before.Parent && t.Parent != "" {
+		if err := e.below(*t); err != nil {
+			return err
+		}
+	}
+	if t.Sprint != before.Sprint && t.Sprint != "" {
+		s, err := e.tx.Sprint(t.Project, t.Sprint)
+		if err != nil {
+			return err
+		}
+		if s.State == orchestron.Closed {
+			return orchestron.Errorf(orchestron.Conflict, "the sprint %q is closed", orchestron.Quotable(t.Sprint)).Try("name one that is not")
+		}
+	}
+	for _, id := range t.DependsOn {
+		if slices.Contains(before.DependsOn, id) {
+			continue
+		}
+		if err := e.mayDepend(*t, id); err != nil {
+			return err
+		}
+	}
+	return e.count(t)
+}
+
+// below checks that a task can be a part of its parent.
+func (e *edit) below(t orchestron.Task) error {
+	above := t.Parent
+	for range deepest {
+		parent, err := e.task(above, t.Project)
+		if err != nil {
+			return err
+		}
+		switch {
+		case above == t.ID:
+			return orchestron.Errorf(orchestron.Invalid, "%s cannot be a part of %s, which is %s or a part of it", t.ID, t.Parent, t.ID)
+		case parent.Status.Over() && above == t.Parent:
+			return orchestron.Errorf(orchestron.Conflict, "%s is %s and takes no more parts", above, parent.Status).Try("reopen it first")
+		case above == t.Parent && parent.Lease.Holder != "":
+			return orchestron.Errorf(orchestron.Conflict, "%s is held by %s and cannot be divided now", above, parent.Lease.Holder).
+				Try("its holder can hand it off first, or use a parent that nobody holds")
+		case parent.Parent == "":
+			return nil
+		}
+		above = parent.Parent
+	}
+	return orchestron.Errorf(orchestron.Limit, "%s would be more than %d levels deep", t.Title, deepest)
+}
+
+// mayDepend checks that a task can depend on another: one of the same project that does not depend on it itself.
+func (e *edit) mayDepend(t orchestron.Task, on orchestron.TaskID) error {
+	if on == t.ID {
+		return orchestron.Errorf(orchestron.Invalid, "%s cannot depend on itself", t.ID)
+	}
+	if _, err := e.task(on, t.Project); err != nil {
+		return err
+	}
+	if t.ID == "" {
+		return nil
+	}
+	chain, err := e.tx.Chain(on, t.ID)
+	if err != nil || len(chain) == 0 {
+		return err
+	}
+	names := make([]string, len(chain))
+	for i, id := range chain {
+		names[i] = string(id)
+	}
+	return orchestron.Errorf(orchestron.Conflict, "%s cannot depend on %s: that would be a cycle, %s → %s", t.ID, on, t.ID, strings.Join(names, " → ")).
+		Try("take away one of these dependencies first")
+}
+
+// task returns a task of a project.
+func (e *edit) task(id orchestron.TaskID, project string) (orchestron.Task, error) {
+	if !id.Valid() {
+		return orchestron.Task{}, noTask(string(id))
+	}
+	t, err := e.tx.Task(id)
+	if err == nil && t.Project != project {
+		return t, noTask(string(id))
+	}
+	return t, err
+}
+
+// check checks what a task is made of, as far as a schema cannot.
+func check(t orchestron.Task) error {
+	if t.Title == "" {
+		return orchestron.Errorf(orchestron.Invalid, "a task needs a title")
+	}
+	for what, name := range map[string]string{"assignee": t.Assignee, "sprint": t.Sprint, "title": t.Title} {
+		if err := plain(what, name); err != nil {
+			return err
+		}
+	}
+	for _, l := range t.Labels {
+		if err := plain("label", l); err != nil {
+			return err
+		}
+	}
+	if len(t.Description) > boardapi.MaxText*4 || !utf8.ValidString(t.Description) {
+		return orchestron.Errorf(orchestron.Invalid, "the description is no text of at most %d characters", boardapi.MaxText)
+	}
+	return nil
+}
+
+func (s *Service) list(ctx context.Context, call op.Call, in boardapi.TaskListIn) (boardapi.TaskListOut, error) {
+	project, err := s.project(call.Actor, in.Project)
+	if err != nil {
+		return boardapi.TaskListOut{}, err
+	}
+	f := in.Filter(project)
+	if in.Cursor != "" {
+		if f.After, err = parsePlace(in.Cursor); err != nil {
+			return boardapi.TaskListOut{}, err
+		}
+	}
+	f.Limit++
+	tasks, err := s.store.Tasks(ctx, f)
+	if err != nil {
+		return boardapi.TaskListOut{}, err
+	}
+	out := boardapi.TaskListOut{Project: project, Tasks: tasks}
+	if len(tasks) > in.Limit {
+		out.Tasks = tasks[:in.Limit]
+		last := out.Tasks[in.Limit-1]
+		out.Cursor = fmt.Sprintf("%d.%d", last.Priority.Rank(), last.ID.Number())
+	}
+	out.Count = len(out.Tasks)
+	return out, nil
+}
+
+func parsePlace(cursor string) (boardapi.Place, error) {
+	rank, number, _ := strings.Cut(cursor, ".")
+	r, err1 := strconv.Atoi(rank)
+	n, err2 := strconv.ParseInt(number, 10, 64)
+	if err1 != nil || err2 != nil || r < 0 || n < 0 {
+		return boardapi.Place{}, orchestron.Errorf(orchestron.Invalid, "%q is no cursor of orchestron_task_list", orchestron.Quotable(cursor)).
+			Try("use the cursor of an answer as it is")
+	}
+	return boardapi.Place{Rank: r, Number: n}, nil
+}
+
+func (s *Service) get(ctx context.Context, call op.Call, in boardapi.TaskGetIn) (boardapi.TaskOut, error) {
+	t, err := s.read(ctx, call.Actor, in.TaskID)
+	if err != nil {
+		return boardapi.TaskOut{}, err
+	}
+	out := boardapi.TaskOut{Task: t, History: []orchestron.Change{}}
+	if in.History > 0 {
+		out.History, err = s.store.Changes(ctx, boardapi.ChangeFilter{Task: t.ID, Last: true, Limit: in.History})
+	}
+	return out, err
+}
+
+// read returns a task that the caller may know of.
+func (s *Service) read(ctx context.Context, actor orchestron.Actor, id string) (orchestron.Task, error) {
+	if !orchestron.TaskID(id).Valid() {
+		return orchestron.Task{}, noTask(id)
+	}
+	t, err := s.store.Task(ctx, orchestron.TaskID(id))
+	if orchestron.KindOf(err) == orchestron.NotFound {
+		return t, noTask(id)
+	}
+	if err != nil {
+		return t, err
+	}
+	return t, s.visible(actor, t.Project, noTask(id))
+}
+
+func ids(all []string) []orchestron.TaskID {
+	out := []orchestron.TaskID{}
+	for _, id := range all {
+		if !slices.Contains(out, orchestron.TaskID(id)) {
+			out = append(out, orchestron.TaskID(id))
+		}
+	}
+	return out
+}
+
+func list(all []string) []string { return append([]string{}, all...) }
+
+// set is a list without doubles, sorted.
+func set(all []string) []string {
+	out := list(all)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
