@@ -279,4 +279,15 @@ type View struct {
 	PaneTarget  string               `json:"paneTarget"`
 	Children    []orchestron.AgentID `json:"children"`
 	Abilities   orchestron.Abilities `json:"abilities"`
+	Inbox       []QueuedMessage      `json:"inbox,omitempty" jsonschema:"the messages that the agent has not been given, in order; not in lists"`
+}
+
+// QueuedMessage is a message that waits for its agent.
+type QueuedMessage struct {
+	MessageID orchestron.MessageID `json:"message_id"`
+	State     orchestron.Delivery  `json:"state"`
+	From      string               `json:"from"`
+	Urgent    bool                 `json:"urgent,omitempty"`
+	Created   time.Time            `json:"created"`
+	Reason    string               `json:"reason,omitempty" jsonschema:"what it waits for"`
 }

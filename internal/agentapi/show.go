@@ -2,6 +2,7 @@ package agentapi
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/orchestron/orchestron"
 )
@@ -44,11 +45,59 @@ func (in ListIn) Matches(a orchestron.Agent) bool {
 	return true
 }
 
-// Waiting says in words what a message waits for.
-func Waiting(a orchestron.Agent, m orchestron.Message) string {
-	text := fmt.Sprintf("%s is %s, the message is %s", a.ID, a.Status, m.State.Outcome())
-	if m.Reason != "" {
-		text += ": " + m.Reason
+// Inbox is the messages that an agent has not been given, as callers see them.
+func Inbox(a orchestron.Agent, inbox []orchestron.Message) []QueuedMessage {
+	var queued []QueuedMessage
+	for _, m := range inbox {
+		if m.State.Outcome() == orchestron.Queued {
+			queued = append(queued, QueuedMessage{
+				MessageID: m.ID, State: m.State.Outcome(), From: m.From, Urgent: m.Urgent, Created: m.Created, Reason: Reason(a, inbox, m),
+			})
+		}
 	}
-	return text
+	return queued
+}
+
+// Reason says in words what a message waits for that the agent has not been given.
+func Reason(a orchestron.Agent, inbox []orchestron.Message, m orchestron.Message) string {
+	switch a.Status {
+	case orchestron.Starting:
+		return fmt.Sprintf("%s is starting", a.ID)
+	case orchestron.Waiting:
+		if a.Question != nil && a.Question.Tool != "" {
+			return fmt.Sprintf("%s is in a dialog about %s that somebody must answer", a.ID, a.Question.Tool)
+		}
+		return fmt.Sprintf("%s is in a dialog that somebody must answer", a.ID)
+	case orchestron.Limited:
+		return fmt.Sprintf("%s is held back by its vendor", a.ID)
+	case orchestron.Stopped, orchestron.Failed, orchestron.Lost:
+		return fmt.Sprintf("%s is %s; restart it", a.ID, a.Status)
+	case orchestron.Busy:
+		if m.Urgent {
+			return m.Reason
+		}
+	case orchestron.Idle:
+	}
+	for _, o := range inbox {
+		if o.Seq >= m.Seq || o.State.Done() {
+			continue
+		}
+		if o.State == orchestron.Submitted {
+			return fmt.Sprintf("message %s is being answered", o.ID)
+		}
+		return strings.TrimSuffix(fmt.Sprintf("message %s goes first: %s", o.ID, o.Reason), ": ")
+	}
+	if a.Status == orchestron.Busy {
+		return fmt.Sprintf("%s is in a turn", a.ID)
+	}
+	return m.Reason
+}
+
+// Waiting says in words what a caller waits for who waits for a message.
+func Waiting(a orchestron.Agent, inbox []orchestron.Message, m orchestron.Message) string {
+	text := fmt.Sprintf("%s is %s, the message is %s", a.ID, a.Status, m.State.Outcome())
+	if m.State.Outcome() != orchestron.Queued {
+		return text
+	}
+	return strings.TrimSuffix(text+": "+Reason(a, inbox, m), ": ")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -58,7 +59,7 @@ func (s *Service) deliver(ctx context.Context, h *handle) error {
 		case unheard:
 			if vanished++; vanished == mostVanished {
 				vanished, err = 0, s.giveUp(ctx, h, fmt.Sprintf("%s, %d times; look at the terminal and at doctor before you send it again",
-					unheard, mostVanished), func(o orchestron.Message) bool { return o.ID == m.ID && o.State.Outcome() == orchestron.Queued })
+					unheard, mostVanished), func(o orchestron.Message) bool { return o.ID == m.ID && state.Unsent(o) })
 				if err != nil {
 					s.log.Error("giving up a message", "agent", h.id(), "message", m.ID, "err", err)
 				}
@@ -72,35 +73,12 @@ func (s *Service) deliver(ctx context.Context, h *handle) error {
 // next waits for a message that the agent can take now.
 func (s *Service) next(ctx context.Context, h *handle) (orchestron.Message, bool) {
 	var m orchestron.Message
+	ok := false
 	found := h.await(ctx, 0, func() bool {
-		m = orchestron.Message{}
-		for _, candidate := range h.state.Inbox {
-			if canTake(h.state, candidate) {
-				m = candidate
-				break
-			}
-		}
-		return h.closed || m.ID != ""
+		m, ok = h.state.Next()
+		return h.closed || ok
 	})
-	return m, found && m.ID != ""
-}
-
-// canTake reports whether a message may be typed now. A dialog is never typed into. Messages go in the inbox's order,
-// and each waits until the turn of the one before has ended, so that an answer belongs to one message; an urgent one
-// waits for neither while the agent is busy.
-func canTake(st state.State, m orchestron.Message) bool {
-	if m.State.Outcome() != orchestron.Queued {
-		return false
-	}
-	if m.Urgent && st.Agent.Status == orchestron.Busy {
-		return true
-	}
-	for _, o := range st.Inbox {
-		if !over(o) && (o.Seq < m.Seq || o.State == orchestron.Submitted) {
-			return false
-		}
-	}
-	return st.Agent.Status == orchestron.Idle
+	return m, found && ok
 }
 
 // attempt brings one message one attempt further. It returns what stood in the way, if anything did.
@@ -108,12 +86,8 @@ func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) 
 	h.keys.Lock()
 	defer h.keys.Unlock()
 	if m.State == orchestron.Attempting {
-		was, err := s.home.WasSubmitted(m.Agent, m.ID)
-		if err != nil {
+		if settled, err := s.settle(ctx, h, m); settled || err != nil {
 			return "", err
-		}
-		if was {
-			return "", s.confirm(ctx, h, m.ID)
 		}
 	}
 	m, ok, err := s.intend(ctx, h, m.ID)
@@ -130,21 +104,32 @@ func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) 
 	return s.compose(ctx, h, m, channel)
 }
 
+// settle looks for what became of an attempt that was cut off, and reports whether the message needs no other.
+func (s *Service) settle(ctx context.Context, h *handle, m orchestron.Message) (bool, error) {
+	if h.typed == m.ID {
+		return true, s.pasted(ctx, h, m.ID)
+	}
+	if !h.driver.Abilities().Confirms {
+		return true, s.giveUp(ctx, h, cutOff, func(o orchestron.Message) bool { return o.ID == m.ID && state.Unsent(o) })
+	}
+	was, err := s.home.WasSubmitted(m.Agent, m.ID)
+	if err != nil || !was {
+		return false, err
+	}
+	return true, s.confirm(ctx, h, m.ID)
+}
+
+// cutOff is why a message is given up whose program leaves no trace of what it takes: once more may be once too often.
+const cutOff = "unconfirmed: Orchestron was cut off while it typed the message, and this agent's program does not tell whether it took it; " +
+	"look at its terminal before you send it again"
+
 // intend makes the attempt durable before anything is typed.
-func (s *Service) intend(ctx context.Context, h *handle, id orchestron.MessageID) (orchestron.Message, bool, error) {
-	var m orchestron.Message
-	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		p := st.Message(id)
-		if p == nil || !canTake(*st, *p) {
-			m = orchestron.Message{}
-			return nil
-		}
-		p.State = orchestron.Attempting
-		p.Attempts++
-		m = *p
-		return tx.PutMessage(m)
+func (s *Service) intend(ctx context.Context, h *handle, id orchestron.MessageID) (m orchestron.Message, ok bool, err error) {
+	err = s.change(ctx, h, func(tx state.Tx, st *state.State) (err error) {
+		m, ok, err = state.Attempt(tx, st, id)
+		return err
 	})
-	return m, m.ID != "", err
+	return m, ok, err
 }
 
 // compose delivers through the agent program's own editor key: that our helper runs proves that the input box has
@@ -215,7 +200,7 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
 		return "", err
 	}
-	if h.await(ctx, submitTime, func() bool { return submitted(h.state, m.ID) || h.state.Agent.Pane != pane }) {
+	if h.await(ctx, submitTime, func() bool { return h.state.Submitted(m.ID) || h.state.Agent.Pane != pane }) {
 		return "", nil
 	}
 	look := handoff.Intent{Message: m.ID, Attempt: m.Attempts, Text: m.Text, Look: true}
@@ -240,14 +225,9 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 	return unheard, nil
 }
 
-func submitted(st state.State, id orchestron.MessageID) bool {
-	m := st.Message(id)
-	return m == nil || m.State.Outcome() != orchestron.Queued
-}
-
 // confirm notes that the agent's program accepted a message, from the mark that its hook left.
 func (s *Service) confirm(ctx context.Context, h *handle, id orchestron.MessageID) error {
-	if h.await(ctx, submitTime, func() bool { return submitted(h.state, id) }) {
+	if h.await(ctx, submitTime, func() bool { return h.state.Submitted(id) }) {
 		return nil
 	}
 	at, err := s.home.SubmittedAt(h.id(), id)
@@ -255,7 +235,7 @@ func (s *Service) confirm(ctx context.Context, h *handle, id orchestron.MessageI
 		return err
 	}
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		if submitted(*st, id) {
+		if st.Submitted(id) {
 			return nil
 		}
 		// The turn may have ended since, and what ended it is newer than the mark.
@@ -292,19 +272,33 @@ func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 // paste delivers to a program that only has a terminal. Nothing confirms what it took.
 func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, channel orchestron.Channel) error {
 	pane := h.snapshot().Pane
+	if err := s.put(ctx, pane, m, channel); err != nil {
+		if orchestron.KindOf(err) != orchestron.Conflict && strings.Contains(m.Text, "\n") {
+			return err // a program that takes lines may have taken some
+		}
+		return errors.Join(err, s.change(ctx, h, func(tx state.Tx, st *state.State) error { return state.Withdraw(tx, st, m.ID) }))
+	}
+	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
+		return err
+	}
+	h.typed = m.ID
+	return s.pasted(ctx, h, m.ID)
+}
+
+// put puts a message into the input line of a program that only has a terminal.
+func (s *Service) put(ctx context.Context, pane orchestron.Pane, m orchestron.Message, channel orchestron.Channel) error {
 	if m.Attempts > 1 && len(channel.Clear) > 0 {
 		if err := s.term.Press(ctx, pane, channel.Clear...); err != nil {
 			return err
 		}
 	}
-	if err := s.term.Paste(ctx, pane, m.Text); err != nil {
-		return err
-	}
-	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
-		return err
-	}
+	return s.term.Paste(ctx, pane, m.Text)
+}
+
+// pasted notes that a message was typed.
+func (s *Service) pasted(ctx context.Context, h *handle, id orchestron.MessageID) error {
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		return state.Pasted(tx, st, m.ID, h.driver.Abilities(), time.Now())
+		return state.Pasted(tx, st, id, h.driver.Abilities(), time.Now())
 	})
 }
 
@@ -314,14 +308,7 @@ func (s *Service) explain(ctx context.Context, h *handle, id orchestron.MessageI
 	if m := st.Message(id); m == nil || obstacle == "" || m.Reason == obstacle {
 		return
 	}
-	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		m := st.Message(id)
-		if m == nil || m.State.Outcome() != orchestron.Queued {
-			return nil
-		}
-		m.Reason = obstacle
-		return state.PutMessage(tx, *m)
-	})
+	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error { return state.Explain(tx, st, id, obstacle) })
 	if err != nil {
 		s.log.Error("storing why a message waits", "agent", h.id(), "message", id, "err", err)
 	}

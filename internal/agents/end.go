@@ -7,14 +7,11 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/state"
-	"github.com/orchestron/orchestron/internal/workspace"
 )
 
 // How long an agent's program has to do as it is told.
@@ -124,23 +121,15 @@ func (s *Service) restart(ctx context.Context, call op.Call, id string) (agentap
 	if _, err := h.driver.Check(ctx); err != nil {
 		return agentapi.View{}, err
 	}
-	s.admit.Lock()
-	done, err := s.madeBefore(ctx, call, "restart", hashOf(id))
-	if done != nil && failedToStart(h.snapshot()) {
-		done = nil // it may be tried again
+	done, err := s.restartedBefore(ctx, call, h)
+	if err != nil || done {
+		return s.view(h), err
 	}
-	if err == nil && done == nil {
-		err = errors.Join(s.clear(ctx, h), s.checkRoom())
-		if err == nil {
-			err = s.again(ctx, call, h)
-		}
-	}
-	s.admit.Unlock()
-	if err != nil {
+	if err := s.clear(ctx, h); err != nil {
 		return agentapi.View{}, err
 	}
-	if done != nil {
-		return s.view(h), nil
+	if done, err = s.readmit(ctx, call, h); err != nil || done {
+		return s.view(h), err
 	}
 	if err := s.launch(ctx, h, h.snapshot().SessionID != ""); err != nil {
 		return agentapi.View{}, errors.Join(err, s.failStart(ctx, h, err))
@@ -148,43 +137,52 @@ func (s *Service) restart(ctx context.Context, call op.Call, id string) (agentap
 	return s.view(h), nil
 }
 
+// restartedBefore reports whether the same call with the same key restarted the agent, and it did start.
+func (s *Service) restartedBefore(ctx context.Context, call op.Call, h *handle) (bool, error) {
+	done, err := s.madeBefore(ctx, call, "restart", hashOf(string(h.id())))
+	return done != nil && !state.FailedToStart(h.snapshot()), err
+}
+
+// readmit makes the wish for another run durable, when there is room for one and nobody else was faster.
+func (s *Service) readmit(ctx context.Context, call op.Call, h *handle) (done bool, err error) {
+	s.admit.Lock()
+	defer s.admit.Unlock()
+	if done, err = s.restartedBefore(ctx, call, h); err != nil || done {
+		return done, err
+	}
+	if err := s.checkRoom(); err != nil {
+		return false, err
+	}
+	return false, s.again(ctx, call, h)
+}
+
 // again makes the wish for another run durable.
 func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		a := &st.Agent
-		if a.Alive() {
-			return orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).
-				Try("terminate it first; its conversation and workspace are kept")
+		if err := state.Restart(tx, st, call.Actor.String(), time.Now()); err != nil || call.Key == "" {
+			return err
 		}
-		if call.Key != "" {
-			if err := tx.SetKey(call.Actor.String(), call.Key, "restart", hashOf(string(a.ID)), string(a.ID)); err != nil {
-				return err
-			}
-		}
-		a.Generation++
-		a.Wanted, a.Status, a.Exit, a.Ended = orchestron.WantRunning, orchestron.Starting, nil, time.Time{}
-		a.Pane, a.Process = orchestron.Pane{}, orchestron.Process{}
-		a.Evidence = orchestron.Evidence{Source: orchestron.FromDaemon, At: time.Now(), Detail: "restarted"}
-		return state.AddEvent(tx, orchestron.AgentRestarted, a.ID, call.Actor.String(), map[string]any{"generation": a.Generation})
+		return tx.SetKey(call.Actor.String(), call.Key, "restart", hashOf(string(st.Agent.ID)), string(st.Agent.ID))
 	})
 }
 
-const notStarted = "could not be started: "
-
-// failStart notes that the program could not be started.
+// failStart ends what a start left behind and notes that the program could not be started.
 func (s *Service) failStart(ctx context.Context, h *handle, cause error) error {
 	s.endStray(ctx, h)
+	return s.notStarted(ctx, h, cause)
+}
+
+func (s *Service) notStarted(ctx context.Context, h *handle, cause error) error {
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		return state.Exited(tx, st, orchestron.Exit{Code: -1, Reason: notStarted + orchestron.Visible(cause).Message, At: time.Now()}, s.home.WasSubmitted)
+		return state.NotStarted(tx, st, cause, time.Now(), s.home.WasSubmitted)
 	})
 }
 
 // clear ends what is left of an earlier run, so that two programs never work in one workspace.
 func (s *Service) clear(ctx context.Context, h *handle) error {
 	a := h.snapshot()
-	if a.Alive() {
-		return orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).
-			Try("terminate it first; its conversation and workspace are kept")
+	if err := state.Ended(a); err != nil {
+		return err
 	}
 	for _, p := range []orchestron.Process{a.Process, a.Pane.Process} {
 		if _, err := s.procs.Signal(p, true); err != nil {
@@ -200,135 +198,4 @@ func (s *Service) clear(ctx context.Context, h *handle) error {
 		return orchestron.Errorf(orchestron.Unavailable, "the earlier run of %s does not end", a.ID).Try("look at process %d", a.Process.PID)
 	}
 	return s.term.Kill(ctx, a.Pane)
-}
-
-// terminate ends an agent, and its descendants first when asked. Workspaces with work in them are kept.
-func (s *Service) terminate(ctx context.Context, call op.Call, e agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
-	if err := s.running(ctx); err != nil {
-		return agentapi.TerminateOut{}, err
-	}
-	h, err := s.command(call.Actor, e.InstanceID)
-	if err != nil {
-		return agentapi.TerminateOut{}, err
-	}
-	all, err := s.doom(ctx, call, h, e.Cascade)
-	if err != nil {
-		return agentapi.TerminateOut{}, err
-	}
-	out := agentapi.TerminateOut{Terminated: []orchestron.AgentID{}, Workspaces: []string{}}
-	for i, one := range all {
-		if one != h && !one.snapshot().Alive() {
-			continue
-		}
-		call.Report(orchestron.Progress{Done: float64(i), Total: float64(len(all)), Message: "ending " + string(one.id())})
-		if err := s.stop(ctx, one, e.Force); err != nil {
-			return out, fmt.Errorf("ending %s: %w", one.id(), err)
-		}
-		a := one.snapshot()
-		out.Terminated = append(out.Terminated, a.ID)
-		if kept := workspace.Clean(a, s.contextFile(a.ID)); kept {
-			out.Workspaces = append(out.Workspaces, a.Workspace)
-		}
-	}
-	return out, nil
-}
-
-// doom makes the wish durable that an agent and, with cascade, all below it end, so that none of them is given children
-// any more. It returns them, the deepest first.
-func (s *Service) doom(ctx context.Context, call op.Call, h *handle, cascade bool) ([]*handle, error) {
-	s.admit.Lock()
-	defer s.admit.Unlock()
-	below := s.descendants(h.id())
-	for _, child := range below {
-		if a := child.snapshot(); a.Alive() && !cascade {
-			return nil, orchestron.Errorf(orchestron.Conflict, "%s leads %s, which is %s", h.id(), a.ID, a.Status).
-				Try("terminate it first, or pass cascade")
-		}
-	}
-	all := slices.Concat(below, []*handle{h})
-	for _, one := range slices.Backward(all) {
-		err := s.change(ctx, one, func(tx state.Tx, st *state.State) error {
-			if st.Agent.Wanted == orchestron.WantStopped || one != h && !st.Agent.Alive() {
-				return nil
-			}
-			st.Agent.Wanted = orchestron.WantStopped
-			return state.AddEvent(tx, orchestron.AgentTerminated, st.Agent.ID, call.Actor.String(), nil)
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// descendants returns the agents below one, the deepest first.
-func (s *Service) descendants(id orchestron.AgentID) []*handle {
-	var below []*handle
-	for _, h := range s.all() {
-		if h.parent() == id {
-			below = append(below, s.descendants(h.id())...)
-			below = append(below, h)
-		}
-	}
-	return below
-}
-
-// stop ends the program of an agent that is to end, and gives up the messages it has not been given.
-func (s *Service) stop(ctx context.Context, h *handle, force bool) error {
-	if h.snapshot().Alive() {
-		if err := s.end(context.WithoutCancel(ctx), h, force); err != nil {
-			return err
-		}
-	}
-	s.keepScreen(ctx, h)
-	if pane := h.snapshot().Pane; !pane.Zero() {
-		if err := s.term.Kill(context.WithoutCancel(ctx), pane); err != nil {
-			return err
-		}
-	}
-	s.rewatch(h)
-	return s.giveUp(ctx, h, "the agent was terminated", func(m orchestron.Message) bool { return m.State.Outcome() == orchestron.Queued })
-}
-
-// end asks the program to end, and kills it when it does not.
-func (s *Service) end(ctx context.Context, h *handle, force bool) error {
-	over := func() bool { return !h.state.Agent.Alive() }
-	h.await(ctx, endTime, func() bool { return over() || !h.state.Agent.Pane.Zero() }) // a start under way
-	a := h.snapshot()
-	for _, kill := range []bool{false, true} {
-		if !kill && (force || a.Process.PID == 0) {
-			continue
-		}
-		target := a.Process
-		if target.PID == 0 {
-			target = a.Pane.Process
-		}
-		if _, err := s.procs.Signal(target, kill); err != nil {
-			return fmt.Errorf("signalling %s: %w", a.ID, err)
-		}
-		if h.await(ctx, endTime, over) {
-			return nil
-		}
-	}
-	return s.lose(ctx, h, a.Pane, "killed; its shim did not tell of it")
-}
-
-// StopAll ends every agent, those that lead last.
-func (s *Service) StopAll(ctx context.Context) error {
-	var g errgroup.Group
-	for _, h := range s.all() {
-		if h.parent() != "" || !s.anyAlive(h) {
-			continue
-		}
-		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(orchestron.Progress) {}}
-		g.Go(func() error {
-			_, err := s.terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: string(h.id()), Cascade: true})
-			return err
-		})
-	}
-	return g.Wait()
-}
-
-func (s *Service) anyAlive(h *handle) bool {
-	return slices.ContainsFunc(append(s.descendants(h.id()), h), func(one *handle) bool { return one.snapshot().Alive() })
 }

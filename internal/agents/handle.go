@@ -2,12 +2,12 @@ package agents
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/state"
 )
@@ -15,8 +15,9 @@ import (
 // handle is one agent in memory: its stored state, and what is going on with it.
 type handle struct {
 	driver Driver
-	keys   sync.Mutex // held by whoever types into the agent's terminal
-	write  sync.Mutex // held while a change is made durable
+	keys   sync.Mutex           // held by whoever types into the agent's terminal
+	write  sync.Mutex           // held while a change is made durable
+	typed  orchestron.MessageID // the last message that was typed and not only put into the box; under keys
 
 	mu      sync.Mutex // guards what follows
 	state   state.State
@@ -32,8 +33,7 @@ type composed struct {
 	Box     handoff.Box
 }
 
-func (h *handle) id() orchestron.AgentID     { return h.snapshot().ID }
-func (h *handle) parent() orchestron.AgentID { return h.snapshot().Parent }
+func (h *handle) id() orchestron.AgentID { return h.snapshot().ID }
 
 func (h *handle) snapshot() orchestron.Agent {
 	h.mu.Lock()
@@ -60,21 +60,6 @@ func (h *handle) report(c composed) {
 	defer h.mu.Unlock()
 	h.box = c
 	h.changed.Raise()
-}
-
-// awaitsEnd reports whether a message was submitted and its turn has not ended.
-func (h *handle) awaitsEnd() bool {
-	for _, m := range h.current().Inbox {
-		if m.State == orchestron.Submitted {
-			return true
-		}
-	}
-	return false
-}
-
-// failedToStart reports whether the last start of an agent's program came to nothing.
-func failedToStart(a orchestron.Agent) bool {
-	return a.Exit != nil && strings.HasPrefix(a.Exit.Reason, notStarted)
 }
 
 func (h *handle) gone() bool {
@@ -104,6 +89,29 @@ func (h *handle) await(ctx context.Context, timeout time.Duration, cond func() b
 		h.mu.Unlock()
 		if ok {
 			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// follow waits until look says that there is nothing more to wait for, and returns false when ctx ended first. It
+// reports in look's words what is waited for. look runs with the handle locked.
+func (h *handle) follow(ctx context.Context, call op.Call, look func(state.State) (text string, done bool)) bool {
+	for last := ""; ; {
+		h.mu.Lock()
+		text, done := look(h.state)
+		changed := h.changed.Wait()
+		h.mu.Unlock()
+		if done {
+			return true
+		}
+		if text != last {
+			last = text
+			call.Report(orchestron.Progress{Message: text})
 		}
 		select {
 		case <-changed:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,7 +43,7 @@ func (s *Service) post(ctx context.Context, call op.Call, l agentapi.SendIn) (ag
 			return agentapi.MessageOut{}, err
 		}
 	}
-	out := agentapi.Describe(m, h.driver.Abilities())
+	out := describe(h, m)
 	out.Removed = removed
 	return out, nil
 }
@@ -53,10 +54,7 @@ func (s *Service) enqueue(ctx context.Context, call op.Call, h *handle, text str
 	if err != nil {
 		return orchestron.Message{}, fmt.Errorf("making a message id: %w", err)
 	}
-	m := orchestron.Message{
-		ID: orchestron.MessageID(id.String()), From: call.Actor.String(), Text: text, Urgent: urgent,
-		State: orchestron.Queued, Created: time.Now(),
-	}
+	m := orchestron.Message{ID: orchestron.MessageID(id.String()), From: call.Actor.String(), Text: text, Urgent: urgent, Created: time.Now()}
 	hash := hashOf([]any{h.id(), text, urgent})
 	err = s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		if call.Key != "" {
@@ -69,21 +67,10 @@ func (s *Service) enqueue(ctx context.Context, call op.Call, h *handle, text str
 				return err
 			}
 		}
-		if !st.Agent.Alive() {
-			return orchestron.Errorf(orchestron.Conflict, "%s is %s", st.Agent.ID, st.Agent.Status).
-				Try("restart it first")
-		}
-		m.Agent = st.Agent.ID
-		if err := tx.AddMessage(&m); err != nil {
+		if err := state.Enqueue(tx, st, &m); err != nil || call.Key == "" {
 			return err
 		}
-		st.Inbox = append(st.Inbox, m)
-		if call.Key != "" {
-			if err := tx.SetKey(call.Actor.String(), call.Key, "send", hash, string(m.ID)); err != nil {
-				return err
-			}
-		}
-		return state.AddEvent(tx, orchestron.MessageQueued, m.Agent, m.From, map[string]any{"messageId": m.ID, "bytes": len(text)})
+		return tx.SetKey(call.Actor.String(), call.Key, "send", hash, string(m.ID))
 	})
 	return m, err
 }
@@ -93,32 +80,27 @@ func (s *Service) enqueue(ctx context.Context, call op.Call, h *handle, text str
 func (s *Service) awaitMessage(ctx context.Context, call op.Call, h *handle, id orchestron.MessageID, timeout time.Duration) (orchestron.Message, error) {
 	waiting, cancel := op.Patience(ctx, timeout)
 	defer cancel()
-	for last := ""; ; {
-		h.mu.Lock()
-		m, a, changed := h.state.Message(id), h.state.Agent, h.changed.Wait()
-		text := ""
-		if m != nil {
-			text = agentapi.Waiting(a, *m)
+	h.follow(waiting, call, func(st state.State) (string, bool) {
+		m := st.Message(id)
+		if m == nil || !st.Agent.Alive() {
+			return "", true
 		}
-		h.mu.Unlock()
-		if m == nil || !a.Alive() {
-			break
-		}
-		if text != last {
-			last = text
-			call.Report(orchestron.Progress{Message: text})
-		}
-		select {
-		case <-changed:
-			continue
-		case <-waiting.Done():
-		}
-		break
-	}
+		return agentapi.Waiting(st.Agent, st.Inbox, *m), false
+	})
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return orchestron.Message{}, err
 	}
 	return s.store.Message(context.WithoutCancel(ctx), id)
+}
+
+// describe is a message as callers see it, with what it waits for now.
+func describe(h *handle, m orchestron.Message) agentapi.MessageOut {
+	out := agentapi.Describe(m, h.driver.Abilities())
+	if state.Unsent(m) {
+		st := h.current()
+		out.Reason = agentapi.Reason(st.Agent, st.Inbox, m)
+	}
+	return out
 }
 
 // wait answers wait_for_instance.
@@ -136,11 +118,14 @@ func (s *Service) wait(ctx context.Context, call op.Call, in agentapi.WaitIn) (a
 	}
 	waiting, cancel := op.Patience(ctx, timeout)
 	defer cancel()
-	rest := func() bool {
-		a := h.state.Agent
-		return !a.Alive() || a.Status == orchestron.Idle && a.Queued == 0
-	}
-	done := h.await(waiting, 0, rest)
+	done := h.follow(waiting, call, func(st state.State) (string, bool) {
+		a := st.Agent
+		done := !a.Alive() || a.Status == orchestron.Idle && a.Queued == 0
+		if first := slices.IndexFunc(st.Inbox, state.Unsent); first >= 0 {
+			return agentapi.Waiting(a, st.Inbox, st.Inbox[first]), done
+		}
+		return fmt.Sprintf("%s is %s", a.ID, a.Status), done
+	})
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return agentapi.WaitOut{}, err
 	}
@@ -158,6 +143,6 @@ func (s *Service) waitMessage(ctx context.Context, call op.Call, h *handle, id o
 	if m, err = s.awaitMessage(ctx, call, h, id, timeout); err != nil {
 		return agentapi.WaitOut{}, err
 	}
-	out := agentapi.Describe(m, h.driver.Abilities())
+	out := describe(h, m)
 	return agentapi.WaitOut{Done: out.Done, Agent: s.view(h), Message: &out}, nil
 }

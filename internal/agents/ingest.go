@@ -65,7 +65,7 @@ func (s *Service) ingestOne(h *handle, records []handoff.Record) error {
 
 // endLater looks after a moment whether a turn was left open that no hook will end.
 func (s *Service) endLater(h *handle) {
-	if h.snapshot().Status == orchestron.Idle && h.awaitsEnd() {
+	if h.snapshot().Status == orchestron.Idle && h.current().AwaitsEnd() {
 		s.tasks.Go(func() error { return s.endSoon(h) })
 	}
 }
@@ -143,12 +143,7 @@ func (s *Service) observe(ctx context.Context, h *handle) error {
 	if err != nil {
 		return fmt.Errorf("observing %s: %w", a.ID, err)
 	}
-	probe := a
-	news := false
-	for _, f := range facts {
-		news = state.Apply(&probe, f) || news
-	}
-	if !news {
+	if !state.News(a, facts) {
 		return nil
 	}
 	err = s.change(ctx, h, func(tx state.Tx, st *state.State) error {

@@ -69,14 +69,7 @@ func (s *Service) endStray(ctx context.Context, h *handle) {
 
 // opened notes the agent's terminal and watches over its first process.
 func (s *Service) opened(ctx context.Context, h *handle, pane orchestron.Pane) error {
-	err := s.change(ctx, h, func(_ state.Tx, st *state.State) error {
-		if !st.Agent.Alive() && st.Agent.Wanted == orchestron.WantStopped {
-			return orchestron.Errorf(orchestron.Conflict, "%s was ended while it started", st.Agent.ID)
-		}
-		st.Agent.Pane = pane
-		return nil
-	})
-	if err != nil {
+	if err := s.change(ctx, h, func(_ state.Tx, st *state.State) error { return state.Opened(st, pane) }); err != nil {
 		return err
 	}
 	s.rewatch(h)
@@ -106,17 +99,7 @@ func (s *Service) lose(ctx context.Context, h *handle, pane orchestron.Pane, why
 		s.log.Error("ending what is left of an agent", "agent", h.id(), "err", err)
 	}
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		if !st.Agent.Alive() || st.Agent.Pane != pane {
-			return nil
-		}
-		now := time.Now()
-		if err := state.Exited(tx, st, orchestron.Exit{Code: -1, Reason: why, At: now}, s.home.WasSubmitted); err != nil {
-			return err
-		}
-		if st.Agent.Status == orchestron.Failed {
-			st.Agent.Status = orchestron.Lost
-		}
-		return nil
+		return state.Lost(tx, st, pane, why, time.Now(), s.home.WasSubmitted)
 	})
 }
 

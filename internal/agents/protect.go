@@ -7,6 +7,3 @@ import "github.com/orchestron/orchestron"
 // protect returns the channel as the driver declares it. The build tag sabotage replaces this function, so that the
 // tests of delivery can show that they notice when the protection is missing.
 func protect(c orchestron.Channel) orchestron.Channel { return c }
-
-// over reports whether the next message may follow this one.
-func over(m orchestron.Message) bool { return m.State.Done() }

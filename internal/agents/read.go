@@ -4,10 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -15,18 +11,12 @@ import (
 	"github.com/orchestron/orchestron/internal/op"
 )
 
-const keptLines = 1000 // of the terminal of an agent that was terminated
-
-// view is an agent as callers see it.
+// view is an agent as callers see it who ask for it alone.
 func (s *Service) view(h *handle) agentapi.View {
-	a := h.snapshot()
-	children := []orchestron.AgentID{}
-	for _, other := range s.all() {
-		if other.parent() == a.ID {
-			children = append(children, other.id())
-		}
-	}
-	return agentapi.Show(a, children, h.driver.Abilities())
+	st := h.current()
+	v := agentapi.Show(st.Agent, s.tree.Children(st.Agent.ID), h.driver.Abilities())
+	v.Inbox = agentapi.Inbox(st.Agent, st.Inbox)
+	return v
 }
 
 // list answers list: the agents that the caller may know of, oldest first.
@@ -35,20 +25,12 @@ func (s *Service) list(ctx context.Context, call op.Call, in agentapi.ListIn) (a
 		return agentapi.ListOut{}, err
 	}
 	handles := s.all()
-	agents := make([]orchestron.Agent, len(handles))
-	children := map[orchestron.AgentID][]orchestron.AgentID{}
-	for i, h := range handles {
-		agents[i] = h.snapshot()
-		if p := agents[i].Parent; p != "" {
-			children[p] = append(children[p], agents[i].ID)
+	out := agentapi.ListOut{Instances: make([]agentapi.View, 0, len(handles))}
+	for _, h := range handles {
+		a := h.snapshot()
+		if in.Matches(a) && s.Within(call.Actor, a.ID) {
+			out.Instances = append(out.Instances, agentapi.Show(a, s.tree.Children(a.ID), h.driver.Abilities()))
 		}
-	}
-	out := agentapi.ListOut{Instances: []agentapi.View{}}
-	for i, a := range agents {
-		if !in.Matches(a) || !s.Within(call.Actor, a.ID) {
-			continue
-		}
-		out.Instances = append(out.Instances, agentapi.Show(a, children[a.ID], handles[i].driver.Abilities()))
 	}
 	out.Count = len(out.Instances)
 	return out, nil
@@ -95,12 +77,13 @@ func (s *Service) read(ctx context.Context, call op.Call, in agentapi.ReadIn) (a
 	if err != nil {
 		return agentapi.ReadOut{}, err
 	}
-	text, err := s.screen(ctx, h, in.Lines)
+	text, err := s.screens.Read(ctx, h.snapshot(), in.Lines)
 	if err != nil {
 		return agentapi.ReadOut{}, err
 	}
 	if in.Follow && h.snapshot().Alive() {
-		if text, err = s.follow(ctx, call, h, in, text); err != nil {
+		text = s.follow(ctx, call, h, in, text)
+		if err := ctx.Err(); errors.Is(err, context.Canceled) {
 			return agentapi.ReadOut{}, err
 		}
 	}
@@ -109,75 +92,21 @@ func (s *Service) read(ctx context.Context, call op.Call, in agentapi.ReadIn) (a
 }
 
 // follow reports lines as they come, until the agent's turn ends, the agent ends, or the time is over.
-func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in agentapi.ReadIn, text string) (string, error) {
-	waiting, cancel := op.Patience(ctx, time.Duration(in.Timeout)*time.Second)
+func (s *Service) follow(ctx context.Context, call op.Call, h *handle, in agentapi.ReadIn, text string) string {
+	waiting, cancel := op.Patience(ctx, seconds(in.Timeout))
 	defer cancel()
-	changes, stop := s.term.Changes(h.snapshot().Pane)
-	defer stop()
 	if text != "" {
 		call.Report(orchestron.Progress{Message: text})
 	}
-	for sent := 1.0; ; {
-		news := h.changed.Wait()
+	sent := 0.0
+	return s.screens.Follow(waiting, func() (orchestron.Agent, <-chan struct{}, bool) {
+		news := h.changed.Wait() // before the look, so that no change is missed
 		a := h.snapshot()
-		if !a.Alive() || a.Status == orchestron.Idle && a.Queued == 0 {
-			return text, nil
-		}
-		select {
-		case _, open := <-changes:
-			if !open {
-				return text, nil
-			}
-		case <-news:
-		case <-waiting.Done():
-			if err := ctx.Err(); errors.Is(err, context.Canceled) {
-				return "", err
-			}
-			return text, nil
-		}
-		now, err := s.screen(ctx, h, in.Lines)
-		if err != nil {
-			return text, nil
-		}
-		if fresh := agentapi.NewLines(text, now); fresh != "" {
-			call.Report(orchestron.Progress{Done: sent, Message: fresh})
-			sent++
-		}
-		text = now
-	}
-}
-
-// screen returns the last lines of an agent's terminal, or what was kept of them.
-func (s *Service) screen(ctx context.Context, h *handle, lines int) (string, error) {
-	a := h.snapshot()
-	text, err := "", error(orchestron.Errorf(orchestron.Conflict, "%s has no terminal yet", a.ID).Try("ask again in a moment"))
-	if !a.Pane.Zero() {
-		text, err = s.term.Screen(ctx, a.Pane, lines)
-	}
-	if err != nil {
-		kept, kerr := os.ReadFile(filepath.Join(s.home.Agent(a.ID), "screen.txt"))
-		if kerr != nil || a.Alive() { // what was kept is of the run before
-			return "", fmt.Errorf("nothing was kept of the terminal of %s: %w", a.ID, err)
-		}
-		text = string(kept)
-	}
-	all := strings.Split(strings.TrimRight(text, "\n "), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n"), nil
-}
-
-// keepScreen saves the terminal of an agent that is about to lose it.
-func (s *Service) keepScreen(ctx context.Context, h *handle) {
-	a := h.snapshot()
-	if a.Pane.Zero() {
-		return
-	}
-	text, err := s.term.Screen(ctx, a.Pane, keptLines)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(s.home.Agent(a.ID), "screen.txt"), []byte(text), 0o600)
-	}
-	if err != nil {
-		s.log.Warn("the last screen of an agent is not kept", "agent", a.ID, "err", err)
-	}
+		return a, news, a.Alive() && (a.Status != orchestron.Idle || a.Queued > 0)
+	}, in.Lines, text, func(fresh string) {
+		sent++
+		call.Report(orchestron.Progress{Done: sent, Message: fresh})
+	})
 }
 
 // todos answers get_instance_todos.

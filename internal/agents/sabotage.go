@@ -8,6 +8,3 @@ import "github.com/orchestron/orchestron"
 func protect(orchestron.Channel) orchestron.Channel {
 	return orchestron.Channel{Submit: []orchestron.Key{"Enter"}}
 }
-
-// over takes a message that was typed for one that was taken.
-func over(m orchestron.Message) bool { return m.State.Outcome() != orchestron.Queued }

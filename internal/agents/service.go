@@ -12,8 +12,10 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/role"
+	"github.com/orchestron/orchestron/internal/screen"
 	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/state"
+	"github.com/orchestron/orchestron/internal/tree"
 	"github.com/orchestron/orchestron/internal/watch"
 )
 
@@ -43,6 +45,7 @@ type Service struct {
 	mu      sync.RWMutex
 	handles map[orchestron.AgentID]*handle
 	order   []*handle // oldest first
+	tree    tree.Tree
 
 	admit   sync.Mutex      // held while an agent is counted and made
 	tasks   *errgroup.Group // everything that runs beside the calls
@@ -50,6 +53,7 @@ type Service struct {
 	started chan struct{}   // closed when the state is known and calls may be answered
 	changed signal.Signal   // an agent changed
 	files   *watch.Watcher[*handle]
+	screens screen.Reader
 }
 
 // New makes a service that is not running yet.
@@ -57,6 +61,7 @@ func New(store Store, term Terminal, procs Processes, home handoff.Home, drivers
 	s := &Service{
 		store: store, term: term, procs: procs, home: home, drivers: map[string]Driver{}, missing: missing, roles: roles, set: set, log: log,
 		handles: map[orchestron.AgentID]*handle{}, started: make(chan struct{}), files: watch.New[*handle](),
+		screens: screen.Reader{Terminal: term, Dir: home.Agent},
 	}
 	for _, d := range drivers {
 		s.drivers[d.Name()] = d
@@ -143,6 +148,7 @@ func (s *Service) add(a orchestron.Agent, pending []orchestron.Message) *handle 
 	s.mu.Lock()
 	s.handles[a.ID] = h
 	s.order = append(s.order, h)
+	s.tree.Add(a.ID, a.Parent)
 	s.mu.Unlock()
 	s.tasks.Go(func() error { return s.deliver(s.ctx, h) })
 	return h
@@ -153,6 +159,7 @@ func (s *Service) drop(h *handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.handles, h.id())
+	s.tree.Remove(h.id())
 	s.order = slices.DeleteFunc(s.order, func(o *handle) bool { return o == h })
 	h.close()
 }
@@ -161,6 +168,19 @@ func (s *Service) all() []*handle {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return slices.Clone(s.order)
+}
+
+// those returns the agents of the ids that are there.
+func (s *Service) those(ids []orchestron.AgentID) []*handle {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var found []*handle
+	for _, id := range ids {
+		if h := s.handles[id]; h != nil {
+			found = append(found, h)
+		}
+	}
+	return found
 }
 
 // find returns the agent if the actor may know of it.
@@ -188,22 +208,7 @@ func (s *Service) command(actor orchestron.Actor, id string) (*handle, error) {
 
 // Within reports whether the agent is the actor or below it. Operators are above all.
 func (s *Service) Within(actor orchestron.Actor, id orchestron.AgentID) bool {
-	if actor.Kind == orchestron.Operator {
-		return true
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for hops := 0; id != "" && hops < 16; hops++ {
-		if id == actor.Agent {
-			return true
-		}
-		h := s.handles[id]
-		if h == nil {
-			return false
-		}
-		id = h.parent()
-	}
-	return false
+	return actor.Kind == orchestron.Operator || s.tree.Within(actor.Agent, id)
 }
 
 // change alters an agent and its messages in one transaction. change works on a copy; nothing changes when it fails.

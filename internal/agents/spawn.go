@@ -277,9 +277,9 @@ func (s *Service) undo(ctx context.Context, h *handle, cause error) error {
 	s.admit.Lock() // no child is made meanwhile
 	defer s.admit.Unlock()
 	h.write.Lock() // a change under way ends before the row goes
-	if len(h.current().Inbox) > 0 || len(s.descendants(a.ID)) > 0 {
+	if len(h.current().Inbox) > 0 || len(s.tree.Children(a.ID)) > 0 {
 		h.write.Unlock()
-		return s.failStart(ctx, h, cause)
+		return s.notStarted(ctx, h, cause)
 	}
 	defer h.write.Unlock()
 	s.drop(h)

@@ -85,7 +85,7 @@ func (s *Service) reconcileOne(ctx context.Context, h *handle, now time.Time) er
 // that waited inside it was taken into the turn before.
 func (s *Service) endSilently(ctx context.Context, h *handle, now time.Time) error {
 	a := h.snapshot()
-	if a.Status != orchestron.Idle || now.Sub(a.Evidence.At) < grace || !h.awaitsEnd() {
+	if a.Status != orchestron.Idle || now.Sub(a.Evidence.At) < grace || !h.current().AwaitsEnd() {
 		return nil
 	}
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
@@ -123,15 +123,7 @@ func (s *Service) lookAtScreen(ctx context.Context, h *handle) error {
 
 // expire gives up messages that waited too long for an agent that does not run.
 func (s *Service) expire(ctx context.Context, h *handle, now time.Time) error {
-	st := h.current()
-	old := func(m orchestron.Message) bool {
-		since := m.Created
-		if st.Agent.Ended.After(since) {
-			since = st.Agent.Ended
-		}
-		return m.State.Outcome() == orchestron.Queued && now.Sub(since) > s.set.MessageTTL
-	}
-	return s.giveUp(ctx, h, fmt.Sprintf("the agent has not run for %s", s.set.MessageTTL), old)
+	return s.giveUp(ctx, h, fmt.Sprintf("the agent has not run for %s", s.set.MessageTTL), h.current().Expired(now, s.set.MessageTTL))
 }
 
 // giveUp makes the messages that match undeliverable.

@@ -1,4 +1,4 @@
-package agentapi
+package screen
 
 import "testing"
 
@@ -12,8 +12,8 @@ func TestNewLines(t *testing.T) {
 		{"a", "x\ny", "x\ny"},
 	}
 	for _, tt := range tests {
-		if got := NewLines(tt.before, tt.now); got != tt.want {
-			t.Errorf("NewLines(%q, %q) = %q, want %q", tt.before, tt.now, got, tt.want)
+		if got := newLines(tt.before, tt.now); got != tt.want {
+			t.Errorf("newLines(%q, %q) = %q, want %q", tt.before, tt.now, got, tt.want)
 		}
 	}
 }

@@ -1,12 +1,12 @@
-package agentapi
+package screen
 
 import (
 	"slices"
 	"strings"
 )
 
-// NewLines returns the lines of now that before did not end with: what scrolled in.
-func NewLines(before, now string) string {
+// newLines returns the lines of now that before did not end with: what scrolled in.
+func newLines(before, now string) string {
 	old, lines := strings.Split(before, "\n"), strings.Split(now, "\n")
 	for keep := min(len(old), len(lines)); keep > 0; keep-- {
 		if slices.Equal(old[len(old)-keep:], lines[:keep]) {

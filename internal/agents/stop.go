@@ -1,0 +1,187 @@
+package agents
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/state"
+	"github.com/orchestron/orchestron/internal/workspace"
+)
+
+// terminate ends an agent, and its descendants first when asked. Workspaces with work in them are kept.
+func (s *Service) terminate(ctx context.Context, call op.Call, in agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
+	if err := s.running(ctx); err != nil {
+		return agentapi.TerminateOut{}, err
+	}
+	h, err := s.command(call.Actor, in.InstanceID)
+	if err != nil {
+		return agentapi.TerminateOut{}, err
+	}
+	all, err := s.doom(ctx, call, h, in.Cascade)
+	if err != nil {
+		return agentapi.TerminateOut{}, err
+	}
+	e := ending{service: s, call: call, first: h, total: len(all), pace: s.pace(ctx, h, in.Force)}
+	e.out = agentapi.TerminateOut{Terminated: []orchestron.AgentID{}, Workspaces: []string{}}
+	err = e.tree(ctx, h)
+	return e.out, err
+}
+
+// ending is a termination under way.
+type ending struct {
+	service *Service
+	call    op.Call
+	first   *handle // ends last
+	total   int
+	pace    pace
+
+	mu    sync.Mutex // guards what follows
+	begun int
+	out   agentapi.TerminateOut
+}
+
+// tree ends the agents below one, those who have the same parent at the same time, and then the one.
+func (e *ending) tree(ctx context.Context, h *handle) error {
+	var below errgroup.Group
+	for _, child := range e.service.those(e.service.tree.Children(h.id())) {
+		below.Go(func() error { return e.tree(ctx, child) })
+	}
+	if err := below.Wait(); err != nil || h != e.first && !h.snapshot().Alive() {
+		return err
+	}
+	e.mu.Lock()
+	e.call.Report(orchestron.Progress{Done: float64(e.begun), Total: float64(e.total), Message: "ending " + string(h.id())})
+	e.begun++
+	e.mu.Unlock()
+	if err := e.service.stop(ctx, h, e.pace); err != nil {
+		return fmt.Errorf("ending %s: %w", h.id(), err)
+	}
+	a := h.snapshot()
+	kept := workspace.Clean(a, e.service.contextFile(a.ID))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.out.Terminated = append(e.out.Terminated, a.ID)
+	if kept {
+		e.out.Workspaces = append(e.out.Workspaces, a.Workspace)
+	}
+	return nil
+}
+
+// pace is how long an agent's program has to end.
+type pace struct {
+	asked  time.Duration // before it is killed; 0 kills it at once
+	killed time.Duration // before it is given up
+}
+
+// pace divides the time that the caller has among an agent and the generations below it.
+func (s *Service) pace(ctx context.Context, h *handle, force bool) pace {
+	each := endTime
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline) - time.Second // for terminals and files
+		each = max(min(each, left/time.Duration(2*s.tree.Height(h.id()))), time.Second/4)
+	}
+	if force {
+		return pace{killed: each}
+	}
+	return pace{asked: each, killed: each}
+}
+
+// doom makes the wish durable that an agent and, with cascade, all below it end, so that none of them is given children
+// any more. It returns them, the deepest first.
+func (s *Service) doom(ctx context.Context, call op.Call, h *handle, cascade bool) ([]*handle, error) {
+	s.admit.Lock()
+	defer s.admit.Unlock()
+	below := s.those(s.tree.Below(h.id()))
+	for _, child := range below {
+		if a := child.snapshot(); a.Alive() && !cascade {
+			return nil, orchestron.Errorf(orchestron.Conflict, "%s leads %s, which is %s", h.id(), a.ID, a.Status).
+				Try("terminate it first, or pass cascade")
+		}
+	}
+	all := slices.Concat(below, []*handle{h})
+	for _, one := range slices.Backward(all) {
+		err := s.change(ctx, one, func(tx state.Tx, st *state.State) error {
+			if one != h && !st.Agent.Alive() {
+				return nil
+			}
+			return state.Doom(tx, st, call.Actor.String())
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// stop ends the program of an agent that is to end, and gives up the messages it has not been given.
+func (s *Service) stop(ctx context.Context, h *handle, p pace) error {
+	if h.snapshot().Alive() {
+		if err := s.end(context.WithoutCancel(ctx), h, p); err != nil {
+			return err
+		}
+	}
+	if err := s.screens.Keep(ctx, h.snapshot()); err != nil {
+		s.log.Warn("the last screen of an agent is not kept", "err", err)
+	}
+	if pane := h.snapshot().Pane; !pane.Zero() {
+		if err := s.term.Kill(context.WithoutCancel(ctx), pane); err != nil {
+			return err
+		}
+	}
+	s.rewatch(h)
+	return s.giveUp(ctx, h, "the agent was terminated", state.Unsent)
+}
+
+// end asks the program to end, and kills it when it does not.
+func (s *Service) end(ctx context.Context, h *handle, p pace) error {
+	over := func() bool { return !h.state.Agent.Alive() }
+	h.await(ctx, p.killed, func() bool { return over() || !h.state.Agent.Pane.Zero() }) // a start under way
+	a := h.snapshot()
+	target := a.Process
+	if target.PID == 0 {
+		target, p.asked = a.Pane.Process, 0
+	}
+	for _, step := range []struct {
+		kill bool
+		wait time.Duration
+	}{{false, p.asked}, {true, p.killed}} {
+		if step.wait == 0 {
+			continue
+		}
+		if _, err := s.procs.Signal(target, step.kill); err != nil {
+			return fmt.Errorf("signalling %s: %w", a.ID, err)
+		}
+		if h.await(ctx, step.wait, over) {
+			return nil
+		}
+	}
+	return s.lose(ctx, h, a.Pane, "killed; its shim did not tell of it")
+}
+
+// StopAll ends every agent, those that lead last, before ctx ends if it has a deadline.
+func (s *Service) StopAll(ctx context.Context) error {
+	var g errgroup.Group
+	for _, h := range s.those(s.tree.Children("")) {
+		if !s.anyAlive(h) {
+			continue
+		}
+		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(orchestron.Progress) {}}
+		g.Go(func() error {
+			_, err := s.terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: string(h.id()), Cascade: true})
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+func (s *Service) anyAlive(h *handle) bool {
+	return slices.ContainsFunc(append(s.those(s.tree.Below(h.id())), h), func(one *handle) bool { return one.snapshot().Alive() })
+}

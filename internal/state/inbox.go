@@ -1,0 +1,110 @@
+package state
+
+import (
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Next returns the first message that can be typed now, if any can.
+func (st State) Next() (orchestron.Message, bool) {
+	for _, m := range st.Inbox {
+		if st.canTake(m) {
+			return m, true
+		}
+	}
+	return orchestron.Message{}, false
+}
+
+// canTake reports whether a message may be typed now. A dialog is never typed into. Messages go in the inbox's order,
+// and each waits until the turn of the one before has ended, so that an answer belongs to one message; an urgent one
+// waits for neither while the agent is busy.
+func (st State) canTake(m orchestron.Message) bool {
+	if m.State.Outcome() != orchestron.Queued {
+		return false
+	}
+	if m.Urgent && st.Agent.Status == orchestron.Busy {
+		return true
+	}
+	for _, o := range st.Inbox {
+		if !over(o) && (o.Seq < m.Seq || o.State == orchestron.Submitted) {
+			return false
+		}
+	}
+	return st.Agent.Status == orchestron.Idle
+}
+
+// Submitted reports whether nothing more needs to be done to give a message to the agent.
+func (st State) Submitted(id orchestron.MessageID) bool {
+	m := st.Message(id)
+	return m == nil || m.State.Outcome() != orchestron.Queued
+}
+
+// AwaitsEnd reports whether a message was submitted and its turn has not ended.
+func (st State) AwaitsEnd() bool {
+	for _, m := range st.Inbox {
+		if m.State == orchestron.Submitted {
+			return true
+		}
+	}
+	return false
+}
+
+// Enqueue puts a message into the inbox of an agent that runs.
+func Enqueue(tx Tx, st *State, m *orchestron.Message) error {
+	if !st.Agent.Alive() {
+		return orchestron.Errorf(orchestron.Conflict, "%s is %s", st.Agent.ID, st.Agent.Status).Try("restart it first")
+	}
+	m.Agent, m.State = st.Agent.ID, orchestron.Queued
+	if err := tx.AddMessage(m); err != nil {
+		return err
+	}
+	st.Inbox = append(st.Inbox, *m)
+	return AddEvent(tx, orchestron.MessageQueued, m.Agent, m.From, map[string]any{"messageId": m.ID, "bytes": len(m.Text)})
+}
+
+// Attempt notes that a message is about to be typed, and returns it as it is then. It does nothing and returns false
+// when the message cannot be typed any more.
+func Attempt(tx Tx, st *State, id orchestron.MessageID) (orchestron.Message, bool, error) {
+	m := st.Message(id)
+	if m == nil || !st.canTake(*m) {
+		return orchestron.Message{}, false, nil
+	}
+	m.State = orchestron.Attempting
+	m.Attempts++
+	return *m, true, tx.PutMessage(*m)
+}
+
+// Withdraw takes an attempt back of which it is certain that the agent was not given the message.
+func Withdraw(tx Tx, st *State, id orchestron.MessageID) error {
+	m := st.Message(id)
+	if m == nil || m.State != orchestron.Attempting {
+		return nil
+	}
+	m.State = orchestron.Queued
+	return tx.PutMessage(*m)
+}
+
+// Explain notes what a message waits for that the agent has not been given.
+func Explain(tx Tx, st *State, id orchestron.MessageID, reason string) error {
+	m := st.Message(id)
+	if m == nil || m.State.Outcome() != orchestron.Queued || m.Reason == reason {
+		return nil
+	}
+	m.Reason = reason
+	return PutMessage(tx, *m)
+}
+
+// Unsent matches the messages that the agent has not been given.
+func Unsent(m orchestron.Message) bool { return m.State.Outcome() == orchestron.Queued }
+
+// Expired matches the messages that have waited longer than life for an agent that does not run.
+func (st State) Expired(now time.Time, life time.Duration) func(orchestron.Message) bool {
+	return func(m orchestron.Message) bool {
+		since := m.Created
+		if st.Agent.Ended.After(since) {
+			since = st.Agent.Ended
+		}
+		return Unsent(m) && now.Sub(since) > life
+	}
+}

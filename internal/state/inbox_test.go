@@ -1,0 +1,50 @@
+package state
+
+import (
+	"testing"
+
+	"github.com/orchestron/orchestron"
+)
+
+func takes(status orchestron.Status, urgent bool) bool {
+	m := orchestron.Message{ID: "m", Urgent: urgent, State: orchestron.Queued}
+	return State{Agent: orchestron.Agent{Status: status}, Inbox: []orchestron.Message{m}}.canTake(m)
+}
+
+// TestCanTakeInOrder keeps a message back until the turn of the one before it has ended.
+func TestCanTakeInOrder(t *testing.T) {
+	first := orchestron.Message{ID: "1", Seq: 1, State: orchestron.Submitted}
+	second := orchestron.Message{ID: "2", Seq: 2, State: orchestron.Queued}
+	urgent := orchestron.Message{ID: "3", Seq: 3, State: orchestron.Queued, Urgent: true}
+	st := State{Agent: orchestron.Agent{Status: orchestron.Idle}, Inbox: []orchestron.Message{first, second, urgent}}
+	if st.canTake(second) || st.canTake(urgent) || st.canTake(first) {
+		t.Error("a message is taken while the turn before it has not ended")
+	}
+	st.Agent.Status = orchestron.Busy
+	if st.canTake(second) || !st.canTake(urgent) {
+		t.Error("a busy agent takes the urgent message and no other")
+	}
+	st.Agent.Status, st.Inbox = orchestron.Idle, st.Inbox[1:]
+	if !st.canTake(second) || st.canTake(urgent) {
+		t.Error("an idle agent takes the first message")
+	}
+	urgent.State = orchestron.Submitted // while the turn before it ran: its answer is not told yet
+	st.Inbox = []orchestron.Message{second, urgent}
+	if st.canTake(second) {
+		t.Error("a message overtakes the end of an urgent one's turn")
+	}
+}
+
+func TestCanTake(t *testing.T) {
+	for _, status := range []orchestron.Status{
+		orchestron.Starting, orchestron.Idle, orchestron.Busy, orchestron.Waiting, orchestron.Limited, orchestron.Stopped,
+		orchestron.Failed, orchestron.Lost,
+	} {
+		for _, urgent := range []bool{false, true} {
+			want := status == orchestron.Idle || urgent && status == orchestron.Busy
+			if got := takes(status, urgent); got != want {
+				t.Errorf("canTake(%s, urgent %v) = %v, want %v", status, urgent, got, want)
+			}
+		}
+	}
+}
