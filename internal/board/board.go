@@ -17,10 +17,12 @@ const common = "default"
 
 // Service is the use cases of boards. It is safe for concurrent use.
 type Service struct {
-	store   Store
-	agents  Agents
-	now     func() time.Time
-	log     *slog.Logger
+	store     Store
+	agents    Agents
+	databases Databases
+	now       func() time.Time
+	log       *slog.Logger
+
 	changed signal.Signal // a board changed
 	leases  signal.Signal // a lease began or ended
 	notices signal.Signal // somebody is to be told something
@@ -30,8 +32,8 @@ type Service struct {
 }
 
 // New makes a service. Run keeps its leases and delivers its notices.
-func New(store Store, agents Agents, now func() time.Time, log *slog.Logger) *Service {
-	return &Service{store: store, agents: agents, now: now, log: log, touched: map[string]bool{}}
+func New(store Store, agents Agents, databases Databases, now func() time.Time, log *slog.Logger) *Service {
+	return &Service{store: store, agents: agents, databases: databases, now: now, log: log, touched: map[string]bool{}}
 }
 
 // Ops declares what callers can do with boards.
@@ -56,6 +58,10 @@ func (s *Service) Ops() []op.Op {
 		op.New("orchestron_context_get", op.Read, "What an earlier session saved, the tasks you hold, and what was handed over with them. Call it first.", s.context, notes, all),
 		op.New("orchestron_context_history", op.Read, "The saved contexts, the newest first, without their contents.", s.contexts, notes, all),
 		op.New("orchestron_context_diff", op.Read, "What changed between two saved contexts.", s.diff, notes, all),
+		op.New("orchestron_predict_completion", op.Read, "When the open tasks of a project, a sprint or one task will be done, from measured cycle times (Monte Carlo). Says when there is too little to go by.", s.predict, tasks, all),
+		op.New("orchestron_analyze_bottlenecks", op.Read, "What holds a project up: ageing work, blocked chains, overloaded assignees, the review queue, the critical path.", s.bottlenecks, tasks, all),
+		op.New("orchestron_export", op.Read, "A board as lines of JSON, part by part.", s.export, tasks, all),
+		op.New("orchestron_import", op.Write, "Take in a board that was exported, or the boards of another Orchestron's database: all of it or nothing.", s.load, tasks, op.Keyed()),
 	}
 }
 

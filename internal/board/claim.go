@@ -3,6 +3,7 @@ package board
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -66,43 +67,44 @@ func (e *edit) give(t *orchestron.Task, holder string, minutes int) error {
 
 // Run returns the tasks of holders that went away, and delivers notices, until ctx ends. Call it when the state of
 // every agent is known.
-func (s *Service) Run(ctx context.Context) error {
-	done := make(chan error, 1)
-	go func() { done <- s.deliver(ctx) }()
-	err := s.keepLeases(ctx)
-	if derr := <-done; err == nil {
-		err = derr
-	}
-	return err
+func (s *Service) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	group.Go(func() { s.deliver(ctx) })
+	group.Go(func() { s.keepLeases(ctx) })
+	group.Wait()
 }
 
 // retry is when something that failed is tried again.
 const retry = 5 * time.Second
 
-func (s *Service) keepLeases(ctx context.Context) error {
+func (s *Service) keepLeases(ctx context.Context) {
 	for {
 		agents, leases := s.agents.Changed(), s.leases.Wait()
 		next, err := s.sweep(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if err != nil && ctx.Err() == nil {
 			s.log.Error("returning the tasks of holders that went away", "err", err)
 			next = s.now().Add(retry)
 		}
-		var due <-chan time.Time
-		if !next.IsZero() {
-			timer := time.NewTimer(max(next.Sub(s.now()), 0))
-			defer timer.Stop()
-			due = timer.C
+		s.rest(ctx, next, agents, leases)
+		if ctx.Err() != nil {
+			return
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-agents:
-		case <-leases:
-		case <-due:
-		}
+	}
+}
+
+// rest waits until a time, if one is given, or until something happens.
+func (s *Service) rest(ctx context.Context, until time.Time, agents, leases <-chan struct{}) {
+	var due <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(max(until.Sub(s.now()), 0))
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-agents:
+	case <-leases:
+	case <-due:
 	}
 }
 

@@ -24,6 +24,7 @@ type edit struct {
 	uris    []string // of the resources it touched
 	noticed bool
 	leased  bool
+	quiet   bool // what follows from others is no change of a task: they were so before
 }
 
 func (e *edit) reset(tx Tx) { e.tx, e.uris, e.noticed, e.leased = tx, nil, false, false }
@@ -33,9 +34,9 @@ func (e *edit) by() string { return e.call.Actor.String() }
 // save stores a task that was changed, with its line in the history, what follows for other tasks, and the notices. It
 // does nothing when nothing changed and nothing was said.
 func (e *edit) save(kind orchestron.EventType, before orchestron.Task, after *orchestron.Task, text string) error {
-	diff, err := differences(before, *after)
-	if err != nil || len(diff) == 0 && text == "" {
-		return err
+	diff := differences(before, *after)
+	if len(diff) == 0 && text == "" {
+		return nil
 	}
 	after.Version++
 	after.Updated = e.now
@@ -167,7 +168,9 @@ func (e *edit) rollup(id orchestron.TaskID) error {
 		if before.Children == parent.Children && before.Progress == parent.Progress {
 			return nil
 		}
-		parent.Version++
+		if !e.quiet {
+			parent.Version++
+		}
 		if err := e.tx.PutTask(before, parent); err != nil {
 			return err
 		}
@@ -180,7 +183,7 @@ func (e *edit) rollup(id orchestron.TaskID) error {
 }
 
 // differences is what became of the fields that a caller can change, by their names in JSON.
-func differences(before, after orchestron.Task) (map[string]any, error) {
+func differences(before, after orchestron.Task) map[string]any {
 	diff := map[string]any{}
 	b, a := reflect.ValueOf(before), reflect.ValueOf(after)
 	for i := range b.NumField() {
@@ -193,7 +196,7 @@ func differences(before, after orchestron.Task) (map[string]any, error) {
 			diff[name] = a.Field(i).Interface()
 		}
 	}
-	return diff, nil
+	return diff
 }
 
 func title(t orchestron.Task) string {

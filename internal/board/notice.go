@@ -88,32 +88,30 @@ func (e *edit) inform(t orchestron.Task, urgent bool, text string) error {
 
 // deliver hands notices over to the agents until ctx ends. Notices are gathered into one message under a key that is
 // durable before the message is, so that each is told once.
-func (s *Service) deliver(ctx context.Context) error {
+func (s *Service) deliver(ctx context.Context) {
 	for {
 		news := s.notices.Wait()
-		again := news
-		left, err := s.store.Notices(ctx)
-		if err == nil && len(left) > 0 {
-			if !wait(ctx, settle) {
-				return nil
-			}
-			err = s.post(ctx)
-		}
-		var timer <-chan time.Time
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		var again <-chan time.Time
+		if err := s.postAll(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("telling agents what changed on a board", "err", err)
-			timer = time.After(retry)
+			again = time.After(retry)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
+		case <-news:
 		case <-again:
-		case <-timer:
 		}
 	}
+}
+
+// postAll posts what there is, once it has been gathered for a moment.
+func (s *Service) postAll(ctx context.Context) error {
+	left, err := s.store.Notices(ctx)
+	if err != nil || len(left) == 0 || !wait(ctx, settle) {
+		return err
+	}
+	return s.post(ctx)
 }
 
 func wait(ctx context.Context, d time.Duration) bool {

@@ -60,6 +60,8 @@ type NoteFilter struct {
 	Checkpoint string
 	Since      time.Time // saved after it
 	Before     int64     // with a smaller number; 0 means any
+	After      int64     // with a larger number
+	Oldest     bool      // the oldest first instead
 	Limit      int       // 0 means all
 }
 
