@@ -33,5 +33,5 @@ func (db *DB) LiveTasks(ctx context.Context) ([]json.RawMessage, error) {
 
 // DropTasks removes the records of the tasks that expired before a time.
 func (db *DB) DropTasks(ctx context.Context, before time.Time) error {
-	return db.drop(ctx, "mcp_tasks", "expires", before)
+	return db.drop(ctx, "mcp_tasks", "expires < ?", before)
 }
