@@ -68,7 +68,11 @@ func Make(a orchestron.Agent) error {
 		return orchestron.Errorf(orchestron.Conflict, "%q is there already and is not a directory", orchestron.Quotable(dir)).
 			Try("remove it; it may be somebody's trap")
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	err := os.MkdirAll(filepath.Dir(dir), 0o700)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
 		return orchestron.Errorf(orchestron.Unavailable, "the workspace %q cannot be made: %w", dir, reason(err)).
 			Try("check the permissions of its parent directory")
 	}
