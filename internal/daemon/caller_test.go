@@ -65,7 +65,7 @@ func TestStartingDaemonHoldsAgentsBack(t *testing.T) {
 		callers: c, rest: http.NotFoundHandler(), hosts: func() []string { return nil },
 		mcp: mcpapi.New(mcpapi.Config{
 			Catalogue: op.NewCatalogue(nil, quiet), Log: quiet,
-			Authenticate: func(token string) (orchestron.Actor, bool) { return c.bearer(t.Context(), token) },
+			Authenticate: c.bearer,
 		}),
 	}.open())
 	defer server.Close()

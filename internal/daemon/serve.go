@@ -130,11 +130,7 @@ func (d *daemon) assemble(ctx context.Context) (doors, error) {
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{
 		Catalogue: catalogue, Version: d.Version, Instructions: instructions, Tasks: d.db, Log: d.Log, Hosts: d.cfg.Hosts,
-		Authenticate: func(token string) (orchestron.Actor, bool) {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime) // calls under way outlive the order to stop
-			defer cancel()
-			return callers.bearer(ctx, token)
-		},
+		Resources: resources(), Authenticate: callers.bearer,
 	})
 	return doors{
 		callers: callers, mcp: d.mcp, rest: restapi.New(catalogue, d.Log), log: d.Log,
@@ -216,25 +212,6 @@ func (d *daemon) supervise(ctx context.Context) error {
 			if err := d.db.Prune(ctx, now); err != nil && ctx.Err() == nil {
 				d.Log.Error("pruning the database", "err", err)
 			}
-		}
-	}
-}
-
-// tellSubscribers tells MCP clients that agents changed, at most a few times a second.
-func (d *daemon) tellSubscribers(ctx context.Context) error {
-	changed := d.agents.Changed()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-changed:
-		}
-		changed = d.agents.Changed()
-		d.mcp.AgentsChanged(ctx)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }

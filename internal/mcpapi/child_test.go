@@ -174,7 +174,7 @@ func newServer(c *op.Catalogue, change func(*Config)) *Server {
 		Version:   "test",
 		Tasks:     &MemoryTasks{},
 		Log:       slog.New(slog.DiscardHandler),
-		Authenticate: func(token string) (orchestron.Actor, bool) {
+		Authenticate: func(_ context.Context, token string) (orchestron.Actor, bool) {
 			switch token {
 			case "token":
 				return operator, true

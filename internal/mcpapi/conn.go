@@ -3,6 +3,7 @@ package mcpapi
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,11 +25,12 @@ import (
 const writeTimeout = 30 * time.Second // a client that does not read for so long is gone
 
 // ServeConn serves one client over a stream of lines until the stream or ctx ends or the server is closed, and closes
-// the stream. query chooses from the catalogue, as that of an HTTP request does. session is what the bridge said in its
+// the stream. query chooses from the catalogue and says where an operator is, as that of an HTTP request does. session is what the bridge said in its
 // hello: a request that is sent again under the same session and id has its effect once. When the daemon ends it, calls
 // under way are cancelled and not answered, so that the bridge sends them to the next. A client whose choice cannot be
 // served is told why in answer to its requests.
 func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor orchestron.Actor, session string, query url.Values) error {
+	v, actor, refusal := s.enter(query, actor)
 	c := &conn{rwc: rwc, in: frame.NewLines(rwc, frame.Max), session: session, token: tokenOf(actor), parked: map[string][]byte{}}
 	c.token.Extra["conn"] = c
 	if !s.keep(c) {
@@ -37,10 +39,9 @@ func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor or
 	defer s.leave(c)
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
-	v, err := s.viewOf(query)
-	if err != nil {
-		c.refuseAll(ctx, err)
-		return errors.Join(err, c.Close())
+	if refusal != nil {
+		c.refuseAll(ctx, refusal)
+		return errors.Join(refusal, c.Close())
 	}
 	serving, err := v.mcp.Connect(ctx, c, nil)
 	if err != nil {
@@ -143,9 +144,17 @@ func (c *conn) message(line []byte) (jsonrpc.Message, []byte, error) {
 	}
 	req.Extra = &mcp.RequestExtra{
 		TokenInfo: c.token,
-		Header:    http.Header{keyHeader: {c.session + ":" + string(f.ID)}},
+		Header:    http.Header{keyHeader: {keyOfRequest(c.session, f.ID)}},
 	}
 	return req, f.ID, nil
+}
+
+// keyOfRequest is the idempotency key of a request that brings none: it comes again under the same session and id.
+func keyOfRequest(session string, id []byte) string {
+	if len(id) > 64 {
+		id = fmt.Appendf(nil, "sha256-%x", sha256.Sum256(id))
+	}
+	return session + ":" + string(id)
 }
 
 func idOf(raw []byte) (jsonrpc.ID, error) {

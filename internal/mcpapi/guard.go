@@ -1,6 +1,7 @@
 package mcpapi
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,12 +17,17 @@ import (
 func Guard(hosts func() []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reason := foreign(r, hosts()); reason != "" {
-			http.Error(w, "403 forbidden: "+reason, http.StatusForbidden)
+			w.Header().Set("Content-Type", jsonType)
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = fmt.Fprintf(w, forbidden, reason) // the client has gone if this fails
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+// forbidden is an error that clients of MCP and of other routes understand.
+const forbidden = `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"kind":"forbidden","message":%q}}`
 
 // foreign says why a request must not pass, and "" when it may.
 func foreign(r *http.Request, hosts []string) string {

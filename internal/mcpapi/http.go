@@ -3,7 +3,6 @@ package mcpapi
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -51,7 +50,7 @@ func (s *Server) Handler() http.Handler {
 		s.serveSession(legacy, w, r)
 	})
 	verified := auth.RequireBearerToken(verify, &auth.RequireBearerTokenOptions{AllowMissingExpiration: true})(served)
-	return Guard(func() []string { return s.cfg.Hosts }, s.admit(verified))
+	return respond(Guard(func() []string { return s.cfg.Hosts }, s.admit(verified)))
 }
 
 type (
@@ -70,15 +69,16 @@ func verify(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, er
 
 // admit authenticates a request, reads and inspects its body, and finds its view.
 func (s *Server) admit(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		w := out.(*response)
 		actor, ok := s.authenticate(r)
 		if !ok {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="orchestron"`)
-			http.Error(w, "401 unauthorized: send Authorization: Bearer TOKEN", http.StatusUnauthorized)
+			http.Error(w, "unauthorized: send Authorization: Bearer TOKEN", http.StatusUnauthorized)
 			return
 		}
 		r.Header.Set("Authorization", "Bearer -") // nobody behind this needs the token
-		v, err := s.viewOf(r.URL.Query())
+		v, actor, err := s.enter(r.URL.Query(), actor)
 		if err != nil {
 			status := http.StatusBadRequest
 			if orchestron.KindOf(err) == orchestron.Limit {
@@ -103,19 +103,19 @@ func (s *Server) authenticate(r *http.Request) (orchestron.Actor, bool) {
 	if token != "" && !strings.EqualFold(scheme, "bearer") {
 		return orchestron.Actor{}, false
 	}
-	return s.cfg.Authenticate(strings.TrimSpace(token))
+	return s.cfg.Authenticate(r.Context(), strings.TrimSpace(token))
 }
 
 // readBody puts the inspected body back into the request, or answers and returns false.
-func readBody(w http.ResponseWriter, r *http.Request) bool {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, frame.Max))
+func readBody(w *response, r *http.Request) bool {
+	body, err := io.ReadAll(http.MaxBytesReader(w.ResponseWriter, r.Body, frame.Max))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		http.Error(w, "413 the message is larger than 4 MiB", http.StatusRequestEntityTooLarge)
+		http.Error(w, "the message is larger than 4 MiB", http.StatusRequestEntityTooLarge)
 		return false
 	case err != nil:
-		http.Error(w, "400 the message broke off", http.StatusBadRequest)
+		http.Error(w, "the message broke off", http.StatusBadRequest)
 		return false
 	}
 	f, err := frame.Inspect(body)
@@ -133,6 +133,7 @@ func readBody(w http.ResponseWriter, r *http.Request) bool {
 		refuse(w, f.ID, mcp.CodeHeaderMismatch, "the header Mcp-Name is not the taskId")
 		return false
 	}
+	w.id = f.ID
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return true
 }
@@ -143,26 +144,6 @@ func isTaskMethod(method []byte) bool {
 		return true
 	}
 	return false
-}
-
-// refuse answers a message that is not handed on.
-func refuse(w http.ResponseWriter, id []byte, code int64, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusBadRequest)
-	_, _ = w.Write(failureFrame(id, code, message))
-}
-
-// failureFrame is an error response; id is raw, and null when it is not known.
-func failureFrame(id []byte, code int64, message string) []byte {
-	if !json.Valid(id) {
-		id = []byte("null")
-	}
-	data, _ := json.Marshal(struct {
-		Version string          `json:"jsonrpc"`
-		ID      json.RawMessage `json:"id"`
-		Error   jsonrpc.Error   `json:"error"`
-	}{"2.0", id, jsonrpc.Error{Code: code, Message: message}})
-	return data
 }
 
 // sessions knows whose the sessions of the older revisions are.
@@ -177,7 +158,7 @@ func (s *Server) serveSession(next http.Handler, w http.ResponseWriter, r *http.
 	actor, _ := r.Context().Value(actorKey{}).(orchestron.Actor)
 	if id := r.Header.Get(sessionHeader); id != "" {
 		if !s.sessions.owns(actor, id) {
-			http.Error(w, "404 session not found", http.StatusNotFound)
+			http.Error(w, "session not found: initialize again", http.StatusNotFound)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -188,7 +169,7 @@ func (s *Server) serveSession(next http.Handler, w http.ResponseWriter, r *http.
 		return
 	}
 	if !s.sessions.reserve(actor, s.liveSessions) {
-		http.Error(w, "429 too many sessions: DELETE some, or let them expire", http.StatusTooManyRequests)
+		http.Error(w, "too many sessions: DELETE some, or let them expire", http.StatusTooManyRequests)
 		return
 	}
 	defer s.sessions.release(actor)

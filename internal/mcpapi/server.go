@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -23,13 +24,14 @@ import (
 // Config is what a Server is made of. Catalogue, Tasks and Log are required.
 type Config struct {
 	Catalogue    *op.Catalogue
+	Resources    []op.Resource
 	Version      string
 	Instructions string        // under 2 KB; clients put them before the model
 	Patience     time.Duration // how long a call may block for a client without tasks; 50 s when zero
 	Tasks        TaskStore
 
 	// Authenticate tells whose an HTTP bearer token is. Without it no HTTP request passes.
-	Authenticate func(token string) (orchestron.Actor, bool)
+	Authenticate func(ctx context.Context, token string) (orchestron.Actor, bool)
 
 	Log   *slog.Logger
 	Hosts []string // exact Host values accepted besides loopback names with the listener's port
@@ -40,6 +42,7 @@ type Server struct {
 	cfg      Config
 	log      *slog.Logger // for the SDK: warnings and errors only
 	tasks    *tasks
+	push     *push
 	sessions sessions
 	fixtures *fixtures // nil but in builds for the conformance suite
 
@@ -51,10 +54,11 @@ type Server struct {
 
 // view is the part of the catalogue that a client chose. All clients with the same choice share it.
 type view struct {
-	server  *Server
-	choice  choice
-	mcp     *mcp.Server
-	byTasks map[string]op.Op // the long operations, which run as tasks for clients that know tasks
+	server    *Server
+	choice    choice
+	mcp       *mcp.Server
+	byTasks   map[string]op.Op // the long operations, which run as tasks for clients that know tasks
+	resources []op.Resource
 }
 
 // fixtures are what the public conformance suite wants to find on a server: see e2e/conformance/server. They come in
@@ -75,13 +79,20 @@ const (
 	defaultPatience = 50 * time.Second
 )
 
-// New makes a Server. Call Resume once when the operations can run, and Close at the end.
+// New makes a Server. Call Resume once when the operations can run, and Close at the end. It panics when a resource is
+// declared wrongly, which is a fault of the program.
 func New(cfg Config) *Server {
 	if cfg.Patience <= 0 {
 		cfg.Patience = defaultPatience
 	}
+	for _, r := range cfg.Resources {
+		if err := r.Check(cfg.Catalogue); err != nil {
+			panic(err)
+		}
+	}
 	s := &Server{cfg: cfg, log: slog.New(warnings{cfg.Log.Handler()}), views: map[string]*view{}, conns: map[*conn]bool{}}
 	s.tasks = newTasks(cfg.Tasks, cfg.Log)
+	s.push = newPush()
 	s.sessions.owner = map[string]string{}
 	s.sessions.opening = map[string]int{}
 	return s
@@ -111,6 +122,7 @@ func (s *Server) Close() {
 			_ = session.Close()
 		}
 	}
+	s.push.close()
 }
 
 // servers are those of all views.
@@ -140,23 +152,23 @@ func (s *Server) leave(c *conn) {
 	delete(s.conns, c)
 }
 
-// AgentsChanged tells subscribers of orchestron://agents that it is out of date. A client that does not read can
-// hold it up for seconds, so call it from a goroutine that may wait.
-func (s *Server) AgentsChanged(ctx context.Context) {
-	for _, server := range s.servers() {
-		if err := server.ResourceUpdated(ctx, &mcp.ResourceUpdatedNotificationParams{URI: agentsURI}); err != nil {
-			s.log.WarnContext(ctx, "telling of changed agents", "err", err)
+// enter returns the view that a query chooses, and the actor where the query says that an operator is. Where an agent
+// is, its credential says.
+func (s *Server) enter(q url.Values, actor orchestron.Actor) (*view, orchestron.Actor, error) {
+	if q.Has("dir") && actor.Kind == orchestron.Operator {
+		dir := q.Get("dir")
+		if !filepath.IsAbs(dir) || strings.ContainsRune(dir, 0) {
+			return nil, actor, orchestron.Errorf(orchestron.Invalid, "dir=%q is no absolute path", dir).
+				Try("give the whole path of the directory that you work in, or leave dir out")
 		}
+		actor.Dir = filepath.Clean(dir)
 	}
-}
-
-// viewOf returns the view that a query chooses.
-func (s *Server) viewOf(q url.Values) (*view, error) {
 	c, err := s.parseChoice(q)
 	if err != nil {
-		return nil, err
+		return nil, actor, err
 	}
-	return s.view(c)
+	v, err := s.view(c)
+	return v, actor, err
 }
 
 // parseChoice reads toolsets=a,b and readonly=1.
@@ -233,7 +245,7 @@ func (s *Server) newView(c choice) *view {
 		Logger:             s.log,
 		Capabilities:       capabilities,
 		SetCacheable:       func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
-		SubscribeHandler:   v.subscribe,
+		SubscribeHandler:   func(context.Context, *mcp.SubscribeRequest) error { return nil }, // receive has checked it
 		UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },
 	}
 	if s.fixtures != nil {
@@ -255,6 +267,7 @@ func (s *Server) newView(c choice) *view {
 	v.addPrompts()
 	v.addTaskMethods()
 	v.mcp.AddReceivingMiddleware(v.receive)
+	v.mcp.AddSendingMiddleware(v.send)
 	if s.fixtures != nil {
 		s.fixtures.add(v)
 	}
@@ -266,7 +279,7 @@ func (v *view) receive(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, req mcp.Request) (res mcp.Result, err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				v.server.cfg.Log.ErrorContext(ctx, "request panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+				v.server.panicked(ctx, method, p)
 				res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "Orchestron failed; its log says more"}
 			}
 		}()
@@ -284,9 +297,16 @@ func (v *view) receive(next mcp.MethodHandler) mcp.MethodHandler {
 			return v.serveTask(ctx, method, req.(*taskRequest))
 		case "initialize":
 			v.server.sessions.claim(req.GetSession().ID(), actorOf(req.GetExtra()))
+		case "resources/list", "resources/templates/list", "resources/read", "resources/subscribe", "resources/unsubscribe", "subscriptions/listen":
+			return v.serveResource(ctx, method, req, next)
 		}
 		return next(ctx, method, req)
 	}
+}
+
+// panicked logs a fault of an operation, which must not end the daemon.
+func (s *Server) panicked(ctx context.Context, doing string, p any) {
+	s.cfg.Log.ErrorContext(ctx, "an operation panicked", "doing", doing, "panic", p, "stack", string(debug.Stack()))
 }
 
 // warnings drops what the SDK tells of every connection.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -105,7 +106,7 @@ func (t *tasks) begin(ctx context.Context, rec record, do job) (mcp.Result, erro
 	if rec.Key == "" {
 		rec.Key = rec.ID
 	}
-	r, err := t.start(rec, do) //nolint:contextcheck // a task outlives its request
+	r, err := t.start(rec, do, maxTasks) //nolint:contextcheck // a task outlives its request
 	if err != nil {
 		return nil, err
 	}
@@ -131,8 +132,11 @@ func (t *tasks) begin(ctx context.Context, rec record, do job) (mcp.Result, erro
 	return r.view("task"), nil
 }
 
-// start runs a job in a goroutine that close waits for.
-func (t *tasks) start(rec record, do job) (*run, error) {
+// same reports whether two calls are of one caller, wherever that works.
+func same(a, b orchestron.Actor) bool { return a.Kind == b.Kind && a.Agent == b.Agent }
+
+// start runs a job in a goroutine that close waits for, unless its actor has as many under way as it may.
+func (t *tasks) start(rec record, do job, most int) (*run, error) {
 	ctx, cancel := context.WithCancel(t.ctx)
 	r := &run{tasks: t, cancel: cancel, done: make(chan struct{}), rec: rec}
 	t.mu.Lock()
@@ -143,14 +147,14 @@ func (t *tasks) start(rec record, do job) (*run, error) {
 	}
 	mine := 0
 	for _, other := range t.runs {
-		if other.rec.Actor == rec.Actor {
+		if same(other.rec.Actor, rec.Actor) {
 			mine++
 		}
 	}
-	if mine >= maxTasks {
+	if mine >= most {
 		cancel()
-		return nil, orchestron.Errorf(orchestron.Limit, "%s has %d tasks under way", rec.Actor, mine).
-			Try("let some end, or cancel them")
+		return nil, orchestron.Errorf(orchestron.Limit, "%s has %d tasks under way, and no caller may have more", rec.Actor, mine).
+			Try("wait until some have ended, or cancel some with tasks/cancel")
 	}
 	t.runs[rec.ID] = r
 	t.wait.Go(func() {
@@ -306,7 +310,7 @@ func (t *tasks) again(rec record, do job) error {
 	r, err := t.start(rec, func(ctx context.Context, r *run) (*mcp.CallToolResult, error) {
 		<-ready
 		return do(ctx, r)
-	})
+	}, math.MaxInt) // what was accepted is not refused now
 	if err != nil {
 		return err
 	}
@@ -324,7 +328,7 @@ func (t *tasks) find(ctx context.Context, id string, actor orchestron.Actor) (*r
 	r := t.runs[id]
 	t.mu.Unlock()
 	if r != nil {
-		if r.rec.Actor != actor { // Actor never changes
+		if !same(r.rec.Actor, actor) { // Actor never changes
 			return nil, record{}, unknown
 		}
 		return r, record{}, nil
@@ -340,7 +344,7 @@ func (t *tasks) find(ctx context.Context, id string, actor orchestron.Actor) (*r
 	if err := json.Unmarshal(data, &rec); err != nil {
 		return nil, record{}, fmt.Errorf("reading task: %w", err)
 	}
-	if rec.Actor != actor || rec.expires().Before(time.Now()) {
+	if !same(rec.Actor, actor) || rec.expires().Before(time.Now()) {
 		return nil, record{}, unknown
 	}
 	return nil, rec, nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -34,12 +33,18 @@ func catalogue(ops ...op.Op) *op.Catalogue {
 // connect serves a client of an actor until the test ends.
 func connect(t testing.TB, s *Server, actor orchestron.Actor) *wire {
 	t.Helper()
+	return connectIn(t, s, actor, nil)
+}
+
+// connectIn is connect with a query, which may be refused.
+func connectIn(t testing.TB, s *Server, actor orchestron.Actor, query url.Values) *wire {
+	t.Helper()
 	near, far := net.Pipe()
 	served := make(chan error, 1)
-	go func() { served <- s.ServeConn(context.Background(), far, actor, "session", nil) }()
+	go func() { served <- s.ServeConn(context.Background(), far, actor, "session", query) }()
 	t.Cleanup(func() {
 		_ = near.Close()
-		if err := <-served; err != nil {
+		if err := <-served; err != nil && orchestron.KindOf(err) != orchestron.Invalid {
 			t.Errorf("ServeConn: %v", err)
 		}
 	})
@@ -316,32 +321,6 @@ func TestPatience(t *testing.T) {
 	connect(t, s, operator).initialize().ask(callLine(1, "wait", `{}`))
 	if d := <-left; d < 50*time.Second || d > time.Minute {
 		t.Errorf("a long call may take %v, want the patience of a minute", d)
-	}
-}
-
-func TestResource(t *testing.T) {
-	s := newServer(catalogue(op.New("list", op.Read, "Lists.", func(_ context.Context, call op.Call, _ none) (echoOut, error) {
-		return echoOut{call.Actor.String()}, nil
-	}, op.For(orchestron.Specialist))), nil)
-	t.Cleanup(s.Close)
-	old := connect(t, s, someone).initialize()
-	got := old.ask(`{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"orchestron://agents"}}`)
-	want(t, got, `{"text":"spec_1"}`, "result", "contents", 0, "text")
-	want(t, old.ask(`{"jsonrpc":"2.0","id":2,"method":"resources/read","params":{"uri":"orchestron://nothing"}}`), float64(-32602), "error", "code")
-	old.ask(`{"jsonrpc":"2.0","id":3,"method":"resources/subscribe","params":{"uri":"orchestron://agents"}}`)
-	want(t, old.ask(`{"jsonrpc":"2.0","id":4,"method":"resources/subscribe","params":{"uri":"no uri"}}`), float64(-32602), "error", "code")
-	modern := connect(t, s, operator)
-	got = modern.ask(modernLine(1, "subscriptions/listen", `"notifications":{"resourceSubscriptions":["orchestron://agents"]}`, "{}"))
-	want(t, got, "notifications/subscriptions/acknowledged", "method")
-	told := make(chan struct{})
-	go func() { s.AgentsChanged(context.Background()); close(told) }()
-	for _, w := range []*wire{old, modern} {
-		want(t, w.read(), "notifications/resources/updated", "method")
-	}
-	<-told
-	got = old.ask(`{"jsonrpc":"2.0","id":5,"method":"prompts/get","params":{"name":"delegate","arguments":{"job":"count the lines"}}}`)
-	if text := fmt.Sprint(at(t, got, "result", "messages", 0, "content", "text")); !strings.Contains(text, "count the lines") {
-		t.Errorf("the prompt lacks the job: %s", text)
 	}
 }
 

@@ -33,7 +33,7 @@ func serve() error {
 		Version:      "0.0.0",
 		Instructions: "For the conformance suite.",
 		Tasks:        &mcpapi.MemoryTasks{},
-		Authenticate: func(t string) (orchestron.Actor, bool) {
+		Authenticate: func(_ context.Context, t string) (orchestron.Actor, bool) {
 			return orchestron.Actor{Kind: orchestron.Operator}, t == token
 		},
 		Log: log,
