@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +26,8 @@ func (a *app) spawn() *cobra.Command {
 			"The agent gets a directory of its own below --dir; with --shared it works in --dir itself.",
 		Example: "orchestron spawn executive --name lead --dir .\n" +
 			"orchestron spawn specialist --parent mgr_1_1 --model haiku --context @brief.md --wait",
-		Args: console.Need("ROLE"), ValidArgsFunction: console.Words("executive", "manager", "specialist"),
+		Args: console.Need("ROLE"), ValidArgsFunction: a.roleNames,
+		Annotations: map[string]string{"parentId": "--parent", "workDir": "--dir", "workspaceMode": "--shared", "role": "ROLE"},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "name for people")
@@ -115,7 +118,7 @@ func notYet(v view) *console.Exit {
 		late.Err = late.Err.Try("answer it in its terminal: orchestron attach %s", v.ID)
 		return late
 	}
-	late := console.TooLate("%s is still %s, with %d messages queued", v.ID, v.Status, v.Queued)
+	late := console.TooLate("%s is still %s, with %s queued", v.ID, v.Status, console.Count(v.Queued, "message"))
 	late.Err = late.Err.Try("orchestron wait %s waits again", v.ID)
 	return late
 }
@@ -126,21 +129,50 @@ func (a *app) list() *cobra.Command {
 		Use: "list", Aliases: []string{"ls"}, Short: "Show the agents as a tree",
 		Example: "orchestron list\norchestron list --status active --role manager\norchestron list --json",
 		Args:    console.Need(), ValidArgsFunction: console.Words(),
+		Annotations: map[string]string{"parentId": "--parent"},
 	}
 	cmd.Flags().StringVar(&role, "role", "", "only agents of a role or level")
 	cmd.Flags().StringVar(&parent, "parent", "", "only agents that this one leads")
 	cmd.Flags().StringVar(&status, "status", "", "only agents in a state; active means all that run")
 	console.Completes(cmd, "parent", a.AgentIDs())
+	console.Completes(cmd, "role", a.roleNames)
 	console.Completes(cmd, "status", console.Words("active", "starting", "idle", "busy", "waiting", "limited", "stopped", "failed", "lost"))
-	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 		got, raw, err := console.Ask[struct{ Instances []view }](ctx, a.App, "list",
 			console.Args{}.With("role", role).With("parentId", parent).With("status", status))
 		if err != nil {
 			return err
 		}
+		if role != "" && len(got.Instances) == 0 { // an agent's role is one, whatever is known of it here
+			if err := a.checkRole(cmd, role); err != nil {
+				return err
+			}
+		}
 		return a.Show(raw, func() error { return a.tree(got.Instances) })
 	})
 	return cmd
+}
+
+// checkRole refuses what is neither a level nor a role.
+func (a *app) checkRole(cmd *cobra.Command, role string) error {
+	known, err := a.program.Roles()
+	if err != nil || slices.Contains(known, role) {
+		return err
+	}
+	unknown := console.Usage(cmd, "there is no role or level %q", orchestron.Quotable(role))
+	if like := console.Nearest(role, known); like != "" {
+		return unknown.Try("did you mean %s?", like)
+	}
+	return unknown.Try("use one of %s", strings.Join(known, ", "))
+}
+
+// roleNames completes the name of a role.
+func (a *app) roleNames(cmd *cobra.Command, given []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	known, err := a.program.Roles()
+	if err != nil {
+		known = nil
+	}
+	return console.Words(known...)(cmd, given, typed)
 }
 
 // tree prints agents below the agents that lead them.

@@ -27,6 +27,8 @@ type Program struct {
 	Attach func(ctx context.Context, session string) ([]string, error)
 	// Exec replaces the process. It returns only an error.
 	Exec func(argv, env []string) error
+	// Roles are the names of the role templates.
+	Roles func() ([]string, error)
 	// Checks are what doctor looks at, in order.
 	Checks []Check
 	// BindKeys adds Orchestron's keys to the person's own Claude Code and says what it did.

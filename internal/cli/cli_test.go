@@ -245,12 +245,12 @@ func TestUpAndDown(t *testing.T) {
 		want string
 		code int
 	}{
-		{"down", "the daemon has stopped; 1 agents live on, and orchestron up finds them again\n", 0},
+		{"down", "the daemon has stopped; 1 agent lives on, and orchestron up finds it again\n", 0},
 		{"down", "no daemon runs\n", 0},
-		{"down --agents", "the daemon has stopped and ended 1 agents\n", 0}, // starts it to end them
+		{"down --agents", "the daemon has stopped and ended 1 agent\n", 0}, // starts it to end them
 		{"status", "", 6},
-		{"up", "the daemon has started: process 77, http://127.0.0.1:8080, 1 agents running\n", 0},
-		{"down --agents", "the daemon has stopped and ended 1 agents\n", 0},
+		{"up", "the daemon has started: process 77, http://127.0.0.1:8080, 1 agent running\n", 0},
+		{"down --agents", "the daemon has stopped and ended 1 agent\n", 0},
 		{"list --json", "", 0}, // starts it again
 	}
 	for _, s := range steps {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -142,7 +143,7 @@ func (a *app) up() *cobra.Command {
 			return err
 		}
 		return a.Show(raw, func() error {
-			return a.Print(fmt.Sprintf("the daemon %s: process %d, %s, %d agents running", said, s.PID, s.URL, s.alive()))
+			return a.Print(fmt.Sprintf("the daemon %s: process %d, %s, %s running", said, s.PID, s.URL, console.Count(s.alive(), "agent")))
 		})
 	})
 	return cmd
@@ -162,7 +163,7 @@ func (a *app) down() *cobra.Command {
 	cmd.Flags().BoolVar(&agents, "agents", false, "end all agents too")
 	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
 		if _, err := a.Connect(ctx, agents); err != nil { // agents that live on without a daemon end too
-			if agents || orchestron.KindOf(err) != orchestron.Unavailable {
+			if agents || !errors.Is(err, console.ErrNoDaemon) {
 				return err
 			}
 			return a.Show(json.RawMessage(`{"stopping":false}`), func() error { return a.Print("no daemon runs") })
@@ -191,9 +192,13 @@ func farewell(alive int, ended bool) string {
 	case alive == 0:
 		return "the daemon has stopped; no agents were running"
 	case ended:
-		return fmt.Sprintf("the daemon has stopped and ended %d agents", alive)
+		return "the daemon has stopped and ended " + console.Count(alive, "agent")
 	}
-	return fmt.Sprintf("the daemon has stopped; %d agents live on, and orchestron up finds them again", alive)
+	live, them := "live", "them"
+	if alive == 1 {
+		live, them = "lives", "it"
+	}
+	return fmt.Sprintf("the daemon has stopped; %s %s on, and orchestron up finds %s again", console.Count(alive, "agent"), live, them)
 }
 
 // gone waits until no daemon answers any more.
@@ -203,7 +208,7 @@ func (a *app) gone(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if _, err := a.Dial(ctx, false); err != nil && ctx.Err() == nil {
+		if _, err := a.Dial(ctx, false); errors.Is(err, console.ErrNoDaemon) {
 			return nil
 		}
 		select {

@@ -165,7 +165,8 @@ func (f *fake) stop(_ context.Context, _ op.Call, in struct {
 // program is the command line in front of a fake, with its output in buffers.
 func program(f *fake, stdin string) (cli.Program, *bytes.Buffer, *bytes.Buffer) {
 	p, stdout, stderr := consoletest.Process(f.Daemon, stdin)
-	return cli.Program{Process: p, Version: "1.0", Self: "/usr/bin/orchestron"}, stdout, stderr
+	roles := func() ([]string, error) { return []string{"executive", "manager", "specialist", "tester"}, nil }
+	return cli.Program{Process: p, Version: "1.0", Self: "/usr/bin/orchestron", Roles: roles}, stdout, stderr
 }
 
 type ran struct {

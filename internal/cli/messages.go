@@ -24,11 +24,15 @@ func (a *app) send() *cobra.Command {
 			"orchestron send exec_1 @plan.md --wait --timeout 30m\n" +
 			"git diff | orchestron send spec_1 - --wait",
 		Args: console.Between("ID", "TEXT"), ValidArgsFunction: a.AgentIDs(),
+		Annotations: map[string]string{"text": "TEXT", "timeout_seconds": "--timeout"},
 	}
 	cmd.Flags().BoolVar(&urgent, "urgent", false, "submit it although the agent is busy")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the answer and print it")
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long --wait waits")
 	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {
+		if cmd.Flags().Changed("timeout") && !wait {
+			return console.Usage(cmd, "--timeout is how long --wait waits, and --wait is not given").Try("add --wait, or leave --timeout out")
+		}
 		text, err := a.prompt(cmd, pos)
 		if err != nil {
 			return err
@@ -44,7 +48,7 @@ func (a *app) send() *cobra.Command {
 		}
 		a.subject.agent, a.subject.message = m.AgentID, m.ID
 		if m.Removed > 0 {
-			a.Say("%d control characters were removed", m.Removed)
+			a.Say("removed %s", console.Count(m.Removed, "control character"))
 		}
 		if wait {
 			return a.answer(ctx, m.AgentID, m.ID, limit)
@@ -126,6 +130,7 @@ func (a *app) wait() *cobra.Command {
 			"Exits with 8 when the time is over first. --timeout 0s only looks.",
 		Example: "orchestron wait exec_1\norchestron wait exec_1 --message $id --timeout 1h",
 		Args:    console.Need("ID"), ValidArgsFunction: a.AgentIDs(),
+		Annotations: map[string]string{"message_id": "--message", "timeout_seconds": "--timeout"},
 	}
 	cmd.Flags().StringVar(&id, "message", "", "wait for the answer to this message")
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait")

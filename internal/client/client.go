@@ -43,6 +43,11 @@ func Dial(socket, token string) *Client {
 	}}
 }
 
+// ErrNone is in the chain of what a call ends with that met no daemon.
+var ErrNone = errors.New("no daemon runs")
+
+var errStarting = errors.New("the daemon is starting")
+
 // dirHeader says where the caller works, path-escaped.
 const dirHeader = "Orchestron-Dir"
 
@@ -113,7 +118,7 @@ func marshal(args any) ([]byte, error) {
 // gone is what a caller is told of a lost call.
 func gone(name string, l *lost) error {
 	if l.unsent {
-		return orchestron.Errorf(orchestron.Unavailable, "no daemon runs").Try("orchestron up starts it")
+		return orchestron.Errorf(orchestron.Unavailable, "%w", ErrNone).Try("orchestron up starts it")
 	}
 	return orchestron.Errorf(orchestron.Unavailable, "the daemon went away during %s: %w", name, l.cause).
 		Try("orchestron up starts it again; then look whether %s happened", name)
@@ -306,7 +311,7 @@ func refusal(resp *http.Response, data []byte) error {
 	case known && body.Error != nil:
 		return body.Error
 	case known && body.Status == "starting":
-		return orchestron.Errorf(orchestron.Unavailable, "the daemon is starting").Try("try again in a moment")
+		return orchestron.Errorf(orchestron.Unavailable, "%w", errStarting).Try("try again in a moment")
 	}
 	kind := orchestron.Internal
 	if resp.StatusCode == http.StatusServiceUnavailable {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/client"
@@ -189,6 +190,55 @@ func TestStartedDaemonStandsAlone(t *testing.T) {
 	}
 	if log, err := os.ReadFile(l.Log); err != nil || !strings.Contains(string(log), "listening") {
 		t.Errorf("the log holds %q %v, want what the daemon wrote", log, err)
+	}
+}
+
+// A daemon that is starting is there, also while it does not listen yet.
+func TestFind(t *testing.T) {
+	l := launcher(t, "")
+	if _, err := client.Find(t.Context(), l); !errors.Is(err, client.ErrNone) {
+		t.Fatalf("Find without a daemon gives %v, want that none runs", err)
+	}
+	starter, err := os.Create(l.Lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer starter.Close()
+	if err := unix.Flock(int(starter.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan struct{})
+	asked := make(chan struct{}, 1000)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		select {
+		case <-ready:
+		default:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_, _ = io.WriteString(w, `{"status":"starting"}`)
+	})
+	found := make(chan error)
+	go func() {
+		c, err := client.Find(t.Context(), l)
+		if err == nil {
+			c.Close()
+		}
+		found <- err
+	}()
+	select {
+	case err := <-found:
+		t.Fatalf("Find while a daemon is being started gives %v", err)
+	case <-time.After(300 * time.Millisecond): // it must not end; to wait longer proves nothing more
+	}
+	serveOn(t, filepath.Dir(l.Socket), mux)
+	<-asked
+	starter.Close()
+	<-asked
+	close(ready)
+	if err := <-found; err != nil {
+		t.Errorf("Find of a daemon that has started gives %v", err)
 	}
 }
 

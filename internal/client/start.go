@@ -57,6 +57,39 @@ func Start(ctx context.Context, l Launcher) (*Client, error) {
 	return c, nil
 }
 
+// Find returns a client of the daemon that runs, and waits for one that is starting. It starts none: ErrNone is in the
+// chain of the error when there is none.
+func Find(ctx context.Context, l Launcher) (*Client, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience,
+		orchestron.Errorf(orchestron.Unavailable, "the daemon is still starting after %s", patience).Try("see %s", l.Log))
+	defer cancel()
+	c := Dial(l.Socket, l.Token)
+	for {
+		starting := held(l.Lock) // asked first: a start that ends meanwhile has left a daemon
+		err := c.Health(ctx)
+		switch {
+		case err == nil:
+			return c, nil
+		case errors.Is(err, errStarting), starting && errors.Is(err, ErrNone):
+		default:
+			return nil, err
+		}
+		if err := sleep(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// held reports whether somebody holds the lock on a file.
+func held(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
 // launch returns when a daemon answers.
 func (c *Client) launch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience,

@@ -221,8 +221,9 @@ func (s *settings) applyClaude(c *Config) error {
 	if !slices.Contains([]string{"auto", "own", "user"}, s.Claude.Config) {
 		return s.wrong("claude.config", "%q is none of auto, own, user", orchestron.Quotable(s.Claude.Config)).Try("leave it out for auto")
 	}
-	if s.Claude.PermissionMode == "" {
-		return s.wrong("claude.permission_mode", "is empty").Try("leave it out for acceptEdits")
+	if !slices.Contains(permissionModes, s.Claude.PermissionMode) {
+		return s.wrong("claude.permission_mode", "%q is none of %s", orchestron.Quotable(s.Claude.PermissionMode), strings.Join(permissionModes, ", ")).
+			Try("leave it out for acceptEdits")
 	}
 	if err := s.variables("claude.env", s.Claude.Env); err != nil {
 		return err
@@ -231,6 +232,9 @@ func (s *settings) applyClaude(c *Config) error {
 	c.Claude = Claude{Binary: binary, Config: s.Claude.Config, PermissionMode: s.Claude.PermissionMode, Env: s.Claude.Env}
 	return err
 }
+
+// permissionModes are Claude Code's, by the names that its driver takes.
+var permissionModes = []string{"default", "manual", "acceptEdits", "plan", "dontAsk", "auto", "bypassPermissions"}
 
 var driverName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,30}$`)
 
@@ -248,6 +252,9 @@ func (s *settings) applyCustom(c *Config) error {
 			return s.wrong(field, "it has no command").Try("add argv: [program, argument]")
 		}
 		if err := s.variables(field+".env", d.Env); err != nil {
+			return err
+		}
+		if err := s.keys(field+".clear", d.Clear); err != nil {
 			return err
 		}
 		argv := slices.Clone(d.Argv)
@@ -274,6 +281,20 @@ func (s *settings) variables(field string, names []string) error {
 			bare, _, _ := strings.Cut(name, "=") // what follows may be a secret
 			return s.wrong(field, "%q is no name of a variable", orchestron.Quotable(bare)).
 				Try("list names only; the values come from the environment of the daemon")
+		}
+	}
+	return nil
+}
+
+// keyName is a key as tmux names it. What is no such name would be typed as text.
+var keyName = regexp.MustCompile(`^([CMS]-){0,3}([A-Za-z0-9\]^_/]|Enter|Escape|Tab|BTab|Space|BSpace|Up|Down|Left|Right|` +
+	`Home|End|PageUp|PageDown|PgUp|PgDn|PPage|NPage|Insert|IC|Delete|DC|F[1-9]|F1[0-2])$`)
+
+// keys checks names of keys.
+func (s *settings) keys(field string, keys []orchestron.Key) error {
+	for _, k := range keys {
+		if !keyName.MatchString(string(k)) {
+			return s.wrong(field, "%q is not the name of a key", orchestron.Quotable(string(k))).Try("write keys as C-u, Escape, M-BSpace")
 		}
 	}
 	return nil

@@ -32,6 +32,7 @@ package console
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"time"
 
@@ -54,9 +55,13 @@ type Process struct {
 	Environ        []string
 	Now            func() time.Time
 
-	// Dial returns the daemon. Without start it fails as unavailable when none answers.
+	// Dial returns the daemon, and waits for one that is starting. Without start it fails with ErrNoDaemon when none
+	// runs.
 	Dial func(ctx context.Context, start bool) (Daemon, error)
 }
+
+// ErrNoDaemon is in the chain of what Dial ends with when no daemon runs.
+var ErrNoDaemon = errors.New("no daemon runs")
 
 // App is one run of the command line.
 type App struct {
@@ -76,8 +81,8 @@ func New(p Process) *App {
 	return &App{Process: p, Out: screenOf(p.Stdout, p.Environ), Err: screenOf(p.Stderr, p.Environ)}
 }
 
-// Connect returns the daemon, always the same once one has answered. Without start it fails as unavailable when none
-// does.
+// Connect returns the daemon, always the same once one has answered. Without start it fails with ErrNoDaemon when none
+// runs.
 func (a *App) Connect(ctx context.Context, start bool) (Daemon, error) {
 	if a.daemon != nil {
 		return a.daemon, nil

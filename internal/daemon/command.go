@@ -21,6 +21,7 @@ import (
 	"github.com/orchestron/orchestron/internal/console"
 	"github.com/orchestron/orchestron/internal/driver"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/tmux"
 	"github.com/orchestron/orchestron/testkit/agent"
 	"github.com/orchestron/orchestron/testkit/api"
@@ -39,7 +40,7 @@ func (p Process) Command(ctx context.Context) int {
 			Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Environ: p.Environ, Now: time.Now, Dial: c.dial,
 		},
 		Version: p.Version, Self: self, Config: config.Example(),
-		Serve: c.serve, Bridge: c.bridge, Attach: c.attach, Exec: replace, Checks: c.checks(), BindKeys: c.bindKeys,
+		Serve: c.serve, Bridge: c.bridge, Attach: c.attach, Exec: replace, Roles: c.roles, Checks: c.checks(), BindKeys: c.bindKeys,
 		Hook:      func(_ context.Context, args []string) int { return p.hook(args) },
 		Compose:   func(_ context.Context, args []string) int { return p.compose(args) },
 		AgentExec: func(_ context.Context, args []string) int { return p.agentExec(args) },
@@ -67,7 +68,11 @@ type commands struct {
 func (c commands) config() (config.Config, error) { return config.Load(c.Environ, "") }
 
 func (c commands) dial(ctx context.Context, start bool) (console.Daemon, error) {
-	return c.client(ctx, start)
+	cl, err := c.client(ctx, start)
+	if errors.Is(err, client.ErrNone) {
+		return nil, orchestron.Errorf(orchestron.Unavailable, "%w", console.ErrNoDaemon).Try("orchestron up starts it")
+	}
+	return cl, err
 }
 
 func (c commands) client(ctx context.Context, start bool) (*client.Client, error) {
@@ -83,12 +88,11 @@ func (c commands) client(ctx context.Context, start bool) (*client.Client, error
 	if err != nil {
 		dir = "" // it was removed, and is no default for anything
 	}
-	if !start {
-		cl := client.Dial(cfg.DaemonSocket, token)
-		cl.Dir = dir
-		return cl, cl.Health(ctx)
+	find := client.Find
+	if start {
+		find = client.Start
 	}
-	cl, err := client.Start(ctx, client.Launcher{
+	cl, err := find(ctx, client.Launcher{
 		Socket: cfg.DaemonSocket, Token: token, Argv: []string{c.self, "serve", "--ready-fd", "3"}, Env: c.Environ, Dir: cfg.Home,
 		Lock: filepath.Join(cfg.Home, "start.lock"), Log: cfg.LogFile,
 	})
@@ -157,11 +161,20 @@ func (c commands) attach(_ context.Context, session string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	argv, err := tmux.AttachCommand(cfg.TmuxSocket)
+	argv, err := tmux.AttachCommand(cfg.Tmux, cfg.TmuxSocket)
 	if err != nil {
 		return nil, err
 	}
 	return append(argv, "-t", "="+session), nil
+}
+
+func (c commands) roles() ([]string, error) {
+	cfg, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	roles, err := role.Load(cfg.RolesDir)
+	return roles.Names(), err
 }
 
 // bindKeys puts our keys into the person's own Claude Code.

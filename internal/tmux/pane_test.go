@@ -79,7 +79,7 @@ func TestNewReturnsTheIdentity(t *testing.T) {
 func TestPanesKeepTheirSizeWhoeverLooks(t *testing.T) {
 	s := start(t)
 	p := makePane(t, s, spec(1, "sleep", "1000"))
-	argv, err := AttachCommand(s.cfg.Socket)
+	argv, err := AttachCommand("", s.cfg.Socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,6 +244,9 @@ func TestKill(t *testing.T) {
 func TestPanesOfAnEarlierServerAreLeftAlone(t *testing.T) {
 	cfg := testConfig(t)
 	first := openIt(t, cfg)
+	if argv, err := AttachCommand(cfg.Command, cfg.Socket); err != nil || argv[0] != cfg.Command {
+		t.Errorf("AttachCommand = %q, %v, want the program that was named", argv, err)
+	}
 	old, _ := receiver(t, first, 1, "raw")
 	if err := first.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)

@@ -78,6 +78,9 @@ func TestFindIdle(t *testing.T) {
 func TestOpenAdoptsWhatRuns(t *testing.T) {
 	cfg := testConfig(t)
 	first := openIt(t, cfg)
+	if argv, err := AttachCommand(cfg.Command, cfg.Socket); err != nil || argv[0] != cfg.Command {
+		t.Errorf("AttachCommand = %q, %v, want the program that was named", argv, err)
+	}
 	p, file := receiver(t, first, 1, "raw")
 	_, stop := first.Changes(p)
 	defer stop()
@@ -253,11 +256,11 @@ func processesOf(t *testing.T, word string) []string {
 
 func TestAttachCommand(t *testing.T) {
 	s := start(t)
-	argv, err := AttachCommand(s.cfg.Socket)
+	argv, err := AttachCommand("", s.cfg.Socket)
 	if err != nil || !slices.Equal(argv[1:], []string{"-S", s.cfg.Socket, "-f", "/dev/null", "attach-session"}) {
 		t.Errorf("AttachCommand = %q, %v", argv, err)
 	}
-	_, err = AttachCommand(filepath.Join(t.TempDir(), "s"))
+	_, err = AttachCommand("", filepath.Join(t.TempDir(), "s"))
 	wantKind(t, "AttachCommand without a server", err, orchestron.NotFound)
 }
 
@@ -286,7 +289,7 @@ func TestServerOutlivesItsProgram(t *testing.T) {
 	if second.Process() != first.Process() {
 		t.Errorf("the server is %v, was %v", second.Process(), first.Process())
 	}
-	argv, err := AttachCommand(cfg.Socket)
+	argv, err := AttachCommand("", cfg.Socket)
 	if want := fmt.Sprintf("/proc/%d/exe", first.Process().PID); err != nil || argv[0] != want {
 		t.Errorf("AttachCommand = %q, %v, want %s", argv, err, want)
 	}

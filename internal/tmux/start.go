@@ -77,9 +77,10 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(one, two)
 }
 
-// AttachCommand returns the command with which a person enters the server behind socket. Add -t and =<session>.
-func AttachCommand(socket string) ([]string, error) {
-	program, running, err := findProgram("", socket)
+// AttachCommand returns the command with which a person enters the server behind socket. command is as in Config. Add
+// -t and =<session>.
+func AttachCommand(command, socket string) ([]string, error) {
+	program, running, err := findProgram(command, socket)
 	if err != nil {
 		return nil, err
 	}

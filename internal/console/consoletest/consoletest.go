@@ -112,7 +112,7 @@ func Process(d *Daemon, stdin string) (p console.Process, stdout, stderr *bytes.
 		Stdin: strings.NewReader(stdin), Stdout: stdout, Stderr: stderr, Now: Now,
 		Dial: func(_ context.Context, start bool) (console.Daemon, error) {
 			if d.Down && !start {
-				return nil, orchestron.Errorf(orchestron.Unavailable, "no daemon runs").Try("orchestron up starts it")
+				return nil, orchestron.Errorf(orchestron.Unavailable, "%w", console.ErrNoDaemon).Try("orchestron up starts it")
 			}
 			if d.Down {
 				d.Down = false
