@@ -18,6 +18,9 @@ type Actor struct {
 	Dir   string    `json:"dir,omitempty"`   // where the caller works, absolute; empty when unknown. A default, never a right
 }
 
+// Trusted reports whether the actor may do everything: a person in charge, or Orchestron itself.
+func (a Actor) Trusted() bool { return a.Kind == Operator || a.Kind == System }
+
 func (a Actor) String() string {
 	if a.Kind == AgentCall {
 		return string(a.Agent)

@@ -115,6 +115,17 @@ func (s *Service) running(ctx context.Context) error {
 // Changed returns a channel that is closed when an agent changes next.
 func (s *Service) Changed() <-chan struct{} { return s.changed.Wait() }
 
+// Agent returns an agent as it is, if there is one of that id.
+func (s *Service) Agent(id orchestron.AgentID) (orchestron.Agent, bool) {
+	s.mu.RLock()
+	h := s.handles[id]
+	s.mu.RUnlock()
+	if h == nil {
+		return orchestron.Agent{}, false
+	}
+	return h.snapshot(), true
+}
+
 // All returns all agents as they are, oldest first.
 func (s *Service) All() []orchestron.Agent {
 	var all []orchestron.Agent
@@ -208,7 +219,7 @@ func (s *Service) command(actor orchestron.Actor, id string) (*handle, error) {
 
 // Within reports whether the agent is the actor or below it. Operators are above all.
 func (s *Service) Within(actor orchestron.Actor, id orchestron.AgentID) bool {
-	return actor.Kind == orchestron.Operator || s.tree.Within(actor.Agent, id)
+	return actor.Trusted() || s.tree.Within(actor.Agent, id)
 }
 
 // change alters an agent and its messages in one transaction. change works on a copy; nothing changes when it fails.

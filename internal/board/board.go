@@ -131,13 +131,19 @@ const (
 // Resources declares what clients can read and subscribe to.
 func Resources() []op.Resource {
 	return []op.Resource{
-		{URI: CurrentURI, Name: "tasks-current", Title: "Current tasks", Description: "The tasks in progress, blocked or in review.",
-			Operation: "orchestron_task_list", Arguments: map[string]any{"status": []any{"IN_PROGRESS", "BLOCKED", "IN_REVIEW"}}},
+		{
+			URI: CurrentURI, Name: "tasks-current", Title: "Current tasks", Description: "The tasks in progress, blocked or in review.",
+			Operation: "orchestron_task_list", Arguments: map[string]any{"status": []any{"IN_PROGRESS", "BLOCKED", "IN_REVIEW"}},
+		},
 		{URI: TaskURI, Name: "task", Title: "Task", Description: "One task with its history.", Operation: "orchestron_task_get", Variable: "taskId"},
-		{URI: SprintURI, Name: "sprint-active", Title: "Active sprint", Description: "The sprint that is active and how far it has come.",
-			Operation: "orchestron_sprint_get"},
-		{URI: ContextURI, Name: "context-latest", Title: "Latest context", Description: "What the last session saved for the next.",
-			Operation: "orchestron_context_get"},
+		{
+			URI: SprintURI, Name: "sprint-active", Title: "Active sprint", Description: "The sprint that is active and how far it has come.",
+			Operation: "orchestron_sprint_get",
+		},
+		{
+			URI: ContextURI, Name: "context-latest", Title: "Latest context", Description: "What the last session saved for the next.",
+			Operation: "orchestron_context_get",
+		},
 	}
 }
 

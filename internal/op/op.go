@@ -42,7 +42,7 @@ type Op struct {
 	Summary     string // under 300 characters; what the operation does and when to use it
 	Access      Access
 	Toolset     string           // the group that clients choose by
-	Lowest      orchestron.Level // the lowest level of agent that may call; operators always may
+	Lowest      orchestron.Level // the lowest level of agent that may call; trusted callers always may
 	Long        bool             // may take longer than a client waits: reports progress, can run as a task
 	Keyed       bool             // the subject stores the idempotency key together with the effect
 	Destructive bool             // ends or removes something
@@ -95,13 +95,10 @@ func New[In, Out any](name string, access Access, summary string, h Handler[In, 
 
 // Allows reports whether the actor may call the operation at all. What it may do it to is the subject's rule.
 func (o Op) Allows(a orchestron.Actor) bool {
-	switch a.Kind {
-	case orchestron.Operator:
-		return true
-	case orchestron.AgentCall:
+	if a.Kind == orchestron.AgentCall {
 		return o.Lowest != "" && a.Level.Rank() <= o.Lowest.Rank()
 	}
-	return false
+	return a.Trusted()
 }
 
 func schemaOf[T any](name string) *jsonschema.Schema {
