@@ -153,6 +153,9 @@ func (c commands) bridge(ctx context.Context, how cli.Bridge) error {
 	if how.ReadOnly {
 		choice.Set("readonly", "1")
 	}
+	if dir, err := os.Getwd(); err == nil { // one that was removed is not told
+		choice.Set("dir", dir)
+	}
 	return bridge.Run(ctx, c.Stdin, c.Stdout, func(ctx context.Context) (io.ReadWriteCloser, error) { return cl.Stdio(ctx, choice) })
 }
 
