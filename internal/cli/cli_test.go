@@ -22,7 +22,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestHumanOutput(t *testing.T) {
 	f := newFake()
 	f.add("exec_1", "", "executive", orchestron.Idle, 3*time.Hour)
-	f.add("mgr_1_1", "exec_1", "manager", orchestron.Busy, 5*time.Minute).Queued = 2
+	m := f.add("mgr_1_1", "exec_1", "manager", orchestron.Busy, 5*time.Minute)
+	m.Queued, m.Driver, m.Question = 2, "scripted", &orchestron.Question{Tool: "Bash", Detail: "ls"}
+	m.Evidence = orchestron.Evidence{Source: orchestron.FromHook, At: now.Add(-time.Minute), Detail: "a hook said so"}
+	m.Inbox = []agentapi.QueuedMessage{
+		{MessageID: "m-8", From: "operator", Urgent: true, Created: now.Add(-2 * time.Minute), Reason: "the agent is starting"},
+		{MessageID: "m-9", From: "exec_1", Created: now.Add(-time.Minute)},
+	}
 	f.add("spec_1_1_1", "mgr_1_1", "tester", orchestron.Failed, 30*time.Second)
 	f.add("mgr_1_2", "exec_1", "manager", orchestron.Waiting, 90*time.Hour)
 	f.add("spec_9_1", "mgr_9", "写代码", orchestron.Stopped, time.Hour)
@@ -57,6 +63,16 @@ listens http://127.0.0.1:8080
 tmux    3.3a, process 78, /h/tmux
 agents  1 busy, 1 failed, 1 idle, 1 stopped, 1 waiting
 `, "\n"), ""}},
+		"status of one": {"status mgr_1_1", ran{0, strings.TrimPrefix(`
+agent   mgr_1_1 n-mgr_1_1 (manager)
+status  busy, known for 1m: a hook said so
+asks    Bash ls
+parent  exec_1
+program scripted haiku
+works   in /w/mgr_1_1
+queued  m-8 by operator, 2m ago, urgent: the agent is starting
+queued  m-9 by exec_1, 1m ago
+`, "\n"), ""}},
 		"up":        {"up", ran{0, "the daemon runs already: process 77, http://127.0.0.1:8080, 3 agents running\n", ""}},
 		"send":      {"send exec_1 hello", ran{0, "m-1\n", "queued for exec_1\n"}},
 		"send wait": {"send exec_1 hello --wait", ran{0, "42\n", ""}},
@@ -88,7 +104,7 @@ func TestJSON(t *testing.T) {
 	f.text, f.todos = evil, "[]"
 	f.events = []orchestron.Event{{Seq: 1, At: now, Type: orchestron.DaemonStarted}}
 	for _, args := range []string{
-		"list", "status", "up", "send exec_1 x", "send exec_1 x --wait", "wait exec_1", "wait exec_1 --message m-1", "read exec_1",
+		"list", "status", "status exec_1", "up", "send exec_1 x", "send exec_1 x --wait", "wait exec_1", "wait exec_1 --message m-1", "read exec_1",
 		"read exec_1 --follow", "restart exec_1", "interrupt exec_1", "terminate exec_1", "todos exec_1", "output exec_1", "events",
 		"version", "tools", "tools spawn", "call list", "doctor", "spawn executive", "spawn executive --wait", "install claude --print",
 		"install codex", "install vscode", "install claude-desktop", "down",
@@ -160,6 +176,25 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+// What was printed of a terminal is not printed again when the daemon was replaced meanwhile.
+func TestFollowGoesOn(t *testing.T) {
+	tests := map[string]string{
+		"two\nfresh\nmissed": "one\ntwo\nfresh\nmissed\nend\n",
+		"one\ntwo\nfresh":    "one\ntwo\nfresh\nend\n",
+		"another screen":     "one\ntwo\nfresh\nanother screen\nend\n",
+	}
+	for again, want := range tests {
+		f := newFake()
+		f.text, f.again = "one\ntwo", again
+		if got := run(t, f, "", "read", "exec_1", "--follow"); got != (ran{0, want, ""}) {
+			t.Errorf("after a read that was made again and showed %q: got %+v, want %q", again, got, want)
+		}
+		if calls := f.Calls(); len(calls) != 1 || calls[0].Key == "" {
+			t.Errorf("got the calls %+v, want one with a key, without which it is not made again", calls)
+		}
+	}
+}
+
 func TestKeys(t *testing.T) {
 	f := newFake()
 	f.add("exec_1", "", "executive", orchestron.Idle, 0)
@@ -198,12 +233,14 @@ func TestHostileStrings(t *testing.T) {
 	v := f.add("exec_1", "", evil, orchestron.Waiting, 0)
 	v.Name, v.Model, v.Workspace = evil, evil, evil
 	v.Question = &orchestron.Question{Tool: evil, Detail: evil}
+	v.Evidence, v.Driver = orchestron.Evidence{At: now, Detail: evil}, evil
+	v.Inbox = []agentapi.QueuedMessage{{MessageID: evil, From: evil, Reason: evil}}
 	f.text, f.todos = evil, string(must(json.Marshal([]map[string]string{{"content": evil}})))
 	f.turns = []orchestron.Turn{{Prompt: evil, Answer: evil, Ended: now}, {Prompt: evil, Failure: evil}}
 	f.events = []orchestron.Event{{Seq: 1, Type: orchestron.EventType(evil), Agent: evil, Actor: evil, Data: must(json.Marshal(map[string]string{"x": evil}))}}
 	f.message = agentapi.MessageOut{MessageID: "m-1", AgentID: "exec_1", State: orchestron.Answered, Done: true, Response: evil}
 	commands := []string{
-		"list", "status", "send exec_1 x --wait", "wait exec_1", "read exec_1", "read exec_1 --follow", "todos exec_1", "output exec_1",
+		"list", "status", "status exec_1", "send exec_1 x --wait", "wait exec_1", "read exec_1", "read exec_1 --follow", "todos exec_1", "output exec_1",
 		"events", "spawn x", "restart exec_1", "tools", "tools spawn", "__complete read e", "restart " + strings.ReplaceAll(evil, "\n", ""),
 	}
 	for _, args := range commands {

@@ -78,14 +78,18 @@ func (a *app) mcp() *cobra.Command {
 
 func (a *app) status() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show the daemon and how its agents are",
-		Long:    "Show the daemon, its tmux, and how many agents are in each state. Exits with 6 when no daemon runs.",
-		Example: "orchestron status",
-		Args:    console.Need(), ValidArgsFunction: console.Words(),
+		Use: "status [ID]", Short: "Show the daemon and how its agents are, or one agent",
+		Long: "Show the daemon, its tmux, and how many agents are in each state; with ID one agent and the messages it has not been given.\n" +
+			"Exits with 6 when no daemon runs.",
+		Example: "orchestron status\norchestron status exec_1",
+		Args:    console.Between("ID"), ValidArgsFunction: a.AgentIDs(),
 	}
-	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, pos []string) error {
 		if _, err := a.Connect(ctx, false); err != nil {
 			return err
+		}
+		if len(pos) == 1 {
+			return a.statusOf(ctx, pos[0])
 		}
 		s, raw, err := console.Ask[status](ctx, a.App, "get_daemon_status", console.Args{})
 		if err != nil {
@@ -97,9 +101,7 @@ func (a *app) status() *cobra.Command {
 }
 
 func (a *app) tell(s status) error {
-	line := func(name, format string, values ...any) {
-		fmt.Fprintf(a.Stdout, "%s %s\n", a.Out.Paint(console.Bold, fmt.Sprintf("%-7s", name)), console.Cell(fmt.Sprintf(format, values...)))
-	}
+	line := a.field
 	line("daemon", "%s, process %d, started %s ago", s.Version, s.PID, a.Since(s.Started))
 	line("home", "%s", s.Home)
 	line("listens", "%s", s.URL)
@@ -110,6 +112,11 @@ func (a *app) tell(s status) error {
 	}
 	line("agents", "%s", count(s.Agents))
 	return nil
+}
+
+// field prints one thing that is known of a subject.
+func (a *app) field(name, format string, values ...any) {
+	fmt.Fprintf(a.Stdout, "%s %s\n", a.Out.Paint(console.Bold, fmt.Sprintf("%-7s", name)), console.Cell(fmt.Sprintf(format, values...)))
 }
 
 // count is how many agents are in each state, the busiest word first.

@@ -29,6 +29,7 @@ type fake struct {
 	events  []orchestron.Event  // of get_events
 	turns   []orchestron.Turn
 	text    string
+	again   string // what a terminal shows to a read that is made again, because its daemon was replaced
 	todos   string
 }
 
@@ -43,6 +44,10 @@ func newFake() *fake {
 		op.New("get_instance_output", op.Read, "Output.", f.output, op.In("agents")),
 		op.New("get_instance_todos", op.Read, "Todos.", func(context.Context, op.Call, agentapi.InstanceRef) (agentapi.TodosOut, error) {
 			return agentapi.TodosOut{AgentID: "exec_1", Todos: json.RawMessage(f.todos)}, nil
+		}, op.In("agents")),
+		op.New("get_instance_status", op.Read, "Status.", func(_ context.Context, _ op.Call, in agentapi.InstanceRef) (agentapi.ListOut, error) {
+			v, err := f.find(in.InstanceID)
+			return agentapi.ListOut{Instances: []agentapi.View{v}, Count: 1}, err
 		}, op.In("agents")),
 		op.New("restart", op.Write, "Restart.", func(_ context.Context, _ op.Call, in agentapi.InstanceIn) (agentapi.View, error) {
 			return f.find(in.InstanceID)
@@ -112,6 +117,10 @@ func (f *fake) read(_ context.Context, c op.Call, in agentapi.ReadIn) (agentapi.
 	if in.Follow {
 		c.Report(orchestron.Progress{Message: f.text})
 		c.Report(orchestron.Progress{Done: 1, Message: "fresh"})
+		if f.again != "" {
+			c.Report(orchestron.Progress{Message: f.again})
+			c.Report(orchestron.Progress{Done: 1, Message: "end"})
+		}
 	}
 	return agentapi.ReadOut{AgentID: "exec_1", Text: f.text}, nil
 }

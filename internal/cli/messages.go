@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -187,20 +189,27 @@ func (a *app) read() *cobra.Command {
 	return cmd
 }
 
+// mostLines is how many lines of a terminal can be asked for.
+const mostLines = 10000
+
 // follow prints lines as they are reported. The first report is what the terminal shows; without one the agent
-// does not run and the answer has its last screen.
+// does not run and the answer has its last screen. When the daemon is replaced meanwhile the reports begin anew, and
+// what was printed already is left out.
 func (a *app) follow(ctx context.Context, in console.Args) error {
-	d, err := a.Connect(ctx, true)
-	if err != nil {
-		return err
-	}
 	in["follow"], in["timeout_seconds"] = true, int(console.Longest.Seconds())
-	told := false
-	raw, err := d.Call(ctx, "read", in, "", func(p orchestron.Progress) {
-		told = true
-		_ = a.Print(p.Message) // a reader that is gone ends us with a signal
+	var printed []string
+	raw, err := a.Follow(ctx, "read", in, func(p orchestron.Progress) {
+		lines := strings.Split(p.Message, "\n")
+		if p.Done == 0 {
+			lines = unseen(printed, lines)
+		}
+		if len(lines) > 0 {
+			printed = append(printed, lines...)
+			printed = printed[max(0, len(printed)-mostLines):]
+			_ = a.Print(strings.Join(lines, "\n")) // a reader that is gone ends us with a signal
+		}
 	})
-	if err != nil || told {
+	if err != nil || printed != nil {
 		return err
 	}
 	var got struct{ Text string }
@@ -208,6 +217,16 @@ func (a *app) follow(ctx context.Context, in console.Args) error {
 		return err
 	}
 	return a.Print(got.Text)
+}
+
+// unseen is what a terminal shows behind the lines that were printed of it.
+func unseen(printed, shown []string) []string {
+	for same := min(len(printed), len(shown)); same > 0; same-- {
+		if slices.Equal(printed[len(printed)-same:], shown[:same]) {
+			return shown[same:]
+		}
+	}
+	return shown
 }
 
 // prompt is the text that send was given.
