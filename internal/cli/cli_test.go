@@ -15,6 +15,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/cli"
+	"github.com/orchestron/orchestron/internal/console"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -298,6 +299,17 @@ func TestUpAndDown(t *testing.T) {
 	}
 	if f.Starts != 3 {
 		t.Errorf("the daemon was started %d times, want 3", f.Starts)
+	}
+}
+
+// A daemon that does not answer is not one that does not run.
+func TestDownDoesNotMistakeTroubleForAbsence(t *testing.T) {
+	p, stdout, stderr := program(newFake(), "")
+	p.Dial = func(context.Context, bool) (console.Daemon, error) {
+		return nil, orchestron.Errorf(orchestron.Unavailable, "the daemon is still starting after 1m0s")
+	}
+	if code := cli.Run(t.Context(), p, []string{"down"}); code != 6 || stdout.Len() > 0 || !strings.Contains(stderr.String(), "still starting") {
+		t.Errorf("got %d %q %q, want 6 and what is wrong", code, stdout, stderr)
 	}
 }
 
