@@ -71,9 +71,8 @@ type Path struct {
 // Bottlenecks says what holds up the project that the tasks are all of. On a board where very many tasks wait for very
 // many, only the likeliest of the tasks that hold up others are weighed.
 func Bottlenecks(tasks []orchestron.Task, now time.Time) Report {
-	parent := parents(tasks)
-	h := newHistory(tasks, parent, now)
-	g := newGraph(tasks, parent, func(orchestron.Task) bool { return false })
+	h := newHistory(tasks, now)
+	g := newGraph(tasks, func(orchestron.Task) bool { return false })
 	r := Report{
 		Samples: len(h.cycles), MedianCycle: round(percentile(h.cycles, 0.5)), P85Cycle: round(percentile(h.cycles, 0.85)),
 	}

@@ -29,7 +29,7 @@ func TestBottlenecksByHand(t *testing.T) {
 		todo(6, on(1), hours(3)), todo(7, on(6)), todo(8, on(6, 2), assigned("cid")), // 6, 7 and 8 wait for 1; 8 for 2
 		todo(9, assigned("ann")), todo(10, assigned("ann")), todo(11, assigned("ann")), // ready
 		todo(12, assigned("bob")),
-		todo(13), todo(14, under(13), at(orchestron.InProgress, 1), assigned("bob")), // a parent is no work
+		todo(13, above(1), at(orchestron.InProgress, 100), assigned("bob")), todo(14, under(13), at(orchestron.InProgress, 1), assigned("bob")), // a parent is no work
 	})
 	want := Report{
 		Findings: []string{
@@ -97,6 +97,7 @@ func TestOverloaded(t *testing.T) {
 		"more than twice":   {map[string]int{"ann": 5, "bob": 2, "cid": 2}, []string{"ann"}},
 		"two are few":       {map[string]int{"ann": 2, "bob": 0, "cid": 0}, nil},
 		"others do nothing": {map[string]int{"ann": 3, "bob": 0, "cid": 0}, []string{"ann"}},
+		"nobody":            {map[string]int{"": 9, "ann": 1, "bob": 1}, nil},
 		"two of five":       {map[string]int{"ann": 7, "bob": 9, "cid": 1, "dan": 1, "eve": 1}, []string{"bob", "ann"}},
 	} {
 		tasks := []orchestron.Task{todo(1)}
@@ -119,17 +120,40 @@ func TestOverloaded(t *testing.T) {
 // TestBestRootIsFound has diamonds, where the bound on what waits is far too high for the wrong root.
 func TestBestRootIsFound(t *testing.T) {
 	// Twelve layers of two that wait for both of the layer before: 22 wait for each root, and the bound says thousands.
+	// With ten more roots the first ten that are counted are all of this kind.
 	tasks := []orchestron.Task{todo(1), todo(2)}
+	more := on(201, 202, 203, 204, 205, 206, 207, 208, 209, 210)
 	for n := int64(3); n < 25; n += 2 {
 		tasks = append(tasks, todo(n, on(n-2, n-1)), todo(n+1, on(n-2, n-1)))
+	}
+	more(&tasks[2])
+	more(&tasks[3])
+	for n := int64(201); n <= 210; n++ {
+		tasks = append(tasks, todo(n))
 	}
 	tasks = append(tasks, todo(100)) // 30 wait for this one
 	for n := int64(101); n <= 130; n++ {
 		tasks = append(tasks, todo(n, on(100)))
 	}
 	got := Bottlenecks(tasks, now).Blocked
-	if got.Total != 3 || got.Items[0].ID != "TASK-100" || got.Items[0].HeldUp != 30 || got.Items[1].HeldUp != 22 {
+	if got.Total != 13 || got.Items[0].ID != "TASK-100" || got.Items[0].HeldUp != 30 || got.Items[1].HeldUp != 22 {
 		t.Errorf("blocked chains %+v, want 30 to wait for TASK-100 and 22 for TASK-1", got)
+	}
+}
+
+// TestChildrenHoldUp only those who wait for their parent.
+func TestChildrenHoldUp(t *testing.T) {
+	tasks := []orchestron.Task{todo(1, above(1)), todo(2, above(1), under(1)), todo(3, under(2))}
+	if got := Bottlenecks(tasks, now).Blocked; got.Total != 0 {
+		t.Errorf("blocked chains %+v where nothing waits", got)
+	}
+	got := Bottlenecks(append(tasks, todo(4, on(1))), now)
+	want := []Chain{{"TASK-3", orchestron.ToDo, "", 3, Top[orchestron.TaskID]{4, ids{"TASK-3", "TASK-2", "TASK-1", "TASK-4"}}}}
+	if diff := cmp.Diff(want, got.Blocked.Items); diff != "" {
+		t.Error(diff)
+	}
+	if got.CriticalPath.Hours != 2 { // parents take no time
+		t.Errorf("the critical path takes %v hours, want 2", got.CriticalPath.Hours)
 	}
 }
 
@@ -217,6 +241,11 @@ func board(n int) []orchestron.Task {
 			at(orchestron.InReview, start)(&t)
 		}
 		tasks = append(tasks, t)
+	}
+	for _, t := range tasks {
+		if n := t.Parent.Number(); n > 0 {
+			tasks[n-1].Children++
+		}
 	}
 	return tasks
 }

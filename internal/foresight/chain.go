@@ -8,7 +8,7 @@ import (
 )
 
 // steps bounds how many waits are followed in order to count what tasks hold up.
-const steps = 2_000_000
+const steps = 1_000_000
 
 // tails are by node the hours of the longest way from it to the end, and the next node on that way, -1 at the end.
 func (g *graph) tails(h *history) (hours []float64, next []int32) {

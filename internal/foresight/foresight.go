@@ -69,17 +69,6 @@ func holder(t *orchestron.Task) string {
 	return t.Assignee
 }
 
-// parents are the tasks that have children, as far as the children tell. A task's own count tells the rest.
-func parents(tasks []orchestron.Task) map[orchestron.TaskID]bool {
-	all := map[orchestron.TaskID]bool{}
-	for i := range tasks {
-		if p := tasks[i].Parent; p != "" {
-			all[p] = true
-		}
-	}
-	return all
-}
-
 // sorted sorts in place.
 func sorted(values []float64) []float64 {
 	slices.Sort(values)

@@ -3,7 +3,6 @@ package foresight
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/orchestron/orchestron"
 )
@@ -24,12 +23,13 @@ type graph struct {
 type edge struct{ from, to int32 }
 
 // newGraph makes the graph of a board. The children of tasks that are wanted are waited for.
-func newGraph(tasks []orchestron.Task, parent map[orchestron.TaskID]bool, wanted func(orchestron.Task) bool) *graph {
+func newGraph(tasks []orchestron.Task, wanted func(orchestron.Task) bool) *graph {
 	g := &graph{nodes: open(tasks)}
 	index := make(map[orchestron.TaskID]int32, len(g.nodes))
+	g.leaf = make([]bool, len(g.nodes))
 	for v, t := range g.nodes {
 		index[t.ID] = int32(v)
-		g.leaf = append(g.leaf, t.Children == 0 && !parent[t.ID])
+		g.leaf[v] = t.Children == 0
 	}
 	var edges, family []edge
 	var awaited []int32
@@ -55,17 +55,17 @@ func newGraph(tasks []orchestron.Task, parent map[orchestron.TaskID]bool, wanted
 func open(tasks []orchestron.Task) []*orchestron.Task {
 	type key struct {
 		rank    int
-		created time.Time
+		created int64
 		task    *orchestron.Task
 	}
 	var keys []key
 	for i := range tasks {
 		if t := &tasks[i]; !t.Status.Over() {
-			keys = append(keys, key{t.Priority.Rank(), t.Created, t})
+			keys = append(keys, key{t.Priority.Rank(), t.Created.UnixMilli(), t})
 		}
 	}
 	slices.SortFunc(keys, func(a, b key) int {
-		if c := cmp.Or(a.rank-b.rank, a.created.Compare(b.created)); c != 0 {
+		if c := cmp.Or(a.rank-b.rank, cmp.Compare(a.created, b.created)); c != 0 {
 			return c
 		}
 		return cmp.Or(len(a.task.ID)-len(b.task.ID), cmp.Compare(a.task.ID, b.task.ID)) // TASK-9 before TASK-10

@@ -9,8 +9,8 @@ import (
 	"github.com/orchestron/orchestron"
 )
 
-// window is how far back the number of workers is measured.
-const window = 30 * 24 * time.Hour
+// window is how far back the number of workers is measured, in hours.
+const window = 30 * 24
 
 // history is what the finished tasks without children tell. The slices are sorted.
 type history struct {
@@ -21,12 +21,12 @@ type history struct {
 	workers  int       // how many tasks were worked on at once
 }
 
-// span is a stretch of time in which a task was worked on.
-type span struct{ from, to time.Time }
+// span is a stretch of time in which a task was worked on, in hours from now on and so not above 0.
+type span struct{ from, to float64 }
 
 // newHistory reads what is past: tasks done, and for the number of workers also those that were given up or go on.
 // Tasks that were never begun, and times that cannot be, tell nothing.
-func newHistory(tasks []orchestron.Task, parent map[orchestron.TaskID]bool, now time.Time) *history {
+func newHistory(tasks []orchestron.Task, now time.Time) *history {
 	h := &history{ofType: map[orchestron.TaskType]*history{}}
 	var spans []span
 	for i := range tasks {
@@ -36,10 +36,10 @@ func newHistory(tasks []orchestron.Task, parent map[orchestron.TaskID]bool, now 
 			end = now
 		}
 		possible := !t.Started.IsZero() && !end.IsZero() && !end.Before(t.Started) && !end.After(now)
-		if t.Children > 0 || parent[t.ID] || !possible || !(begun(t) || t.Status.Over()) {
+		if t.Children > 0 || !possible || !(begun(t) || t.Status.Over()) {
 			continue
 		}
-		spans = append(spans, span{t.Started, end})
+		spans = append(spans, span{-since(t.Started, now), -since(end, now)})
 		if t.Status == orchestron.Done {
 			h.add(t)
 		}
@@ -98,27 +98,18 @@ func (h *history) pool(t *orchestron.Task) (values []float64, scale float64) {
 // workers is how many tasks were worked on at once on the average, in the last thirty days of the spans and while any
 // was worked on; at least 1.
 func workers(spans []span) int {
-	var last time.Time
+	last := math.Inf(-1)
 	for _, s := range spans {
-		if s.to.After(last) {
-			last = s.to
-		}
+		last = max(last, s.to)
 	}
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(a.from.Compare(b.from), a.to.Compare(b.to)) })
-	covered := last.Add(-window)
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	begin := last - window
+	covered := begin // busy is counted up to here
 	var work, busy float64
 	for _, s := range spans {
-		if from := last.Add(-window); s.from.Before(from) {
-			s.from = from
-		}
-		work += since(s.from, s.to)
-		if s.from.Before(covered) {
-			s.from = covered
-		}
-		if s.to.After(covered) {
-			busy += since(s.from, s.to)
-			covered = s.to
-		}
+		work += max(0, s.to-max(s.from, begin))
+		busy += max(0, s.to-max(s.from, covered))
+		covered = max(covered, s.to)
 	}
 	if busy == 0 {
 		return 1

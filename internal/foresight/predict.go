@@ -48,9 +48,8 @@ func Predict(tasks []orchestron.Task, scope func(orchestron.Task) bool, now time
 	if runs < 1 || runs > MaxRuns {
 		return Prediction{}, orchestron.Errorf(orchestron.Invalid, "%d runs cannot be made", runs).Try("ask for 1 to %d", MaxRuns)
 	}
-	parent := parents(tasks)
-	h := newHistory(tasks, parent, now)
-	s := newSimulation(newGraph(tasks, parent, scope), h, scope, now)
+	h := newHistory(tasks, now)
+	s := newSimulation(newGraph(tasks, scope), h, scope, now)
 	out := Prediction{Enough: true, Basis: Basis{
 		Samples: len(h.cycles), From: h.from, To: h.to, Workers: h.workers,
 		MedianCycle: round(percentile(h.cycles, 0.5)), P85Cycle: round(percentile(h.cycles, 0.85)),

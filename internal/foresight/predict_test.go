@@ -58,6 +58,10 @@ func under(n int64) func(*orchestron.Task) {
 	return func(t *orchestron.Task) { t.Parent = orchestron.TaskIDOf(n) }
 }
 
+func above(children int) func(*orchestron.Task) {
+	return func(t *orchestron.Task) { t.Children = children }
+}
+
 func urgency(p orchestron.Priority) func(*orchestron.Task) {
 	return func(t *orchestron.Task) { t.Priority = p }
 }
@@ -145,22 +149,33 @@ func TestPredictByHand(t *testing.T) {
 		"begun before what it waits for was reopened": {join(past(2, same(5, 4)), []orchestron.Task{
 			todo(1), todo(2, on(1), at(orchestron.InProgress, 3)),
 		}), 4, 2},
-		"a story among stories":                   {join(jobsAndStories(20, 8), []orchestron.Task{todo(1, story)}), 10, 1},
-		"seven stories say nothing of stories":    {join(jobsAndStories(200, 7), []orchestron.Task{todo(1, story)}), 1, 1},
-		"the urgent one first":                    {join(twoWorkers, ten(orchestron.Low), []orchestron.Task{todo(1, story, urgency(orchestron.High))}), 10, 11},
-		"the urgent ones first":                   {join(twoWorkers, ten(orchestron.High), []orchestron.Task{todo(1, story, urgency(orchestron.Low))}), 15, 11},
-		"the older one first":                     {join(twoWorkers, ten(orchestron.Low), []orchestron.Task{todo(1, story, urgency(orchestron.Low))}), 10, 11},
+		"a story among stories":                {join(jobsAndStories(20, 8), []orchestron.Task{todo(1, story)}), 10, 1},
+		"seven stories say nothing of stories": {join(jobsAndStories(200, 7), []orchestron.Task{todo(1, story)}), 1, 1},
+		"the urgent one first":                 {join(twoWorkers, ten(orchestron.Low), []orchestron.Task{todo(1, story, urgency(orchestron.High))}), 10, 11},
+		"the urgent ones first":                {join(twoWorkers, ten(orchestron.High), []orchestron.Task{todo(1, story, urgency(orchestron.Low))}), 15, 11},
+		"the older one first": {join(twoWorkers, ten(orchestron.Low), []orchestron.Task{
+			todo(99, story, urgency(orchestron.Low), func(t *orchestron.Task) { t.Created = ago(2000) }),
+		}), 10, 11},
+		"a task with children needs no worker": {join(twoWorkers, ten(orchestron.Low), []orchestron.Task{
+			todo(99, above(1), urgency(orchestron.Low)), todo(100, story, on(99), urgency(orchestron.High)),
+		}), 10, 11},
+		"children of children": {join(past(2, same(5, 2)), []orchestron.Task{
+			todo(1, above(1)), todo(2, above(1), under(1)), todo(3, under(2)), todo(4, on(1)),
+		}), 4, 2},
+		"more begun than workers": {join(past(1, same(5, 4)), []orchestron.Task{
+			todo(1, at(orchestron.InProgress, 3)), todo(2, at(orchestron.InProgress, 3)),
+		}), 1, 2},
 		"estimates that were half of the truth":   {join(past(1, same(8, 2), hours(1)), []orchestron.Task{todo(1, hours(5))}), 10, 1},
 		"an estimate that is none":                {join(past(1, same(8, 2), hours(1)), []orchestron.Task{todo(1, hours(math.Inf(1)))}), 2, 1},
 		"seven estimates say nothing":             {join(past(1, same(7, 2), hours(1)), past(1, same(1, 2)), []orchestron.Task{todo(1, hours(5))}), 2, 1},
 		"estimated and begun":                     {join(past(1, same(8, 2), hours(1)), []orchestron.Task{todo(1, hours(5), at(orchestron.InProgress, 4))}), 6, 1},
-		"a task with children is no work":         {join(past(1, same(5, 2)), []orchestron.Task{todo(1), todo(2, under(1)), todo(3, under(1))}), 4, 2},
-		"waiting for a task is for its children":  {join(past(2, same(5, 2)), []orchestron.Task{todo(1), todo(2, under(1)), todo(3, on(1))}), 4, 2},
-		"and for what that waits for":             {join(past(2, same(5, 2)), []orchestron.Task{todo(1, on(4)), todo(2, under(1)), todo(3, on(1)), todo(4), todo(5, on(4))}), 4, 4},
+		"a task with children is no work":         {join(past(1, same(5, 2)), []orchestron.Task{todo(1, above(2)), todo(2, under(1)), todo(3, under(1))}), 4, 2},
+		"waiting for a task is for its children":  {join(past(2, same(5, 2)), []orchestron.Task{todo(1, above(1)), todo(2, under(1)), todo(3, on(1))}), 4, 2},
+		"and for what that waits for":             {join(past(2, same(5, 2)), []orchestron.Task{todo(1, above(1), on(4)), todo(2, under(1)), todo(3, on(1)), todo(4), todo(5, on(4))}), 4, 4},
 		"a circle":                                {join(past(1, same(5, 2)), []orchestron.Task{todo(1, on(2)), todo(2, on(1)), todo(3, on(3))}), 6, 3},
-		"a child that waits for its parent":       {join(past(1, same(5, 2)), []orchestron.Task{todo(1), todo(2, under(1), on(1))}), 2, 1},
-		"parents in a circle":                     {join(past(1, same(5, 2)), []orchestron.Task{todo(1, under(2)), todo(2, under(1)), todo(3, on(1))}), 2, 1},
-		"finished tasks with children do not say": {join(past(1, same(5, 2)), []orchestron.Task{todo(1, done(ago(900), ago(100))), todo(2, under(1))}), 2, 1},
+		"a child that waits for its parent":       {join(past(1, same(5, 2)), []orchestron.Task{todo(1, above(1)), todo(2, under(1), on(1))}), 2, 1},
+		"parents in a circle":                     {join(past(1, same(5, 2)), []orchestron.Task{todo(1, above(1), under(2)), todo(2, above(1), under(1)), todo(3, on(1))}), 2, 1},
+		"finished tasks with children do not say": {join(past(1, same(5, 2)), []orchestron.Task{todo(1, above(1), done(ago(900), ago(100))), todo(2, under(1))}), 2, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Predict(c.tasks, all, now, 1, 200)
@@ -218,8 +233,8 @@ func TestPredictWithoutForecast(t *testing.T) {
 // TestScope has a scope that needs work outside of it.
 func TestScope(t *testing.T) {
 	tasks := join(past(1, same(5, 2)), []orchestron.Task{
-		todo(1, on(2)), todo(2, on(3)), todo(3), todo(4), // 4 is not needed
-		todo(5), todo(6, under(5)), // 6 is needed by 5
+		todo(1, on(2)), todo(2, on(3)), todo(3), todo(4), todo(7, on(1)), // 4 and 7 are not needed
+		todo(5, above(1)), todo(6, above(1), under(5)), todo(8, under(6)), // 8 is needed by 6, and that by 5
 	})
 	scope := func(t orchestron.Task) bool { return t.ID == "TASK-1" || t.ID == "TASK-5" }
 	got, err := Predict(tasks, scope, now, 1, 100)
@@ -262,19 +277,19 @@ func TestLuck(t *testing.T) {
 }
 
 func TestWorkers(t *testing.T) {
-	d := 24.0
+	const d = 24
 	for name, c := range map[string]struct {
 		spans []span
 		want  int
 	}{
 		"none":                             {nil, 1},
-		"a moment":                         {[]span{{ago(1), ago(1)}}, 1},
-		"idle time does not count":         {[]span{{ago(20 * d), ago(19 * d)}, {ago(20 * d), ago(19 * d)}, {ago(d), ago(0)}, {ago(d), ago(0)}}, 2},
-		"by time, not by task":             {[]span{{ago(9 * d), ago(0)}, {ago(9 * d), ago(8 * d)}}, 1},
-		"rounded":                          {[]span{{ago(9 * d), ago(0)}, {ago(6 * d), ago(0)}}, 2},
-		"only the last thirty days":        {[]span{{ago(90 * d), ago(0)}, {ago(90 * d), ago(31 * d)}, {ago(90 * d), ago(31 * d)}}, 1},
-		"the last thirty that were worked": {[]span{{ago(90 * d), ago(80 * d)}, {ago(90 * d), ago(80 * d)}, {ago(90 * d), ago(80 * d)}}, 3},
-		"one within another":               {[]span{{ago(10), ago(0)}, {ago(8), ago(6)}, {ago(5), ago(0)}}, 2},
+		"a moment":                         {[]span{{-1, -1}}, 1},
+		"idle time does not count":         {[]span{{-20 * d, -19 * d}, {-20 * d, -19 * d}, {-d, 0}, {-d, 0}}, 2},
+		"by time, not by task":             {[]span{{-9 * d, 0}, {-9 * d, -8 * d}}, 1},
+		"rounded":                          {[]span{{-9 * d, 0}, {-6 * d, 0}}, 2},
+		"only the last thirty days":        {[]span{{-90 * d, 0}, {-90 * d, -31 * d}, {-90 * d, -31 * d}}, 1},
+		"the last thirty that were worked": {[]span{{-90 * d, -80 * d}, {-90 * d, -80 * d}, {-90 * d, -80 * d}}, 3},
+		"one within another":               {[]span{{-10, 0}, {-8, -6}, {-5, 0}}, 2},
 	} {
 		if got := workers(c.spans); got != c.want {
 			t.Errorf("%s: %d workers, want %d", name, got, c.want)

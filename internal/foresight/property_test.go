@@ -32,6 +32,7 @@ func anyBoard(t *rapid.T) []orchestron.Task {
 			Priority:  rapid.SampledFrom(append([]orchestron.Priority{"?"}, orchestron.Priorities...)).Draw(t, "priority"),
 			DependsOn: rapid.SliceOfN(id, 0, 4).Draw(t, "on"),
 			Parent:    rapid.OneOf(rapid.Just(orchestron.TaskID("")), id).Draw(t, "parent"),
+			Children:  rapid.SampledFrom([]int{0, 0, 1}).Draw(t, "children"),
 			Assignee:  rapid.SampledFrom([]string{"", "ann", "bob"}).Draw(t, "assignee"),
 			Estimate:  rapid.OneOf(rapid.Just(0.0), rapid.Float64()).Draw(t, "estimate"),
 			Created:   moment.Draw(t, "created"), Updated: moment.Draw(t, "updated"),
@@ -120,7 +121,7 @@ func TestCriticalPathIsLongest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tasks := properBoard(t, 3)
 		got := Bottlenecks(tasks, now)
-		h := newHistory(tasks, nil, now)
+		h := newHistory(tasks, now)
 		byID := map[orchestron.TaskID]*orchestron.Task{}
 		for i := range tasks {
 			if !tasks[i].Status.Over() {
