@@ -37,6 +37,9 @@ func (s *Service) launch(ctx context.Context, h *handle, resume bool) error {
 	if err != nil {
 		return fmt.Errorf("preparing %s: %w", a.ID, err)
 	}
+	if err := s.screens.Forget(a.ID); err != nil {
+		return err
+	}
 	if err := s.home.WriteRun(handoff.Run{Agent: a.ID, Generation: a.Generation, Command: command}); err != nil {
 		return err
 	}
@@ -80,16 +83,24 @@ func (s *Service) opened(ctx context.Context, h *handle, pane orchestron.Pane) e
 // guard notes the end of an agent's terminal when nothing else told of it.
 func (s *Service) guard(ctx context.Context, h *handle, pane orchestron.Pane) error {
 	if err := s.procs.WaitExit(ctx, pane.Process); err != nil {
-		return nil //nolint:nilerr // ctx ended; agents live on
+		if ctx.Err() == nil {
+			s.log.Error("an agent's terminal cannot be watched and is looked at now and then instead", "agent", h.id(), "err", err)
+		}
+		return nil
 	}
+	s.gone(ctx, h, pane)
+	return nil
+}
+
+// gone notes that an agent's terminal ended, unless something better tells of it in a moment.
+func (s *Service) gone(ctx context.Context, h *handle, pane orchestron.Pane) {
 	told := func() bool { return !h.state.Agent.Alive() || h.state.Agent.Pane != pane }
 	if h.await(ctx, grace, told) || ctx.Err() != nil {
-		return nil //nolint:nilerr // it was told, or ctx ended
+		return
 	}
 	if err := s.lose(ctx, h, pane, "its terminal ended and nothing says how"); err != nil {
-		s.log.Error("noting the loss of an agent; the next start of the daemon does it again", "agent", h.id(), "err", err)
+		s.log.Error("noting the loss of an agent, which will be tried again", "agent", h.id(), "err", err)
 	}
-	return nil
 }
 
 // lose notes that the agent's terminal is gone without a word of its program's exit, and ends the program if it is
@@ -126,7 +137,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (orchestron.Ac
 		return orchestron.Actor{}, false
 	}
 	a := h.snapshot()
-	return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, a.Alive()
+	return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level, Dir: a.Workspace}, a.Alive()
 }
 
 // OwnerOf returns the agent whose program is among the processes, if any is.
@@ -138,7 +149,7 @@ func (s *Service) OwnerOf(pids []int) (orchestron.Actor, bool) {
 		}
 		for _, pid := range pids {
 			if pid == a.Process.PID || pid == a.Pane.Process.PID {
-				return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, true
+				return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level, Dir: a.Workspace}, true
 			}
 		}
 	}

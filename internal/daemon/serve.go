@@ -21,6 +21,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/board"
 	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/journal"
@@ -52,6 +53,7 @@ type daemon struct {
 	db       *sqlite.DB
 	term     *terminal
 	agents   *agents.Service
+	board    *board.Service
 	mcp      *mcpapi.Server
 	tcp      net.Listener
 	unix     net.Listener
@@ -126,11 +128,13 @@ func (d *daemon) assemble(ctx context.Context) (doors, error) {
 		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL,
 	}, d.Log)
 	events := journal.New(d.db, d.agents.Changed, d.agents.Within)
-	catalogue := op.NewCatalogue(d.db, d.Log, slices.Concat(d.agents.Ops(), events.Ops(), d.ops())...)
+	var catalogue *op.Catalogue
+	d.board = board.New(boards{d.db.Board()}, workers{d.agents, func() *op.Catalogue { return catalogue }}, otherBoards, time.Now, d.Log)
+	catalogue = op.NewCatalogue(d.db, d.Log, slices.Concat(d.agents.Ops(), d.board.Ops(), events.Ops(), d.ops())...)
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{
 		Catalogue: catalogue, Version: d.Version, Instructions: instructions, Tasks: d.db, Log: d.Log, Hosts: d.cfg.Hosts,
-		Resources: resources(), Authenticate: callers.bearer,
+		Resources: slices.Concat(resources(), board.Resources()), Authenticate: callers.bearer,
 	})
 	return doors{
 		callers: callers, mcp: d.mcp, rest: restapi.New(catalogue, d.Log), log: d.Log,
@@ -169,6 +173,8 @@ func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
 	group.Go(func() error { return d.supervise(ctx) })
 	group.Go(func() error { return d.announce(ctx, ready) })
 	group.Go(func() error { return d.tellSubscribers(ctx) })
+	group.Go(func() error { return d.tellOfBoards(ctx) })
+	group.Go(func() error { return d.keepBoards(core) })
 	group.Go(func() error { return d.keepRegistry(core) })
 	group.Go(func() error {
 		var agentsToo stopAgents

@@ -11,6 +11,8 @@ import (
 	"github.com/orchestron/orchestron/internal/boardapi"
 )
 
+const codeNotNull = codeConflict | 5<<8
+
 // Board is the part of a database that keeps boards.
 type Board struct{ db *DB }
 
@@ -50,12 +52,17 @@ func (tx *Tx) RaiseOrdinal(stem string, to int) error {
 
 // AddChange appends a line to the history of a board and gives it its Seq.
 func (tx *Tx) AddChange(c *orchestron.Change) error {
-	board, err := tx.boardOf(c.Project)
-	if err != nil {
-		return err
+	add := func() (sql.Result, error) {
+		return tx.exec(`INSERT INTO changes (at, actor, kind, board, task, text, fields) VALUES (?, ?, ?, `+boardID+`, ?, ?, ?)`,
+			nanos(c.At), c.By, c.Kind, c.Project, c.Task.Number(), c.Text, string(c.Fields))
 	}
-	result, err := tx.exec(`INSERT INTO changes (at, actor, kind, board, task, text, fields) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		nanos(c.At), c.By, c.Kind, board, c.Task.Number(), c.Text, string(c.Fields))
+	result, err := add()
+	if codeOf(err) == codeNotNull { // the board is not there yet, for once
+		if _, err := tx.boardOf(c.Project); err != nil {
+			return err
+		}
+		result, err = add()
+	}
 	if err != nil {
 		return fmt.Errorf("adding %s to the history: %w", c.Kind, err)
 	}

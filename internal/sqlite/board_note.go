@@ -99,7 +99,7 @@ func (b Board) Note(ctx context.Context, id orchestron.NoteID) (orchestron.Note,
 	return n, b.db.readError(err)
 }
 
-// Notes returns the notes that a filter chooses, the newest first.
+// Notes returns the notes that a filter chooses, in its order.
 func (b Board) Notes(ctx context.Context, f boardapi.NoteFilter) ([]orchestron.Note, error) {
 	text, args := selectNote+`project = ?`, []any{f.Project}
 	if f.Checkpoint != "" {
@@ -111,7 +111,14 @@ func (b Board) Notes(ctx context.Context, f boardapi.NoteFilter) ([]orchestron.N
 	if f.Before > 0 {
 		text, args = text+` AND n < ?`, append(args, f.Before)
 	}
-	return read(ctx, b.db, scanNote, text+` ORDER BY n DESC LIMIT ?`, append(args, limit(f.Limit))...)
+	if f.After > 0 {
+		text, args = text+` AND n > ?`, append(args, f.After)
+	}
+	order := ` ORDER BY n DESC`
+	if f.Oldest {
+		order = ` ORDER BY n`
+	}
+	return read(ctx, b.db, scanNote, text+order+` LIMIT ?`, append(args, limit(f.Limit))...)
 }
 
 func scanNote(rows *sql.Rows) (n orchestron.Note, err error) {
@@ -144,12 +151,12 @@ func (tx *Tx) DropNotices(upTo int64, agent orchestron.AgentID) error {
 
 // Notices returns all notices, oldest first.
 func (b Board) Notices(ctx context.Context) ([]boardapi.Notice, error) {
-	return read(ctx, b.db, scanNotice, `SELECT seq, agent, task, urgent, text, at FROM notices ORDER BY seq`)
+	return read(ctx, b.db, scanNotice, `SELECT seq, batch, agent, task, urgent, text, at FROM notices ORDER BY seq`)
 }
 
 func scanNotice(rows *sql.Rows) (n boardapi.Notice, err error) {
 	var at int64
-	err = rows.Scan(&n.Seq, &n.Agent, &n.Task, &n.Urgent, &n.Text, &at)
+	err = rows.Scan(&n.Seq, &n.Batch, &n.Agent, &n.Task, &n.Urgent, &n.Text, &at)
 	n.At = moment(at)
 	return n, err
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -58,13 +59,27 @@ func TestDamagedFileIsRefused(t *testing.T) {
 
 func TestDamageIsNamedWhenMet(t *testing.T) {
 	path := filled(t)
-	overwrite(t, path, 120_000, strings.Repeat("garbage ", 4096))
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, path, info.Size()/2, strings.Repeat("garbage ", 4096))
 	db := openAt(t, path) // nothing looks at every page after a clean stop
-	_, err := db.Events(t.Context(), 0, 10_000)
+	_, err = db.Events(t.Context(), 0, 10_000)
 	wantKind(t, err, orchestron.Unavailable, "damaged", path)
 }
 
-// stepsWith returns the migrations and one more, the third.
+// newest is the version of the migrations.
+func newest(t *testing.T) int {
+	t.Helper()
+	all, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+// stepsWith returns the migrations and one more.
 func stepsWith(t *testing.T, more string) fs.FS {
 	t.Helper()
 	dir := t.TempDir()
@@ -73,7 +88,7 @@ func stepsWith(t *testing.T, more string) fs.FS {
 		err = os.CopyFS(dir, all)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "00003_more.sql"), []byte("-- +goose Up\n"+more), 0o600)
+		err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%05d_more.sql", newest(t)+1)), []byte("-- +goose Up\n"+more), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -92,17 +107,17 @@ func TestMigrationCopiesFirst(t *testing.T) {
 	}
 	closeDB(t, db)
 
-	info, err := os.Stat(path + ".v2")
+	info, err := os.Stat(fmt.Sprintf("%s.v%d", path, newest(t)))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the copy: %v, %v; want a file of mode 600", info, err)
 	}
-	db = openAt(t, path+".v2") // of the old version, and whole
+	db = openAt(t, fmt.Sprintf("%s.v%d", path, newest(t))) // of the old version, and whole
 	if got, err := db.LastEvent(t.Context()); got != 2000 || err != nil {
 		t.Errorf("the copy's last event is %d, %v; want 2000", got, err)
 	}
 
 	_, err = Open(t.Context(), path, quiet())
-	wantKind(t, err, orchestron.Conflict, "version 3", "knows only 2", path)
+	wantKind(t, err, orchestron.Conflict, fmt.Sprintf("version %d", newest(t)+1), fmt.Sprintf("knows only %d", newest(t)), path)
 	if db, err = open(t.Context(), path, quiet(), stepsWith(t, "")); err != nil {
 		t.Errorf("after it was refused: %v", err)
 	} else {
@@ -113,7 +128,7 @@ func TestMigrationCopiesFirst(t *testing.T) {
 func TestFailedMigrationChangesNothing(t *testing.T) {
 	path := filled(t)
 	_, err := open(t.Context(), path, quiet(), stepsWith(t, "ALTER TABLE events ADD COLUMN extra TEXT;\nALTER TABLE nothing ADD COLUMN x;"))
-	if err == nil || !strings.Contains(err.Error(), "from version 2 to 3") {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("from version %d to %d", newest(t), newest(t)+1)) {
 		t.Errorf("Open = %v, want an error that names the versions", err)
 	}
 	db := openAt(t, path)

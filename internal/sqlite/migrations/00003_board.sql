@@ -94,9 +94,18 @@ CREATE INDEX notes_checkpoint ON notes (board, checkpoint) WHERE checkpoint <> '
 
 CREATE TABLE notices (
     seq    INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice
+    batch  INTEGER NOT NULL DEFAULT 0, -- of the message that it goes into; 0 while that is open
     agent  TEXT NOT NULL,
     task   TEXT NOT NULL,
     urgent INTEGER NOT NULL,
     text   TEXT NOT NULL,
     at     INTEGER NOT NULL
 ) STRICT;
+
+-- Up to where readers have seen the changes of a project.
+CREATE TABLE change_cursors (
+    reader  TEXT NOT NULL,
+    project TEXT NOT NULL,
+    seq     INTEGER NOT NULL,
+    PRIMARY KEY (reader, project)
+) STRICT, WITHOUT ROWID;

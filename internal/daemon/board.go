@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/board"
+	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/sqlite"
+)
+
+// boards is the database as boards see it.
+type boards struct{ sqlite.Board }
+
+func (b boards) Write(ctx context.Context, change func(board.Tx) error) error {
+	return b.Board.Write(ctx, func(tx *sqlite.Tx) error { return change(tx) })
+}
+
+// otherBoards opens the boards of another database for reading.
+func otherBoards(ctx context.Context, path string) (board.Source, io.Closer, error) {
+	db, err := sqlite.OpenOther(ctx, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return db.Board(), closer(db.CloseOther), nil
+}
+
+type closer func() error
+
+// Close calls the function.
+func (c closer) Close() error { return c() }
+
+// workers is the agents as boards see them.
+type workers struct {
+	*agents.Service
+	catalogue func() *op.Catalogue
+}
+
+// Alive reports whether the agent's program runs.
+func (w workers) Alive(id orchestron.AgentID) bool {
+	a, known := w.Agent(id)
+	return known && a.Alive()
+}
+
+// Leads reports whether one agent is above another.
+func (w workers) Leads(above, below orchestron.AgentID) bool {
+	return above != below && w.Within(orchestron.Actor{Kind: orchestron.AgentCall, Agent: above}, below)
+}
+
+// Session is the agent's conversation.
+func (w workers) Session(id orchestron.AgentID) string {
+	a, _ := w.Agent(id)
+	return a.SessionID
+}
+
+// Post puts a message into the agent's inbox.
+func (w workers) Post(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error {
+	args, err := json.Marshal(map[string]any{"instanceId": id, "text": text, "urgent": urgent})
+	if err != nil {
+		return err
+	}
+	_, err = w.catalogue().Call(ctx, "send", args, op.Call{Actor: orchestron.Actor{Kind: orchestron.System}, Key: key})
+	return err
+}
+
+// keepBoards does what boards do by themselves, once every agent's state is known.
+func (d *daemon) keepBoards(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-d.agents.Ready():
+	}
+	d.board.Run(ctx)
+	return nil
+}
+
+// tellOfBoards tells MCP clients which resources of boards changed.
+func (d *daemon) tellOfBoards(ctx context.Context) error {
+	for {
+		changed := d.board.Changed()
+		if uris := d.board.Touched(); len(uris) > 0 {
+			d.mcp.Changed(ctx, uris...)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
