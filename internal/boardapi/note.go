@@ -111,7 +111,7 @@ type Difference struct {
 type UpdatesIn struct {
 	Cursor  *int64 `json:"cursor,omitempty" jsonschema:"the cursor of the answer before; without it, what is new since your last call without one"`
 	Limit   int    `json:"limit,omitempty"`
-	Timeout int    `json:"timeout_seconds" jsonschema:"how long to wait for the first change"`
+	Timeout int    `json:"timeout_seconds,omitempty" jsonschema:"how long to wait for the first change"`
 	Mine    bool   `json:"mine,omitempty" jsonschema:"only changes of tasks that are assigned to you"`
 	Project string `json:"project,omitempty" jsonschema:"a board; without it that of the git repository you work in"`
 }
