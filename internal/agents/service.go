@@ -147,6 +147,7 @@ func (s *Service) load(ctx context.Context) error {
 		}
 		s.add(a, pending)
 	}
+	s.sweep()
 	return nil
 }
 

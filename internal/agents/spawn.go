@@ -174,26 +174,50 @@ func (s *Service) checkRights(actor orchestron.Actor, p *plan) error {
 }
 
 // create makes the agent's row with its id. When the call's key has made one before, that one is returned.
-func (s *Service) create(ctx context.Context, call op.Call, p plan) (*handle, bool, error) {
+func (s *Service) create(ctx context.Context, call op.Call, p plan) (h *handle, again bool, err error) {
+	if err := s.checkRoom(); err != nil {
+		return nil, false, err // before an id is spent
+	}
+	a, err := s.reserve(ctx, p)
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() {
+		if err != nil || again {
+			err = errors.Join(err, os.RemoveAll(s.home.Agent(a.ID)))
+		}
+	}()
+	if err := s.keepContext(a, p); err != nil { // before the row: a row's start can always be done again
+		return nil, false, err
+	}
 	s.admit.Lock()
 	defer s.admit.Unlock()
-	hash := p.asked
-	if h, err := s.madeBefore(ctx, call, "spawn", hash); h != nil || err != nil {
+	if h, err := s.madeBefore(ctx, call, "spawn", p.asked); h != nil || err != nil {
 		return h, true, err
 	}
 	if err := errors.Join(s.checkRoom(), s.checkParent(call.Actor, &p)); err != nil {
 		return nil, false, err
 	}
+	if err := s.insert(ctx, call, p.asked, a); err != nil {
+		return nil, false, err
+	}
+	s.changed.Raise()
+	return s.add(a, nil), false, nil
+}
+
+// reserve gives the agent an id that none had before or will have, whatever becomes of the agent.
+func (s *Service) reserve(ctx context.Context, p plan) (orchestron.Agent, error) {
 	var a orchestron.Agent
 	err := s.store.Write(ctx, func(tx state.Tx) error {
 		n, err := tx.NextOrdinal(orchestron.Stem(p.leader, p.template.Level))
-		if err != nil {
-			return err
-		}
 		a = s.newAgent(p, orchestron.ChildID(p.leader, p.template.Level, n))
-		if err := s.keepContext(a, p); err != nil { // before the row: a row's start can always be done again
-			return err
-		}
+		return err
+	})
+	return a, err
+}
+
+func (s *Service) insert(ctx context.Context, call op.Call, hash [32]byte, a orchestron.Agent) error {
+	return s.store.Write(ctx, func(tx state.Tx) error {
 		if err := tx.PutAgent(a); err != nil {
 			return err
 		}
@@ -206,11 +230,6 @@ func (s *Service) create(ctx context.Context, call op.Call, p plan) (*handle, bo
 			"name": a.Name, "role": a.Role, "parentId": a.Parent, "driver": a.Driver, "workspace": a.Workspace,
 		})
 	})
-	if err != nil {
-		return nil, false, err
-	}
-	s.changed.Raise()
-	return s.add(a, nil), false, nil
 }
 
 // checkRoom refuses an agent over the limit of agents alive.
@@ -251,9 +270,6 @@ func (s *Service) keepContext(a orchestron.Agent, p plan) error {
 	if !p.replace {
 		text = strings.TrimSpace(p.template.Text + "\n\n" + p.Context)
 	}
-	if err := os.MkdirAll(filepath.Dir(a.Workspace), 0o700); err != nil {
-		return fmt.Errorf("making %s: %w", filepath.Dir(a.Workspace), err)
-	}
 	dir := s.home.Agent(a.ID)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of %s: %w", a.ID, err)
@@ -264,9 +280,30 @@ func (s *Service) keepContext(a orchestron.Agent, p plan) error {
 	return nil
 }
 
+// sweep removes what spawns left that were cut off before their agents had rows: a context and nothing else.
+func (s *Service) sweep() {
+	root := filepath.Dir(s.home.Agent("any"))
+	entries, _ := os.ReadDir(root) // there is none before the first agent
+	for _, e := range entries {
+		id := orchestron.AgentID(e.Name())
+		s.mu.RLock()
+		_, known := s.handles[id]
+		s.mu.RUnlock()
+		left, err := os.ReadDir(s.home.Agent(id))
+		if known || !id.Valid() || err != nil || len(left) > 1 || len(left) == 1 && left[0].Name() != contextName {
+			continue
+		}
+		if err := os.RemoveAll(s.home.Agent(id)); err != nil {
+			s.log.Warn("what a start left cannot be removed", "err", err)
+		}
+	}
+}
+
+const contextName = "context.md"
+
 // contextFile is where the agent's context is kept.
 func (s *Service) contextFile(id orchestron.AgentID) string {
-	return filepath.Join(s.home.Agent(id), "context.md")
+	return filepath.Join(s.home.Agent(id), contextName)
 }
 
 // undo removes an agent that could not be started, so that a failed spawn leaves nothing; but one that was given

@@ -71,6 +71,13 @@ func (s *Service) reconcileOne(ctx context.Context, h *handle, now time.Time) er
 	if !a.Alive() {
 		return s.expire(ctx, h, now)
 	}
+	if !a.Pane.Zero() && !s.procs.Alive(a.Pane.Process) { // whoever watches over it should have told, and may have failed
+		s.tasks.Go(func() error { s.gone(s.ctx, h, a.Pane); return nil })
+		return nil
+	}
+	if a.Pane.Zero() && now.Sub(a.Evidence.At) > 2*launchTime {
+		return s.lose(ctx, h, a.Pane, "its start came to nothing and nothing says how")
+	}
 	if a.Status == orchestron.Idle && a.Queued == 0 {
 		return s.endSilently(ctx, h, now)
 	}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -53,6 +54,7 @@ func (h Home) WriteRun(r Run) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of %s: %w", r.Agent, err)
 	}
+	h.tidy(dir, time.Now())
 	secrets, err := json.Marshal(r.Command.Secrets)
 	if err != nil {
 		return err
@@ -72,6 +74,20 @@ func (h Home) WriteRun(r Run) error {
 		return fmt.Errorf("writing the run of %s: %w", r.Agent, err)
 	}
 	return nil
+}
+
+// tidy removes from a directory what processes left behind that were killed before a time: half-written files, and
+// claims of helpers that nobody waits for. What cannot be removed costs little.
+func (h Home) tidy(dir string, before time.Time) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".tmp-") && !strings.HasPrefix(e.Name(), "claimed-") {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && !info.ModTime().After(before) {
+			_ = h.remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // ReadRun returns what to run for an agent, secrets included, and removes the file of the secrets. With an error it

@@ -98,6 +98,7 @@ func (h Home) Take(ctx context.Context, handle func([]Record) error, ready func(
 	if err := os.MkdirAll(h.Spool(), 0o700); err != nil {
 		return fmt.Errorf("making the spool: %w", err)
 	}
+	h.tidy(h.Spool(), time.Now().Add(-time.Hour))
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watching the spool: %w", err)
