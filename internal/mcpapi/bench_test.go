@@ -58,7 +58,7 @@ func httpCaller(role string, modern bool) func(testing.TB) caller {
 		if err != nil {
 			b.Fatal(err)
 		}
-		c := &httpClient{url: strings.TrimSpace(url), modern: modern}
+		c := &httpClient{url: strings.TrimSpace(url), modern: modern, tool: "echo"}
 		b.Cleanup(c.http.CloseIdleConnections)
 		if !modern {
 			c.post(b, "initialize", initializeLine, "serverInfo")
@@ -79,10 +79,12 @@ type httpClient struct {
 	http    http.Client
 	url     string
 	modern  bool
+	tool    string // that modern calls name
 	session string
 }
 
-func (c *httpClient) post(b testing.TB, method, body, want string) {
+// post sends a message and returns the answer, which must contain want.
+func (c *httpClient) post(b testing.TB, method, body, want string) string {
 	req, err := http.NewRequest(http.MethodPost, c.url, strings.NewReader(body))
 	if err != nil {
 		b.Fatal(err)
@@ -93,7 +95,7 @@ func (c *httpClient) post(b testing.TB, method, body, want string) {
 	if c.modern {
 		req.Header.Set(versionHeader, "2026-07-28")
 		req.Header.Set("Mcp-Method", method)
-		req.Header.Set("Mcp-Name", "echo")
+		req.Header.Set("Mcp-Name", c.tool)
 	} else if c.session != "" {
 		req.Header.Set(sessionHeader, c.session)
 		req.Header.Set(versionHeader, "2025-11-25")
@@ -113,6 +115,7 @@ func (c *httpClient) post(b testing.TB, method, body, want string) {
 	if id := res.Header.Get(sessionHeader); id != "" {
 		c.session = id
 	}
+	return string(answer)
 }
 
 func benchmark(b *testing.B, open func(testing.TB) caller) {

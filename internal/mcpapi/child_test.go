@@ -57,6 +57,8 @@ func child(role string) error {
 		h := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return sdkEcho() },
 			&mcp.StreamableHTTPOptions{Stateless: os.Getenv("MCPAPI_MODERN") != ""})
 		return serveHTTP(h)
+	case "push-http":
+		return servePush()
 	case "our-http":
 		debug.SetGCPercent(gcPercent())
 		s := newServer(op.NewCatalogue(newLedger(), slog.New(slog.DiscardHandler), echoOp()), nil)

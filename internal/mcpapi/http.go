@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -18,12 +16,7 @@ import (
 	"github.com/orchestron/orchestron/internal/frame"
 )
 
-const (
-	sessionHeader  = "Mcp-Session-Id"
-	versionHeader  = "Mcp-Protocol-Version"
-	sessionTimeout = 30 * time.Minute
-	maxSessions    = 64 // sessions of one actor at a time
-)
+const versionHeader = "Mcp-Protocol-Version"
 
 // Handler serves HTTP. Every request must show a bearer token. The listener must not limit how long a response may
 // take: streams stay open.
@@ -34,7 +27,6 @@ func (s *Server) Handler() http.Handler {
 	}
 	options := mcp.StreamableHTTPOptions{
 		Logger:                       s.log,
-		SessionTimeout:               sessionTimeout,
 		MaxRequestBodyBytes:          frame.Max,
 		DisableLocalhostProtection:   true, // Guard does more
 		PropagateRequestCancellation: true,
@@ -144,91 +136,4 @@ func isTaskMethod(method []byte) bool {
 		return true
 	}
 	return false
-}
-
-// sessions knows whose the sessions of the older revisions are.
-type sessions struct {
-	mu      sync.Mutex
-	owner   map[string]string // session id to actor
-	opening map[string]int    // by actor: requests that may open a session
-}
-
-// serveSession lets an actor use its own sessions, and open some.
-func (s *Server) serveSession(next http.Handler, w http.ResponseWriter, r *http.Request) {
-	actor, _ := r.Context().Value(actorKey{}).(orchestron.Actor)
-	if id := r.Header.Get(sessionHeader); id != "" {
-		if !s.sessions.owns(actor, id) {
-			http.Error(w, "session not found: initialize again", http.StatusNotFound)
-			return
-		}
-		next.ServeHTTP(w, r)
-		return
-	}
-	if r.Method != http.MethodPost {
-		next.ServeHTTP(w, r)
-		return
-	}
-	if !s.sessions.reserve(actor, s.liveSessions) {
-		http.Error(w, "too many sessions: DELETE some, or let them expire", http.StatusTooManyRequests)
-		return
-	}
-	defer s.sessions.release(actor)
-	next.ServeHTTP(w, r)
-}
-
-func (s *Server) liveSessions() map[string]bool {
-	live := map[string]bool{}
-	for _, server := range s.servers() {
-		for session := range server.Sessions() {
-			live[session.ID()] = true
-		}
-	}
-	return live
-}
-
-// claim makes a new session the actor's. Sessions without an id end with their connection and need no owner.
-func (s *sessions) claim(id string, actor orchestron.Actor) {
-	if id == "" {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.owner[id] = actor.String()
-}
-
-func (s *sessions) owns(actor orchestron.Actor, id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.owner[id] == actor.String()
-}
-
-// reserve counts a request that may open a session, unless the actor has too many. sessions tells which there are.
-func (s *sessions) reserve(actor orchestron.Actor, sessions func() map[string]bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	live := sessions() // asked under the lock, so that every session that has an owner and is missing has ended
-	name := actor.String()
-	count := s.opening[name]
-	for id, owner := range s.owner {
-		switch {
-		case !live[id]:
-			delete(s.owner, id)
-		case owner == name:
-			count++
-		}
-	}
-	if count >= maxSessions {
-		return false
-	}
-	s.opening[name]++
-	return true
-}
-
-func (s *sessions) release(actor orchestron.Actor) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	name := actor.String()
-	if s.opening[name]--; s.opening[name] == 0 {
-		delete(s.opening, name)
-	}
 }

@@ -164,7 +164,7 @@ func TestManySessionsAreRefused(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for range 3000 / 8 {
-				a := s.do("POST", "", initializeLine, nil)
+				a := s.do("POST", "", initializeLine, header{"Authorization": "Bearer agent"})
 				mu.Lock()
 				count[a.status]++
 				if id := a.header.Get(sessionHeader); id != "" && a.status == 200 {
@@ -181,9 +181,105 @@ func TestManySessionsAreRefused(t *testing.T) {
 	if more := runtime.NumGoroutine() - before; more > 4*maxSessions {
 		t.Errorf("%d goroutines more than before", more)
 	}
-	s.open("agent") // another actor is not hindered
-	s.do("DELETE", "", "", header{sessionHeader: ids[0]})
-	until(t, "room for another session", func() bool { return s.do("POST", "", initializeLine, nil).status == 200 })
+	s.open("token") // another actor is not hindered
+	s.do("DELETE", "", "", header{sessionHeader: ids[0], "Authorization": "Bearer agent"})
+	until(t, "room for another session", func() bool {
+		return s.do("POST", "", initializeLine, header{"Authorization": "Bearer agent"}).status == 200
+	})
+}
+
+// A session ends when nobody has used it for long, but not while a stream is open.
+func TestIdleSessionsEnd(t *testing.T) {
+	server := newServer(catalogue(echoOp()), nil)
+	s := serveSite(t, server)
+	idle, listening := s.open("token"), s.open("token")
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	req, _ := http.NewRequestWithContext(ctx, "GET", s.url, nil)
+	for k, v := range map[string]string{"Accept": "text/event-stream", "Authorization": "Bearer token", sessionHeader: listening} {
+		req.Header.Set(k, v)
+	}
+	stream, err := http.DefaultClient.Do(req)
+	if err != nil || stream.StatusCode != 200 {
+		t.Fatalf("opening a stream: %v %v", stream, err)
+	}
+	defer stream.Body.Close()
+	server.sessions.mu.Lock()
+	for _, h := range server.sessions.known {
+		h.last = h.last.Add(-sessionTimeout)
+	}
+	server.sessions.mu.Unlock()
+	s.open("token")
+	call := callLine(1, "echo", `{"text":"a"}`)
+	if a := s.do("POST", "", call, header{sessionHeader: idle}); a.status != 404 {
+		t.Errorf("a session that nobody used: %d %s, want 404", a.status, a.body)
+	}
+	if a := s.do("POST", "", call, header{sessionHeader: listening}); a.status != 200 {
+		t.Errorf("a session with a stream: %d %s, want 200", a.status, a.body)
+	}
+	until(t, "the idle session to end", func() bool { return len(server.liveSessions()) == 2 })
+}
+
+// Every refusal is JSON-RPC, with the request's id where it is known.
+func TestRefusalsAreJSON(t *testing.T) {
+	s := serveSite(t, newServer(catalogue(echoOp()), nil))
+	for _, c := range []struct {
+		name, method, query, body string
+		header                    header
+		status                    int
+		id                        any
+		message                   string
+	}{
+		{"no token", "POST", "", initializeLine, header{"Authorization": ""}, 401, nil, "Bearer"},
+		{"another site", "POST", "", initializeLine, header{"Origin": "http://evil.example"}, 403, nil, "Origin"},
+		{"no session", "POST", "", callLine(3, "echo", `{}`), header{sessionHeader: "x"}, 404, 3.0, "initialize again"},
+		{"a toolset", "POST", "?toolsets=x", initializeLine, nil, 400, nil, "toolset"},
+		{"a batch", "POST", "", "[]", nil, 400, nil, "batches"},
+		{"too large", "POST", "", strings.Repeat(" ", 5<<20), nil, 413, nil, "4 MiB"},
+		{"its type", "POST", "", callLine(4, "echo", `{}`), header{"Content-Type": "text/plain"}, 415, 4.0, "Content-Type"},
+		{"what it accepts", "POST", "", callLine(5, "echo", `{}`), header{"Accept": "text/html"}, 400, 5.0, "Accept"},
+		{"its method", "PUT", "", "", nil, 405, nil, "Not Allowed"},
+		{"its revision", "POST", "", callLine(6, "echo", `{}`), header{versionHeader: "2020-01-01"}, 400, 6.0, "version"},
+	} {
+		a := s.do(c.method, c.query, c.body, c.header)
+		if kind := a.header.Get("Content-Type"); a.status != c.status || kind != "application/json" {
+			t.Errorf("%s: %d %s %s, want %d in JSON", c.name, a.status, kind, a.body, c.status)
+			continue
+		}
+		want(t, a.body, "2.0", "jsonrpc")
+		want(t, a.body, c.id, "id")
+		if m := fmt.Sprint(at(t, a.body, "error", "message")); !strings.Contains(m, c.message) || at(t, a.body, "error", "code") == nil {
+			t.Errorf("%s: %s, want a code and %q", c.name, a.body, c.message)
+		}
+	}
+}
+
+// deadlines is a response that notes until when it may be written.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(until time.Time) error {
+	d.set = append(d.set, until)
+	return nil
+}
+
+// A client that does not read loses its connection after a while; the next request on it has all the time again.
+func TestResponsesHaveDeadlines(t *testing.T) {
+	d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	respond(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "data: 1\n\n")
+		_ = http.NewResponseController(w).Flush()
+	})).ServeHTTP(d, httptest.NewRequest("GET", "/mcp", nil))
+	if len(d.set) != 3 || !d.Flushed || !d.set[2].IsZero() {
+		t.Fatalf("deadlines %v, want one for writing, one for flushing, and none at the end", d.set)
+	}
+	for _, until := range d.set[:2] {
+		if left := time.Until(until); left < writeTimeout/2 || left > writeTimeout {
+			t.Errorf("a client has %v to read, want %v", left, writeTimeout)
+		}
+	}
 }
 
 func TestDisconnectCancels(t *testing.T) {

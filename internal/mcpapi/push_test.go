@@ -1,9 +1,9 @@
 package mcpapi
 
 import (
-	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/testkit/audience"
 )
 
 const updated = "notifications/resources/updated"
@@ -183,74 +184,26 @@ func TestSubscribersAreForgotten(t *testing.T) {
 	s := resourceServer(t, always)
 	here := serveSite(t, s)
 	for _, modern := range []bool{false, true} {
-		ctx, leave := context.WithCancel(t.Context())
-		told, session := here.listen(ctx, modern, "o://tasks")
-		s.Changed(ctx, "o://tasks")
-		if got := <-told; !strings.Contains(got, updated) {
-			t.Errorf("modern %v: got %q, want a notice", modern, got)
+		crowd, err := audience.Gather(t.Context(), 5, "o://tasks", func(int) audience.Door {
+			return audience.Door{URL: here.url, Token: "token", Modern: modern, HTTP: http.DefaultClient}
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		leave()
-		if !modern {
-			here.do("DELETE", "", "", header{sessionHeader: session})
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if _, err := crowd.Hear(ctx, func() error { s.Changed(ctx, "o://tasks"); return nil }); err != nil {
+			t.Errorf("modern %v: %v", modern, err)
 		}
+		crowd.Close()
 	}
-	func() {
-		w := subscriber(t, s, operator, false, "o://tasks")
-		if c, ok := w.in.(interface{ Close() error }); ok {
-			_ = c.Close()
-		}
-	}()
+	w := subscriber(t, s, operator, false, "o://tasks")
+	if c, ok := w.in.(io.Closer); ok {
+		_ = c.Close()
+	}
 	until(t, "the subscribers to be forgotten", func() bool {
 		s.push.mu.Lock()
 		defer s.push.mu.Unlock()
 		return len(s.push.boxes) == 0
 	})
-}
-
-// listen subscribes over HTTP and returns the data of what comes, and the session.
-func (s *site) listen(ctx context.Context, modern bool, uri string) (<-chan string, string) {
-	s.t.Helper()
-	h := header{"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Authorization": "Bearer token"}
-	method, body := "GET", ""
-	if modern {
-		method, body = "POST", modernLine(1, "subscriptions/listen", fmt.Sprintf(`"notifications":{"resourceSubscriptions":[%q]}`, uri), "{}")
-		h[versionHeader], h["Mcp-Method"] = "2026-07-28", "subscriptions/listen"
-	} else {
-		h[sessionHeader] = s.open("token")
-		s.do("POST", "", line(1, "resources/subscribe", fmt.Sprintf(`"uri":%q`, uri)), header{sessionHeader: h[sessionHeader]})
-	}
-	req, err := http.NewRequestWithContext(ctx, method, s.url, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for k, v := range h {
-		req.Header.Set(k, v)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil || res.StatusCode != 200 {
-		s.t.Fatalf("listening: %v %v", res, err)
-	}
-	told, ready := make(chan string, 10), make(chan struct{})
-	go func() {
-		defer res.Body.Close()
-		in, first := bufio.NewScanner(res.Body), true
-		for in.Scan() {
-			data, isData := strings.CutPrefix(in.Text(), "data: ")
-			switch {
-			case first: // the comment that opens a GET, or the acknowledgement
-				if first = in.Text() != "" && !isData; !first || !modern {
-					first = false
-					close(ready)
-				}
-			case isData:
-				told <- data
-			}
-		}
-	}()
-	select {
-	case <-ready:
-	case <-time.After(30 * time.Second):
-		s.t.Fatal("no stream opened")
-	}
-	return told, h[sessionHeader]
 }

@@ -113,7 +113,7 @@ func (v *view) readResource(ctx context.Context, req *mcp.ReadResourceRequest) (
 // noResource is the protocol's error for a resource that is not there, or not for the caller.
 func noResource(uri string) error {
 	data, _ := json.Marshal(map[string]string{"uri": uri}) // strings always have a form
-	return &jsonrpc.Error{Code: mcp.CodeResourceNotFound, Message: "there is no such resource", Data: data}
+	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "there is no such resource", Data: data}
 }
 
 // listed leaves out of a list what the caller may not read.

@@ -93,7 +93,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, log: slog.New(warnings{cfg.Log.Handler()}), views: map[string]*view{}, conns: map[*conn]bool{}}
 	s.tasks = newTasks(cfg.Tasks, cfg.Log)
 	s.push = newPush()
-	s.sessions.owner = map[string]string{}
+	s.sessions.known = map[string]*held{}
 	s.sessions.opening = map[string]int{}
 	return s
 }
@@ -122,6 +122,7 @@ func (s *Server) Close() {
 			_ = session.Close()
 		}
 	}
+	s.sessions.ending.Wait()
 	s.push.close()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -227,11 +228,62 @@ func TestExpiredTasks(t *testing.T) {
 }
 
 func TestTasksAreLimited(t *testing.T) {
-	s := newServer(catalogue(newGated().op()), nil)
+	began, ended := make(chan op.Call, maxTasks+1), make(chan error, maxTasks+1)
+	s := newServer(catalogue(blockOp(began, ended, op.Long())), nil)
 	t.Cleanup(s.Close)
-	for i := range maxTasks {
-		s.tasks.runs[fmt.Sprint(i)] = &run{rec: record{Actor: operator}}
+	w := connect(t, s, operator)
+	call := func(id int) string { return modernLine(id, "tools/call", `"name":"block","arguments":{}`, withTasks) }
+	go func() {
+		for id := range maxTasks {
+			w.send(call(id))
+		}
+	}()
+	for range maxTasks {
+		want(t, w.read(), "task", "result", "resultType")
 	}
-	want(t, connect(t, s, operator).ask(work("x")), "limit", "result", "structuredContent", "kind")
-	begin(connect(t, s, someone), "x")
+	elsewhere := operator
+	elsewhere.Dir = "/elsewhere"
+	got := connect(t, s, elsewhere).ask(call(1))
+	want(t, got, true, "result", "isError")
+	want(t, got, "limit", "result", "structuredContent", "kind")
+	want(t, got, "operator has 200 tasks under way, and no caller may have more", "result", "structuredContent", "message")
+	if remedy := fmt.Sprint(at(t, got, "result", "structuredContent", "remedy")); !strings.Contains(remedy, "cancel") {
+		t.Errorf("the remedy is %q", remedy)
+	}
+	want(t, connect(t, s, someone).ask(call(1)), "task", "result", "resultType") // another caller is not hindered
+}
+
+// What was accepted is taken on again, however much it is.
+func TestResumeOfMany(t *testing.T) {
+	store, g := &MemoryTasks{}, newGated()
+	close(g.open)
+	now := time.Now().UTC()
+	for i := range maxTasks + 5 {
+		rec := record{ID: fmt.Sprint("task ", i), Actor: operator, Operation: "work", Arguments: []byte(`{"text":"a"}`), Status: working, Created: now}
+		data, _ := json.Marshal(rec)
+		_ = store.PutTask(t.Context(), rec.ID, data, true, rec.expires())
+	}
+	g.began = make(chan string, maxTasks+5)
+	s := newServer(catalogue(g.op()), func(c *Config) { c.Tasks = store })
+	t.Cleanup(s.Close)
+	if err := s.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "all tasks to end", func() bool {
+		live, _ := store.LiveTasks(context.Background())
+		return len(live) == 0
+	})
+}
+
+// A caller has its tasks wherever it works now.
+func TestTasksFollowTheirCaller(t *testing.T) {
+	g := newGated()
+	s := newServer(catalogue(g.op()), nil)
+	t.Cleanup(s.Close)
+	id := begin(connectIn(t, s, operator, url.Values{"dir": {"/here"}}), "x")
+	w := connectIn(t, s, operator, url.Values{"dir": {"/there"}})
+	want(t, on(w, "get", id), "working", "result", "status")
+	close(g.open)
+	want(t, settled(w, id), "completed", "result", "status")
+	want(t, on(connect(t, s, operator), "get", id), "completed", "result", "status")
 }

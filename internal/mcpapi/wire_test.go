@@ -227,6 +227,19 @@ func TestKeys(t *testing.T) {
 	if call := <-calls; call.Key != "mine" {
 		t.Errorf("call came with key %q, want the one in _meta", call.Key)
 	}
+	long := make(map[string]bool)
+	for _, id := range []string{strings.Repeat("i", 300), strings.Repeat("i", 1<<20), strings.Repeat("i", 300)} {
+		got := w.ask(`{"jsonrpc":"2.0","id":"` + id + `","method":"tools/call","params":{"name":"act","arguments":{}}}`)
+		want(t, got, id, "id")
+		want(t, got, nil, "result", "isError")
+		call := <-calls
+		if long[call.Key] = true; len(call.Key) > maxKey {
+			t.Errorf("an id of %d bytes came with a key of %d", len(id), len(call.Key))
+		}
+	}
+	if len(long) != 2 {
+		t.Errorf("two long ids, one of them twice, came with %d keys", len(long))
+	}
 	for _, bad := range []string{`7`, `"` + strings.Repeat("k", 300) + `"`} {
 		got := w.ask(`{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"act","arguments":{},"_meta":{"orchestron/idempotencyKey":` + bad + `}}}`)
 		want(t, got, "invalid", "result", "structuredContent", "kind")
