@@ -86,7 +86,7 @@ func Serve(ctx context.Context, in Instance, cfg config.Config, ready func()) (e
 	if d.term, err = openTerminal(ctx, d.tmuxConfig()); err != nil {
 		return err
 	}
-	handler, err := d.assemble(ctx)
+	handler, err := d.assemble()
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func pick(environ []string, names ...string) []string {
 }
 
 // assemble makes the subjects and the transports in front of them.
-func (d *daemon) assemble(ctx context.Context) (doors, error) {
+func (d *daemon) assemble() (doors, error) {
 	token, err := operatorToken(d.cfg.Home, randomToken)
 	if err != nil {
 		return doors{}, err
