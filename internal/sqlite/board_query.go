@@ -10,7 +10,10 @@ import (
 	"github.com/orchestron/orchestron/internal/boardapi"
 )
 
-const maxWords = 32 // in a search
+const (
+	maxWords = 32   // in a search
+	many     = 1000 // tasks, which are too many to look at each
+)
 
 // place orders tasks.
 type place boardapi.Place
@@ -20,7 +23,14 @@ func placeOf(t orchestron.Task) place { return place{Rank: t.Priority.Rank(), Nu
 const (
 	rankShift  = 60 // numbers have less than 60 bits
 	numberMask = `1152921504606846975`
-	byKey      = `task_text.rowid`
+)
+
+// What tells where a task stands in the order, when tasks are found by what.
+const (
+	byRow    = `t.rank, t.n`
+	byLabel  = `l.rank, l.n`
+	byKey    = `task_text.rowid`
+	byStatus = `` // in order for each status only
 )
 
 // key is the place as one number of the same order.
@@ -55,42 +65,80 @@ func findTasks(q query, f boardapi.Filter) ([]orchestron.Task, error) {
 	case len(words) == 0 && f.Text != "":
 		return []orchestron.Task{}, nil
 	}
-	text, args := choose(f, words)
+	all := ways(f)
+	if len(words) > 0 {
+		all = []selection{byText(words)}
+	}
+	s, err := narrowest(q, all)
+	if err != nil {
+		return nil, err
+	}
+	text, args := s.tasks(f)
 	return collect(q, scanTask, text, args...)
 }
 
-// choose returns the query for a filter. It names the index, because SQLite does not know how many tasks a status or a
-// label has, and because each index has the tasks in order, so that a query ends at the last task it returns.
-func choose(f boardapi.Filter, words []string) (string, []any) {
-	var s *selection
-	ordered := f.Project != "" && !f.ByNumber
-	switch {
-	case len(words) > 0:
-		s = byText(words, f)
-	case f.Parent != "":
-		s = byRow(`INDEXED BY tasks_parent`, f)
-	case ordered && f.Assignee != "":
-		s = byRow(`INDEXED BY tasks_assignee`, f)
-	case ordered && f.Sprint != "":
-		s = byRow(`INDEXED BY tasks_sprint`, f)
-	case ordered && f.Label != "":
-		s = byLabel(f)
-	case ordered && f.Ready:
-		s = byRow(`INDEXED BY tasks_ready`, f)
-	case ordered:
-		return byStatus(f)
-	default:
-		s = byRow(`NOT INDEXED`, f)
+// narrowest returns the way past the fewest tasks. SQLite does not know it, because it depends on the values. Ways past
+// many tasks are equally good: enough of those that are wanted are soon found on them.
+func narrowest(q query, ways []selection) (selection, error) {
+	best, least := ways[0], many
+	if len(ways) == 1 {
+		return best, nil
 	}
-	return s.rows(`t.doc`, f)
+	for _, way := range ways {
+		n, err := collect(q, scanInt, `SELECT count(*) FROM (SELECT 1 FROM `+way.from+way.condition()+` LIMIT ?)`, append(way.args, least)...)
+		if err != nil {
+			return best, err
+		}
+		if n := int(n[0]); n < least {
+			best, least = way, n
+		}
+	}
+	return best, nil
+}
+
+// ways returns the indexes that have the tasks of a filter in order.
+func ways(f boardapi.Filter) []selection {
+	var all []selection
+	add := func(from, where string, args ...any) {
+		all = append(all, selection{from: from, where: []string{where}, args: args, place: byRow})
+	}
+	if f.Parent != "" {
+		add(`tasks t INDEXED BY tasks_parent`, `t.parent > 0 AND t.parent = ?`, f.Parent.Number())
+	}
+	if f.Project == "" || f.ByNumber {
+		add(`tasks t NOT INDEXED`, `true`)
+		return all[:1]
+	}
+	if f.Assignee != "" {
+		add(`tasks t INDEXED BY tasks_assignee`, `t.assignee <> '' AND t.board = `+boardID+` AND t.assignee = ?`, f.Project, f.Assignee)
+	}
+	if f.Sprint != "" {
+		add(`tasks t INDEXED BY tasks_sprint`, `t.sprint <> '' AND t.board = `+boardID+` AND t.sprint = ?`, f.Project, f.Sprint)
+	}
+	if f.Label != "" {
+		s := selection{from: `task_labels l`, join: ` CROSS JOIN tasks t ON t.n = l.n`, place: byLabel}
+		s.and(`l.board = `+boardID+` AND l.label = ?`, f.Project, f.Label)
+		all = append(all, s)
+	}
+	if f.Ready {
+		add(`tasks t INDEXED BY tasks_ready`, `t.ready = 1 AND t.board = `+boardID, f.Project)
+	}
+	if len(f.Statuses) > 0 || len(all) == 0 {
+		s := selection{from: `tasks t INDEXED BY tasks_status`, place: byStatus}
+		s.and(`t.board = `+boardID, f.Project)
+		in(&s, `t.status`, f.Statuses)
+		all = append(all, s)
+	}
+	return all
 }
 
 // selection is a query for tasks under way.
 type selection struct {
-	from  string
+	from  string // what is walked along
+	join  string // the tasks to it, if they are not that
 	where []string
 	args  []any
-	place string // the columns that tell where a task stands in the order, when they are not those of its row
+	place string // the columns that tell where a task stands in the order
 }
 
 func (s *selection) and(condition string, args ...any) {
@@ -132,7 +180,18 @@ func (s *selection) match(f boardapi.Filter) {
 	in(s, `t.rank`, ranks(f.Priorities))
 }
 
-// rows returns the query, which yields columns of the tasks behind f.After, in order.
+// tasks returns the query for the tasks of a filter.
+func (s *selection) tasks(f boardapi.Filter) (string, []any) {
+	if s.place == byStatus && !f.ByNumber {
+		return eachStatus(f)
+	}
+	s.match(f)
+	return s.rows(`t.doc`, f)
+}
+
+func (s *selection) condition() string { return ` WHERE ` + strings.Join(s.where, ` AND `) }
+
+// rows returns the query for columns of the tasks behind f.After, in order.
 func (s *selection) rows(columns string, f boardapi.Filter) (string, []any) {
 	order := s.place
 	switch {
@@ -144,39 +203,12 @@ func (s *selection) rows(columns string, f boardapi.Filter) (string, []any) {
 	case f.After != boardapi.Place{}:
 		s.and(`(`+order+`) > (?, ?)`, f.After.Rank, f.After.Number)
 	}
-	text := `SELECT ` + columns + ` FROM ` + s.from
-	if len(s.where) > 0 {
-		text += ` WHERE ` + strings.Join(s.where, ` AND `)
-	}
-	return text + ` ORDER BY ` + order + ` LIMIT ?`, append(s.args, limit(f.Limit))
+	return `SELECT ` + columns + ` FROM ` + s.from + s.join + s.condition() + ` ORDER BY ` + order + ` LIMIT ?`,
+		append(s.args, limit(f.Limit))
 }
 
-// byRow chooses by what stands in the rows of tasks. The index, when one is named, must be usable.
-func byRow(hint string, f boardapi.Filter) *selection {
-	s := &selection{from: `tasks t ` + hint, place: `t.rank, t.n`}
-	s.match(f)
-	return s
-}
-
-func byLabel(f boardapi.Filter) *selection {
-	s := &selection{from: `task_labels l CROSS JOIN tasks t ON t.n = l.n`, place: `l.rank, l.n`}
-	s.and(`l.label = ? AND l.board = `+boardID, f.Label, f.Project)
-	in(s, `l.status`, f.Statuses)
-	in(s, `l.rank`, ranks(f.Priorities))
-	f.Label, f.Statuses, f.Priorities = "", nil, nil
-	s.match(f)
-	return s
-}
-
-func byText(words []string, f boardapi.Filter) *selection {
-	s := &selection{from: `task_text CROSS JOIN tasks t ON t.n = task_text.rowid & ` + numberMask, place: byKey}
-	s.and(`task_text MATCH ?`, `"`+strings.Join(words, `" "`)+`" *`)
-	s.match(f)
-	return s
-}
-
-// byStatus asks for the tasks of each status, in order and no more than needed, and puts them together.
-func byStatus(f boardapi.Filter) (string, []any) {
+// eachStatus asks for the tasks of each status, in order and no more than wanted, and puts them together.
+func eachStatus(f boardapi.Filter) (string, []any) {
 	statuses := orchestron.TaskStatuses
 	if len(f.Statuses) > 0 {
 		statuses = slices.Compact(slices.Sorted(slices.Values(f.Statuses)))
@@ -185,11 +217,20 @@ func byStatus(f boardapi.Filter) (string, []any) {
 	var args []any
 	for _, status := range statuses {
 		f.Statuses = []orchestron.TaskStatus{status}
-		part, values := byRow(`INDEXED BY tasks_status`, f).rows(`t.rank, t.n`, f)
+		s := selection{from: `tasks t INDEXED BY tasks_status`, place: byRow}
+		s.match(f)
+		part, values := s.rows(`t.rank, t.n`, f)
 		parts, args = append(parts, `SELECT * FROM (`+part+`)`), append(args, values...)
 	}
 	return `SELECT doc FROM (` + strings.Join(parts, ` UNION ALL `) + ` ORDER BY rank, n LIMIT ?) c
 		CROSS JOIN tasks USING (n) ORDER BY c.rank, c.n`, append(args, limit(f.Limit))
+}
+
+// byText finds tasks by words that need no escaping.
+func byText(words []string) selection {
+	s := selection{from: `task_text`, join: ` CROSS JOIN tasks t ON t.n = task_text.rowid & ` + numberMask, place: byKey}
+	s.and(`task_text MATCH ?`, `"`+strings.Join(words, `" "`)+`" *`)
+	return s
 }
 
 func ranks(priorities []orchestron.Priority) []int {

@@ -106,12 +106,11 @@ func (tx *Tx) putLabels(before, after orchestron.Task) error {
 		}
 	}
 	for _, label := range after.Labels {
-		if was == is && before.Status == after.Status && slices.Contains(before.Labels, label) {
+		if was == is && slices.Contains(before.Labels, label) {
 			continue
 		}
-		if _, err := tx.exec(`INSERT INTO task_labels (label, board, rank, n, status) VALUES (?, `+boardID+`, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET status = excluded.status`,
-			label, after.Project, is, after.ID.Number(), after.Status); err != nil {
+		if _, err := tx.exec(`INSERT INTO task_labels (label, board, rank, n) VALUES (?, `+boardID+`, ?, ?) ON CONFLICT DO NOTHING`,
+			label, after.Project, is, after.ID.Number()); err != nil {
 			return err
 		}
 	}
@@ -182,11 +181,12 @@ func (tx *Tx) Rollup(parent orchestron.TaskID) (boardapi.Rollup, error) {
 
 // Progress returns how much of a project's tasks is done, or of those in one of its sprints.
 func (b Board) Progress(ctx context.Context, project, sprint string) (boardapi.Progress, error) {
-	text, args := `SELECT status, count(*), count(*) FILTER (WHERE children = 0), coalesce(sum(progress) FILTER (WHERE children = 0), 0)
-		FROM tasks WHERE board = `+boardID, []any{project}
+	index, which, args := `tasks_status`, ``, []any{project}
 	if sprint != "" {
-		text, args = text+` AND sprint <> '' AND sprint = ?`, append(args, sprint)
+		index, which, args = `tasks_sprint`, ` AND sprint <> '' AND sprint = ?`, append(args, sprint)
 	}
+	text := `SELECT status, count(*), count(*) FILTER (WHERE children = 0), coalesce(sum(progress) FILTER (WHERE children = 0), 0)
+		FROM tasks INDEXED BY ` + index + ` WHERE board = ` + boardID + which + ` GROUP BY status`
 	type part struct {
 		status             orchestron.TaskStatus
 		tasks, leaves, sum int
@@ -194,7 +194,7 @@ func (b Board) Progress(ctx context.Context, project, sprint string) (boardapi.P
 	parts, err := read(ctx, b.db, func(rows *sql.Rows) (p part, err error) {
 		err = rows.Scan(&p.status, &p.tasks, &p.leaves, &p.sum)
 		return p, err
-	}, text+` GROUP BY status`, args...)
+	}, text, args...)
 	total, leaves, sum := boardapi.Progress{ByStatus: map[orchestron.TaskStatus]int{}}, 0, 0
 	for _, p := range parts {
 		total.ByStatus[p.status] = p.tasks

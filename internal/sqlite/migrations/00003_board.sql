@@ -23,19 +23,18 @@ CREATE TABLE tasks (
     doc      TEXT NOT NULL -- the whole task
 ) STRICT;
 
-CREATE INDEX tasks_status ON tasks (board, status, rank, n, type);
-CREATE INDEX tasks_assignee ON tasks (board, assignee, rank, n, status) WHERE assignee <> '';
-CREATE INDEX tasks_sprint ON tasks (board, sprint, rank, n, status) WHERE sprint <> '';
+CREATE INDEX tasks_status ON tasks (board, status, rank, n, type, children, progress);
+CREATE INDEX tasks_assignee ON tasks (board, assignee, rank, n) WHERE assignee <> '';
+CREATE INDEX tasks_sprint ON tasks (board, sprint, rank, n) WHERE sprint <> '';
 CREATE INDEX tasks_parent ON tasks (parent, rank, n, status, progress) WHERE parent > 0;
 CREATE INDEX tasks_ready ON tasks (board, rank, n) WHERE ready = 1;
 CREATE INDEX tasks_held ON tasks (n) WHERE held = 1;
 
 CREATE TABLE task_labels (
-    label  TEXT NOT NULL,
-    board  INTEGER NOT NULL,
-    rank   INTEGER NOT NULL,
-    n      INTEGER NOT NULL,
-    status TEXT NOT NULL, -- the task's, so that those of another status need not be looked up
+    label TEXT NOT NULL,
+    board INTEGER NOT NULL,
+    rank  INTEGER NOT NULL,
+    n     INTEGER NOT NULL,
     PRIMARY KEY (label, board, rank, n)
 ) STRICT, WITHOUT ROWID;
 
