@@ -33,7 +33,7 @@ func TestPinnedCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	pin(t, "testdata/catalogue.json", pretty.String()+"\n")
-	pin(t, "../docs/tools.md", reference(list.Tools))
+	pin(t, "../docs/tools.md", reference(list.Tools, h.resources()))
 	for _, o := range list.Tools {
 		if len(o.Summary) > 300 {
 			t.Errorf("the summary of %s has %d characters, want 300 at most", o.Name, len(o.Summary))
@@ -103,9 +103,9 @@ func (s *schema) UnmarshalJSON(data []byte) error {
 }
 
 // reference is docs/tools.md.
-func reference(operations []operation) string {
+func reference(operations []operation, resources string) string {
 	var b strings.Builder
-	b.WriteString(referenceHead)
+	b.WriteString(referenceHead + resourceHead + resources + "\n## The operations\n")
 	var agent *schema
 	for _, o := range operations {
 		fmt.Fprintf(&b, "\n### %s\n\n%s\n\n%s\n", o.Name, o.Summary, o.traits())
@@ -146,6 +146,23 @@ the same key and arguments give the same answer for 24 hours, and another call u
 
 An error is ` + "`{\"error\":{\"kind\",\"message\",\"remedy\"}}`" + `. The states of an agent are explained in
 [the command line's page](cli.md#states).
+`
+
+const resourceHead = `
+## Resources
+
+What some operations show can also be read at an address, as an MCP resource, by whoever may call the operation. An id
+in an address is escaped as in any URL. An agent finds there what is below it, and nothing else.
+
+A client that subscribes (` + "`resources/subscribe`" + ` before the revision 2026-07-28, ` + "`subscriptions/listen`" + ` since) is told
+when a resource changes, and reads it again when it likes. A slow client is told once of what changed often. What is not
+there yet can be subscribed to. An agent is told of what it can read at that moment. A client has 1,000 subscriptions at
+most.
+
+The address of the server takes choices: ` + "`/mcp?toolsets=agents,admin`" + ` shows some toolsets and their resources,
+` + "`readonly=1`" + ` only what reads, and ` + "`dir=/absolute/path`" + ` says where an operator's client works, as ` + "`orchestron mcp`" + ` does
+by itself.
+
 `
 
 func (o operation) traits() string {
