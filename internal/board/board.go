@@ -20,6 +20,7 @@ type Service struct {
 	store     Store
 	agents    Agents
 	databases Databases
+	policy    Policy
 	now       func() time.Time
 	log       *slog.Logger
 
@@ -32,8 +33,8 @@ type Service struct {
 }
 
 // New makes a service. Run keeps its leases and delivers its notices.
-func New(store Store, agents Agents, databases Databases, now func() time.Time, log *slog.Logger) *Service {
-	return &Service{store: store, agents: agents, databases: databases, now: now, log: log, touched: map[string]bool{}}
+func New(store Store, agents Agents, databases Databases, policy Policy, now func() time.Time, log *slog.Logger) *Service {
+	return &Service{store: store, agents: agents, databases: databases, policy: policy, now: now, log: log, touched: map[string]bool{}}
 }
 
 // Ops declares what callers can do with boards.
@@ -166,7 +167,7 @@ func (s *Service) told(e *edit) {
 // write commits one change and then tells of it. A call that is repeated with its key changes nothing and gets again
 // what it made, as repeat finds it.
 func (s *Service) write(ctx context.Context, call op.Call, operation string, in any, do func(*edit) (string, error), repeat func(Tx, string) error) error {
-	e := &edit{call: call, now: s.now().UTC(), agents: s.agents}
+	e := &edit{call: call, now: s.now().UTC(), agents: s.agents, policy: s.policy}
 	hash, err := hashOf(in)
 	if err != nil {
 		return err
