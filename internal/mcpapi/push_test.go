@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -177,6 +178,61 @@ func TestTooManySubscriptions(t *testing.T) {
 	if text := fmt.Sprint(at(t, got, "error", "message")); !strings.Contains(text, "too many") {
 		t.Errorf("%d subscriptions at once: %.300s, want them refused", maxSubscriptions+1, got)
 	}
+}
+
+// A client that opened a stream and does not read it holds up nobody, and what waits for it does not grow.
+func TestStuckHTTPSubscriber(t *testing.T) {
+	s := resourceServer(t, always)
+	here := serveSite(t, s)
+	var uris []string
+	for i := range maxSubscriptions {
+		uris = append(uris, fmt.Sprintf("o://tasks/%d", i))
+	}
+	body := modernLine(1, "subscriptions/listen", `"notifications":{"resourceSubscriptions":["`+strings.Join(uris, `","`)+`"]}`, "{}")
+	host := strings.TrimSuffix(strings.TrimPrefix(here.url, "http://"), "/mcp")
+	stuck, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Close()
+	_ = stuck.(*net.TCPConn).SetReadBuffer(4096)
+	fmt.Fprintf(stuck, "POST /mcp HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer token\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"+
+		"Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: %d\r\n\r\n%s", host, len(body), body)
+	waits := func() (due int, sending bool) {
+		s.push.mu.Lock()
+		defer s.push.mu.Unlock()
+		for _, b := range s.push.boxes {
+			if len(b.uris) == maxSubscriptions {
+				return len(b.due), b.sending
+			}
+		}
+		return -1, false
+	}
+	until(t, "the client to have subscribed", func() bool { due, _ := waits(); return due == 0 })
+	until(t, "the connection to be full", func() bool {
+		s.Changed(t.Context(), uris...)
+		before, _ := waits()
+		time.Sleep(50 * time.Millisecond)
+		after, sending := waits()
+		return sending && before > 0 && before == after
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), writeTimeout/3) // before the stuck one is dropped
+	defer cancel()
+	crowd, err := audience.Gather(ctx, 5, "o://tasks/7", func(i int) audience.Door {
+		return audience.Door{URL: here.url, Token: "token", Modern: i%2 == 0, HTTP: http.DefaultClient}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer crowd.Close()
+	if _, err := crowd.Hear(ctx, func() error { s.Changed(ctx, uris...); return nil }); err != nil {
+		t.Errorf("the others: %v", err)
+	}
+	if due, sending := waits(); due > maxSubscriptions || !sending {
+		t.Errorf("%d notices wait, and one is being sent: %v; want one of each resource at most, and true", due, sending)
+	}
+	_ = stuck.Close()
+	until(t, "the stuck client to be forgotten", func() bool { due, _ := waits(); return due < 0 })
 }
 
 // Nothing is kept of a client that is gone, over either transport.
