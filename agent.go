@@ -116,6 +116,32 @@ func CheckName(name string) error {
 	return nil
 }
 
+// MayLead is nil when the agent can be given a child of the level now.
+func (a Agent) MayLead(level Level) error {
+	if !a.Alive() || a.Wanted == WantStopped {
+		return Errorf(Conflict, "the parent %s is %s", a.ID, a.Status).Try("restart it or name another parent")
+	}
+	if !a.Level.Leads(level) {
+		return Errorf(Invalid, "the level %s cannot lead the level %s", a.Level, level).
+			Try("an executive leads managers and specialists, a manager leads specialists")
+	}
+	return nil
+}
+
+// MayStart is nil when the agent may start another that has no other rights than its own: its program with its
+// permission mode.
+func (a Agent) MayStart(driver, permission string) error {
+	if driver != a.Driver {
+		return Errorf(Forbidden, "%s may not start an agent with driver %s, whose permissions differ from its own", a.ID, Quotable(driver)).
+			Try("leave driver out, or ask the operator")
+	}
+	if permission != a.Permission {
+		return Errorf(Forbidden, "%s may not start an agent with permission mode %s", a.ID, Quotable(permission)).
+			Try("leave permissionMode out, or ask the operator")
+	}
+	return nil
+}
+
 // SessionName is the tmux session that shows the agent.
 func (a Agent) SessionName() string { return "claude_" + string(a.ID) }
 

@@ -43,9 +43,7 @@ func (s *Service) adopt(ctx context.Context) error {
 
 // known reports whether a terminal is what an agent's row says, or may be it because the row says nothing yet.
 func (s *Service) known(l Listed) bool {
-	s.mu.RLock()
-	h := s.handles[l.Agent]
-	s.mu.RUnlock()
+	h := s.get(l.Agent)
 	if h == nil {
 		return false
 	}

@@ -18,9 +18,6 @@ const (
 	submitTime = 2 * time.Second
 	firstPause = 100 * time.Millisecond
 	mostPause  = 5 * time.Second
-	ownRedraw  = time.Second     // how long the terminal may change because we looked
-	quietDraft = 3 * time.Second // how long a person's draft must stand still before the box is looked at again
-	mostDraft  = time.Minute     // how long nothing may change before it is looked at all the same
 )
 
 // deliver hands an agent its messages, one after the other, until ctx ends. It holds all of a delivery's state in
@@ -234,39 +231,19 @@ func (s *Service) confirm(ctx context.Context, h *handle, id orchestron.MessageI
 	if err != nil {
 		return err
 	}
+	// The turn may have ended since, and what ended it is newer than the mark.
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		if st.Submitted(id) {
-			return nil
-		}
-		// The turn may have ended since, and what ended it is newer than the mark.
 		return state.BeginTurn(tx, st, orchestron.Fact{At: at, Message: id})
 	})
 }
 
-// awaitDraft waits until a person's draft may be gone: it was submitted, or the terminal has changed again and then
-// stood still. As long as nothing changes the box is not looked at, because keys pressed in that moment are lost.
+// awaitDraft waits until a person's draft may be gone, or a turn began and may have ended already.
 func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 	before := h.snapshot()
-	changes, stop := s.term.Changes(before.Pane)
-	defer stop()
-	for _, pause := range []time.Duration{ownRedraw, mostDraft, quietDraft} {
-		still := pause == mostDraft // the person's turn: the first change ends it; otherwise stillness does
-		for changed := true; changed; {
-			news := h.changed.Wait()
-			if h.snapshot().Evidence != before.Evidence { // a turn began, and may have ended already
-				return
-			}
-			select {
-			case <-changes:
-				changed = !still
-			case <-news:
-			case <-time.After(pause):
-				changed = false
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
+	s.screens.AwaitDraft(ctx, before.Pane, func() (<-chan struct{}, bool) {
+		news := h.changed.Wait()
+		return news, h.snapshot().Evidence != before.Evidence
+	})
 }
 
 // paste delivers to a program that only has a terminal. Nothing confirms what it took.

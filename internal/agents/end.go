@@ -21,11 +21,11 @@ const (
 )
 
 // interrupt stops the running turn. The agent stays; a message that was being answered ends with that failure.
-func (s *Service) interrupt(ctx context.Context, call op.Call, id string) (agentapi.View, error) {
+func (s *Service) interrupt(ctx context.Context, call op.Call, in agentapi.InstanceRef) (agentapi.View, error) {
 	if err := s.running(ctx); err != nil {
 		return agentapi.View{}, err
 	}
-	h, err := s.command(call.Actor, id)
+	h, err := s.command(call.Actor, in.InstanceID)
 	if err != nil {
 		return agentapi.View{}, err
 	}
@@ -110,11 +110,11 @@ func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, chan
 }
 
 // restart starts the program of an agent that has ended, and resumes its conversation where the driver can.
-func (s *Service) restart(ctx context.Context, call op.Call, id string) (agentapi.View, error) {
+func (s *Service) restart(ctx context.Context, call op.Call, in agentapi.InstanceIn) (agentapi.View, error) {
 	if err := s.running(ctx); err != nil {
 		return agentapi.View{}, err
 	}
-	h, err := s.command(call.Actor, id)
+	h, err := s.command(call.Actor, in.InstanceID)
 	if err != nil {
 		return agentapi.View{}, err
 	}

@@ -22,9 +22,7 @@ func (s *Service) ingest(records []handoff.Record) error {
 	}
 	var g errgroup.Group
 	for id, records := range byAgent {
-		s.mu.RLock()
-		h := s.handles[id]
-		s.mu.RUnlock()
+		h := s.get(id)
 		if h == nil {
 			s.log.Warn("records of an unknown agent are dropped", "agent", orchestron.Quotable(string(id)), "records", len(records))
 			continue

@@ -26,7 +26,7 @@ func (s *Service) launch(ctx context.Context, h *handle, resume bool) error {
 	if err != nil {
 		return err
 	}
-	contextText, err := os.ReadFile(s.contextFile(a.ID))
+	contextText, err := os.ReadFile(s.home.Context(a.ID))
 	if err != nil {
 		return fmt.Errorf("reading the context of %s: %w", a.ID, err)
 	}
@@ -130,14 +130,8 @@ func (s *Service) Authenticate(ctx context.Context, token string) (orchestron.Ac
 	if err != nil {
 		return orchestron.Actor{}, false
 	}
-	s.mu.RLock()
-	h := s.handles[id]
-	s.mu.RUnlock()
-	if h == nil {
-		return orchestron.Actor{}, false
-	}
-	a := h.snapshot()
-	return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level, Dir: a.Workspace}, a.Alive()
+	a, known := s.Agent(id)
+	return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, known && a.Alive()
 }
 
 // OwnerOf returns the agent whose program is among the processes, if any is.

@@ -83,7 +83,7 @@ func TestFailedStartKeepsWhatWasAcknowledged(t *testing.T) {
 	if len(all) != 1 || all[0].Status != orchestron.Failed || w.machine.steps("list") != 1+1 { // one at the start of the service
 		t.Fatalf("the agents are %+v, after %d looks for what is left", all, w.machine.steps("list"))
 	}
-	if _, err := w.restart(t.Context(), call(""), string(all[0].ID)); err != nil {
+	if _, err := w.restart(t.Context(), call(""), agentapi.InstanceIn{InstanceID: string(all[0].ID)}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the message is answered", func() bool { return w.message(sent.MessageID).State == orchestron.Answered })
@@ -139,7 +139,7 @@ func TestFilesAreMadeOutsideChanges(t *testing.T) {
 	if err != nil || changes < 2 {
 		t.Fatalf("create: %v, after %d changes", err, changes)
 	}
-	if _, err := os.Stat(w.contextFile(h.id())); err != nil {
+	if _, err := os.Stat(w.home.Context(h.id())); err != nil {
 		t.Errorf("the agent has a row and no context: %v", err)
 	}
 }
@@ -228,7 +228,7 @@ func TestRestartHoldsNobodyUp(t *testing.T) {
 	})
 	restarted := make(chan error, 1)
 	go func() {
-		_, err := w.restart(context.Background(), call(""), string(a.ID))
+		_, err := w.restart(context.Background(), call(""), agentapi.InstanceIn{InstanceID: string(a.ID)})
 		restarted <- err
 	}()
 	<-ending
@@ -286,7 +286,7 @@ func TestOldScreenIsForgotten(t *testing.T) {
 	if want := "screen of " + id + ", run 1"; err != nil || out.Text != want {
 		t.Fatalf("read gives %q, %v, want %q", out.Text, err, want)
 	}
-	if _, err := w.restart(t.Context(), call(""), id); err != nil {
+	if _, err := w.restart(t.Context(), call(""), agentapi.InstanceIn{InstanceID: id}); err != nil {
 		t.Fatal(err)
 	}
 	w.machine.setFault(func(what string) error { return is(what, "screen", errors.New("no screen")) })

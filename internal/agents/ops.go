@@ -3,6 +3,7 @@ package agents
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,8 +38,8 @@ func (s *Service) Ops() []op.Op {
 		op.New("get_instance_todos", op.Read, "An agent's own list of tasks.", s.todos, in, lead),
 		op.New("list", op.Read, "The agents, oldest first, by role or level, parent and status.", s.list, in, lead),
 		op.New("interrupt_instance", op.Write, "Stop an agent's running turn. The agent and its conversation stay.",
-			s.opInterrupt, in, lead),
-		op.New("restart", op.Write, "Start an agent that has ended; its conversation resumes where it was.", s.opRestart, in, lead, op.Long(), op.Keyed()),
+			s.interrupt, in, lead),
+		op.New("restart", op.Write, "Start an agent that has ended; its conversation resumes where it was.", s.restart, in, lead, op.Long(), op.Keyed()),
 		op.New("terminate", op.Write, "End an agent, with cascade also those it leads. A workspace with work in it is kept.",
 			s.opTerminate, in, lead, op.Long(), op.Destructive()),
 		op.New("terminate_instance", op.Write, "End an agent, with force at once. A workspace with work in it is kept.",
@@ -51,14 +52,10 @@ func (s *Service) opSpawn(ctx context.Context, call op.Call, in agentapi.SpawnIn
 }
 
 func (s *Service) opSpawnClaude(ctx context.Context, call op.Call, in agentapi.SpawnClaudeIn) (agentapi.View, error) {
-	if in.MaxTotalTokens != 0 || in.MaxCost != 0 || in.TimeoutMinutes != 0 {
-		return agentapi.View{}, orchestron.Errorf(orchestron.Invalid, "max_total_tokens, max_cost and timeout_minutes are not enforced by this version").
-			Try("leave them out, and watch the agent with get_instance_status")
+	if err := in.Check(); err != nil {
+		return agentapi.View{}, err
 	}
-	return s.start(ctx, call, request{replace: in.SystemPrompt != "", SpawnIn: agentapi.SpawnIn{
-		Role: in.Role, Name: in.Name, WorkDir: in.WorkspaceDir, Context: in.SystemPrompt, ParentID: in.Parent,
-		WorkspaceMode: string(orchestron.Isolated), Model: in.Model, PermissionMode: in.PermissionMode, Driver: in.Driver, Wait: in.Wait,
-	}})
+	return s.start(ctx, call, request{replace: in.SystemPrompt != "", SpawnIn: in.Spawn()})
 }
 
 func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in agentapi.SpawnManyIn) (agentapi.SpawnManyOut, error) {
@@ -83,13 +80,8 @@ func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in agentapi.Spa
 	if err := g.Wait(); err != nil {
 		return agentapi.SpawnManyOut{}, err
 	}
-	for _, r := range out.Instances {
-		if r.Agent != nil {
-			out.Spawned++
-		} else {
-			out.Failed++
-		}
-	}
+	out.Spawned = len(slices.DeleteFunc(slices.Clone(out.Instances), func(r agentapi.SpawnResult) bool { return r.Agent == nil }))
+	out.Failed = len(out.Instances) - out.Spawned
 	return out, nil
 }
 
@@ -111,14 +103,6 @@ func (s *Service) opStatus(ctx context.Context, call op.Call, in agentapi.Status
 		return agentapi.ListOut{}, err
 	}
 	return agentapi.ListOut{Instances: []agentapi.View{s.view(h)}, Count: 1}, nil
-}
-
-func (s *Service) opInterrupt(ctx context.Context, call op.Call, in agentapi.InstanceRef) (agentapi.View, error) {
-	return s.interrupt(ctx, call, in.InstanceID)
-}
-
-func (s *Service) opRestart(ctx context.Context, call op.Call, in agentapi.InstanceIn) (agentapi.View, error) {
-	return s.restart(ctx, call, in.InstanceID)
 }
 
 func (s *Service) opTerminate(ctx context.Context, call op.Call, in agentapi.TerminateIn) (agentapi.TerminateOut, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
@@ -54,12 +53,9 @@ func (s *Service) output(ctx context.Context, call op.Call, in agentapi.OutputIn
 	if err != nil {
 		return agentapi.OutputOut{}, err
 	}
-	var since time.Time
-	if in.Since != "" {
-		if since, err = time.Parse(time.RFC3339, in.Since); err != nil {
-			return agentapi.OutputOut{}, orchestron.Errorf(orchestron.Invalid, "since %q is not an ISO 8601 time", orchestron.Quotable(in.Since)).
-				Try("write it as 2026-01-31T15:04:05Z")
-		}
+	since, err := in.After()
+	if err != nil {
+		return agentapi.OutputOut{}, err
 	}
 	turns, err := s.store.Turns(ctx, h.id(), since, in.Limit)
 	if err != nil {

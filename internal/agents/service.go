@@ -117,9 +117,7 @@ func (s *Service) Changed() <-chan struct{} { return s.changed.Wait() }
 
 // Agent returns an agent as it is, if there is one of that id.
 func (s *Service) Agent(id orchestron.AgentID) (orchestron.Agent, bool) {
-	s.mu.RLock()
-	h := s.handles[id]
-	s.mu.RUnlock()
+	h := s.get(id)
 	if h == nil {
 		return orchestron.Agent{}, false
 	}
@@ -147,8 +145,7 @@ func (s *Service) load(ctx context.Context) error {
 		}
 		s.add(a, pending)
 	}
-	s.sweep()
-	return nil
+	return s.home.Sweep(func(id orchestron.AgentID) bool { return s.handles[id] != nil })
 }
 
 // add makes an agent known and starts its delivery.
@@ -182,13 +179,18 @@ func (s *Service) all() []*handle {
 	return slices.Clone(s.order)
 }
 
-// those returns the agents of the ids that are there.
-func (s *Service) those(ids []orchestron.AgentID) []*handle {
+// get returns an agent, or nil when there is none of the id.
+func (s *Service) get(id orchestron.AgentID) *handle {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.handles[id]
+}
+
+// those returns the agents of the ids that are there.
+func (s *Service) those(ids []orchestron.AgentID) []*handle {
 	var found []*handle
 	for _, id := range ids {
-		if h := s.handles[id]; h != nil {
+		if h := s.get(id); h != nil {
 			found = append(found, h)
 		}
 	}
@@ -197,9 +199,7 @@ func (s *Service) those(ids []orchestron.AgentID) []*handle {
 
 // find returns the agent if the actor may know of it.
 func (s *Service) find(actor orchestron.Actor, id string) (*handle, error) {
-	s.mu.RLock()
-	h := s.handles[orchestron.AgentID(id)]
-	s.mu.RUnlock()
+	h := s.get(orchestron.AgentID(id))
 	if h == nil || !s.Within(actor, h.id()) {
 		return nil, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(id)).Try("list shows the agents")
 	}

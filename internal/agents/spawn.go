@@ -79,9 +79,7 @@ func (s *Service) madeBefore(ctx context.Context, call op.Call, operation string
 	err := s.store.Write(ctx, func(tx state.Tx) error {
 		subject, found, err := tx.Keyed(call.Actor.String(), call.Key, operation, hash)
 		if err == nil && found {
-			s.mu.RLock()
-			defer s.mu.RUnlock()
-			h = s.handles[orchestron.AgentID(subject)] // nil when the start failed and was undone: it may be tried again
+			h = s.get(orchestron.AgentID(subject)) // nil when the start failed and was undone: it may be tried again
 		}
 		return err
 	})
@@ -134,13 +132,8 @@ func (s *Service) checkParent(actor orchestron.Actor, p *plan) error {
 		return err
 	}
 	parent := h.snapshot()
-	if !parent.Alive() || parent.Wanted == orchestron.WantStopped {
-		return orchestron.Errorf(orchestron.Conflict, "the parent %s is %s", parent.ID, parent.Status).
-			Try("restart it or name another parent")
-	}
-	if !parent.Level.Leads(p.template.Level) {
-		return orchestron.Errorf(orchestron.Invalid, "the level %s cannot lead the level %s", parent.Level, p.template.Level).
-			Try("an executive leads managers and specialists, a manager leads specialists")
+	if err := parent.MayLead(p.template.Level); err != nil {
+		return err
 	}
 	p.Driver, p.WorkDir = cmp.Or(p.Driver, parent.Driver), cmp.Or(p.WorkDir, workspace.Around(parent))
 	return nil
@@ -157,20 +150,11 @@ func (s *Service) checkRights(actor orchestron.Actor, p *plan) error {
 		return err
 	}
 	caller := h.snapshot()
-	if p.Driver != caller.Driver {
-		return orchestron.Errorf(orchestron.Forbidden, "%s may not start an agent with driver %s, whose permissions differ from its own", caller.ID, p.Driver).
-			Try("leave driver out, or ask the operator")
+	p.PermissionMode = cmp.Or(p.PermissionMode, caller.Permission)
+	if err := caller.MayStart(p.Driver, p.PermissionMode); err != nil {
+		return err
 	}
-	if p.PermissionMode = cmp.Or(p.PermissionMode, caller.Permission); p.PermissionMode != caller.Permission {
-		return orchestron.Errorf(orchestron.Forbidden, "%s may not start an agent with permission mode %s", caller.ID, orchestron.Quotable(p.PermissionMode)).
-			Try("leave permissionMode out, or ask the operator")
-	}
-	around := workspace.Around(caller)
-	if !workspace.Within(around, p.WorkDir) && !workspace.Within(s.set.WorkspaceDir, p.WorkDir) {
-		return orchestron.Errorf(orchestron.Forbidden, "%s may not start an agent in %q", caller.ID, orchestron.Quotable(p.WorkDir)).
-			Try("use %s or a directory in it", around)
-	}
-	return nil
+	return workspace.MayUse(caller, p.WorkDir, s.set.WorkspaceDir)
 }
 
 // create makes the agent's row with its id. When the call's key has made one before, that one is returned.
@@ -187,7 +171,7 @@ func (s *Service) create(ctx context.Context, call op.Call, p plan) (h *handle, 
 			err = errors.Join(err, os.RemoveAll(s.home.Agent(a.ID)))
 		}
 	}()
-	if err := s.keepContext(a, p); err != nil { // before the row: a row's start can always be done again
+	if err := s.home.KeepContext(a.ID, p.template.Brief(p.Context, p.replace)); err != nil { // before the row: a row's start can always be done again
 		return nil, false, err
 	}
 	s.admit.Lock()
@@ -218,17 +202,10 @@ func (s *Service) reserve(ctx context.Context, p plan) (orchestron.Agent, error)
 
 func (s *Service) insert(ctx context.Context, call op.Call, hash [32]byte, a orchestron.Agent) error {
 	return s.store.Write(ctx, func(tx state.Tx) error {
-		if err := tx.PutAgent(a); err != nil {
+		if err := state.Spawn(tx, a, call.Actor.String()); err != nil || call.Key == "" {
 			return err
 		}
-		if call.Key != "" {
-			if err := tx.SetKey(call.Actor.String(), call.Key, "spawn", hash, string(a.ID)); err != nil {
-				return err
-			}
-		}
-		return state.AddEvent(tx, orchestron.AgentSpawned, a.ID, call.Actor.String(), map[string]any{
-			"name": a.Name, "role": a.Role, "parentId": a.Parent, "driver": a.Driver, "workspace": a.Workspace,
-		})
+		return tx.SetKey(call.Actor.String(), call.Key, "spawn", hash, string(a.ID))
 	})
 }
 
@@ -250,60 +227,15 @@ func (s *Service) checkRoom() error {
 func (s *Service) newAgent(p plan, id orchestron.AgentID) orchestron.Agent {
 	now := time.Now()
 	a := orchestron.Agent{
-		ID: id, Name: p.Name, Role: p.template.Name, Level: p.template.Level, Parent: p.leader, Driver: p.Driver, Model: p.Model,
+		ID: id, Name: cmp.Or(p.Name, p.template.Title), Role: p.template.Name, Level: p.template.Level, Parent: p.leader, Driver: p.Driver, Model: p.Model,
 		Permission: p.PermissionMode, WorkspaceMode: orchestron.WorkspaceMode(p.WorkspaceMode), Wanted: orchestron.WantRunning, Status: orchestron.Starting,
 		Evidence:   orchestron.Evidence{Source: orchestron.FromDaemon, At: now, Detail: "spawned"},
 		Generation: 1, Created: now, Workspace: filepath.Join(p.WorkDir, string(id)),
-	}
-	if a.Name == "" {
-		a.Name = p.template.Title
 	}
 	if orchestron.WorkspaceMode(p.WorkspaceMode) == orchestron.Shared {
 		a.Workspace = p.WorkDir
 	}
 	return a
-}
-
-// keepContext writes down what the agent must know, for this start and every restart.
-func (s *Service) keepContext(a orchestron.Agent, p plan) error {
-	text := p.Context
-	if !p.replace {
-		text = strings.TrimSpace(p.template.Text + "\n\n" + p.Context)
-	}
-	dir := s.home.Agent(a.ID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the directory of %s: %w", a.ID, err)
-	}
-	if err := os.WriteFile(s.contextFile(a.ID), []byte(text+"\n"), 0o600); err != nil {
-		return fmt.Errorf("writing the context of %s: %w", a.ID, err)
-	}
-	return nil
-}
-
-// sweep removes what spawns left that were cut off before their agents had rows: a context and nothing else.
-func (s *Service) sweep() {
-	root := filepath.Dir(s.home.Agent("any"))
-	entries, _ := os.ReadDir(root) // there is none before the first agent
-	for _, e := range entries {
-		id := orchestron.AgentID(e.Name())
-		s.mu.RLock()
-		_, known := s.handles[id]
-		s.mu.RUnlock()
-		left, err := os.ReadDir(s.home.Agent(id))
-		if known || !id.Valid() || err != nil || len(left) > 1 || len(left) == 1 && left[0].Name() != contextName {
-			continue
-		}
-		if err := os.RemoveAll(s.home.Agent(id)); err != nil {
-			s.log.Warn("what a start left cannot be removed", "err", err)
-		}
-	}
-}
-
-const contextName = "context.md"
-
-// contextFile is where the agent's context is kept.
-func (s *Service) contextFile(id orchestron.AgentID) string {
-	return filepath.Join(s.home.Agent(id), contextName)
 }
 
 // undo removes an agent that could not be started, so that a failed spawn leaves nothing; but one that was given
@@ -320,7 +252,7 @@ func (s *Service) undo(ctx context.Context, h *handle, cause error) error {
 	}
 	defer h.write.Unlock()
 	s.drop(h)
-	workspace.Clean(a, s.contextFile(a.ID))
+	workspace.Clean(a, s.home.Context(a.ID))
 	err := s.store.Write(context.WithoutCancel(ctx), func(tx state.Tx) error {
 		reason := map[string]any{"reason": "could not be started: " + orchestron.Visible(cause).Message}
 		return errors.Join(tx.DeleteAgent(a.ID), state.AddEvent(tx, orchestron.AgentExited, a.ID, "", reason))

@@ -29,9 +29,9 @@ func (s *Service) terminate(ctx context.Context, call op.Call, in agentapi.Termi
 	if err != nil {
 		return agentapi.TerminateOut{}, err
 	}
-	e := ending{service: s, call: call, first: h, total: len(all), pace: s.pace(ctx, h, in.Force)}
-	e.out = agentapi.TerminateOut{Terminated: []orchestron.AgentID{}, Workspaces: []string{}}
-	err = e.tree(ctx, h)
+	none := agentapi.TerminateOut{Terminated: []orchestron.AgentID{}, Workspaces: []string{}}
+	e := ending{service: s, call: call, first: h, total: len(all), pace: s.pace(ctx, h, in.Force), out: none}
+	err = s.tree.Upwards(h.id(), func(id orchestron.AgentID) error { return e.one(ctx, s.get(id)) })
 	return e.out, err
 }
 
@@ -48,14 +48,10 @@ type ending struct {
 	out   agentapi.TerminateOut
 }
 
-// tree ends the agents below one, those who have the same parent at the same time, and then the one.
-func (e *ending) tree(ctx context.Context, h *handle) error {
-	var below errgroup.Group
-	for _, child := range e.service.those(e.service.tree.Children(h.id())) {
-		below.Go(func() error { return e.tree(ctx, child) })
-	}
-	if err := below.Wait(); err != nil || h != e.first && !h.snapshot().Alive() {
-		return err
+// one ends an agent that lives, or that is to end in any case.
+func (e *ending) one(ctx context.Context, h *handle) error {
+	if h == nil || h != e.first && !h.snapshot().Alive() {
+		return nil
 	}
 	e.mu.Lock()
 	e.call.Report(orchestron.Progress{Done: float64(e.begun), Total: float64(e.total), Message: "ending " + string(h.id())})
@@ -65,7 +61,7 @@ func (e *ending) tree(ctx context.Context, h *handle) error {
 		return fmt.Errorf("ending %s: %w", h.id(), err)
 	}
 	a := h.snapshot()
-	kept := workspace.Clean(a, e.service.contextFile(a.ID))
+	kept := workspace.Clean(a, e.service.home.Context(a.ID))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.out.Terminated = append(e.out.Terminated, a.ID)

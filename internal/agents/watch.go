@@ -69,7 +69,7 @@ func (s *Service) reconcile(ctx context.Context) error {
 func (s *Service) reconcileOne(ctx context.Context, h *handle, now time.Time) error {
 	a := h.snapshot()
 	if !a.Alive() {
-		return s.expire(ctx, h, now)
+		return s.giveUp(ctx, h, fmt.Sprintf("the agent has not run for %s", s.set.MessageTTL), h.current().Expired(now, s.set.MessageTTL))
 	}
 	if !a.Pane.Zero() && !s.procs.Alive(a.Pane.Process) { // whoever watches over it should have told, and may have failed
 		s.tasks.Go(func() error { s.gone(s.ctx, h, a.Pane); return nil })
@@ -126,11 +126,6 @@ func (s *Service) lookAtScreen(ctx context.Context, h *handle) error {
 		}
 		return state.Take(tx, st, facts)
 	})
-}
-
-// expire gives up messages that waited too long for an agent that does not run.
-func (s *Service) expire(ctx context.Context, h *handle, now time.Time) error {
-	return s.giveUp(ctx, h, fmt.Sprintf("the agent has not run for %s", s.set.MessageTTL), h.current().Expired(now, s.set.MessageTTL))
 }
 
 // giveUp makes the messages that match undeliverable.

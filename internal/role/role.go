@@ -31,6 +31,15 @@ type Role struct {
 	Text  string
 }
 
+// Brief is what an agent made from the role must know: its text and what its creator adds, or what its creator puts in
+// its place.
+func (r Role) Brief(context string, replace bool) string {
+	if replace {
+		return context
+	}
+	return strings.TrimSpace(r.Text + "\n\n" + context)
+}
+
 // Set is the templates by name.
 type Set map[string]Role
 

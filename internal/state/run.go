@@ -7,6 +7,16 @@ import (
 	"github.com/orchestron/orchestron"
 )
 
+// Spawn notes an agent that is to be started.
+func Spawn(tx Tx, a orchestron.Agent, who string) error {
+	if err := tx.PutAgent(a); err != nil {
+		return err
+	}
+	return AddEvent(tx, orchestron.AgentSpawned, a.ID, who, map[string]any{
+		"name": a.Name, "role": a.Role, "parentId": a.Parent, "driver": a.Driver, "workspace": a.Workspace,
+	})
+}
+
 // Restart begins another run of an agent that has ended.
 func Restart(tx Tx, st *State, who string, at time.Time) error {
 	a := &st.Agent

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/orchestron/orchestron"
 )
 
@@ -54,6 +56,19 @@ func (t *Tree) Below(id orchestron.AgentID) []orchestron.AgentID {
 		below = append(append(below, t.Below(child)...), child)
 	}
 	return below
+}
+
+// Upwards calls do for an agent and all below it: for those with the same parent at the same time, and for each when do
+// has returned for all that it leads. It stops at the first error, and returns it when all calls have returned.
+func (t *Tree) Upwards(id orchestron.AgentID, do func(orchestron.AgentID) error) error {
+	var below errgroup.Group
+	for _, child := range t.Children(id) {
+		below.Go(func() error { return t.Upwards(child, do) })
+	}
+	if err := below.Wait(); err != nil {
+		return err
+	}
+	return do(id)
 }
 
 // Height is how many generations there are of an agent and those below it.

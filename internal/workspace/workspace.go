@@ -50,8 +50,17 @@ func Around(a orchestron.Agent) string {
 	return filepath.Dir(a.Workspace)
 }
 
-// Within reports whether dir is outer or below it, links resolved.
-func Within(outer, dir string) bool {
+// MayUse is nil when an agent may have others work in dir: around its own workspace, or where all do by default.
+func MayUse(a orchestron.Agent, dir, root string) error {
+	if around := Around(a); !within(around, dir) && !within(root, dir) {
+		return orchestron.Errorf(orchestron.Forbidden, "%s may not start an agent in %q", a.ID, orchestron.Quotable(dir)).
+			Try("use %s or a directory in it", around)
+	}
+	return nil
+}
+
+// within reports whether dir is outer or below it, links resolved.
+func within(outer, dir string) bool {
 	outer, errOuter := filepath.EvalSymlinks(outer)
 	dir, errDir := filepath.EvalSymlinks(dir)
 	if errOuter != nil || errDir != nil {

@@ -1,0 +1,37 @@
+package agentapi
+
+import (
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Check refuses what this version does not do.
+func (in SpawnClaudeIn) Check() error {
+	if in.MaxTotalTokens != 0 || in.MaxCost != 0 || in.TimeoutMinutes != 0 {
+		return orchestron.Errorf(orchestron.Invalid, "max_total_tokens, max_cost and timeout_minutes are not enforced by this version").
+			Try("leave them out, and watch the agent with get_instance_status")
+	}
+	return nil
+}
+
+// Spawn is the same request in the words of spawn.
+func (in SpawnClaudeIn) Spawn() SpawnIn {
+	return SpawnIn{
+		Role: in.Role, Name: in.Name, WorkDir: in.WorkspaceDir, Context: in.SystemPrompt, ParentID: in.Parent,
+		WorkspaceMode: string(orchestron.Isolated), Model: in.Model, PermissionMode: in.PermissionMode, Driver: in.Driver, Wait: in.Wait,
+	}
+}
+
+// After is the time of Since, and the zero time when there is none.
+func (in OutputIn) After() (time.Time, error) {
+	if in.Since == "" {
+		return time.Time{}, nil
+	}
+	since, err := time.Parse(time.RFC3339, in.Since)
+	if err != nil {
+		return time.Time{}, orchestron.Errorf(orchestron.Invalid, "since %q is not an ISO 8601 time", orchestron.Quotable(in.Since)).
+			Try("write it as 2026-01-31T15:04:05Z")
+	}
+	return since, nil
+}
