@@ -11,41 +11,6 @@ import (
 	"github.com/orchestron/orchestron"
 )
 
-// Dependents returns the tasks that depend on a task, by number.
-func (tx *Tx) Dependents(id orchestron.TaskID) ([]orchestron.TaskID, error) {
-	return collect(tx.query, scanTaskID, `SELECT n FROM task_needs WHERE need = ? ORDER BY n`, id.Number())
-}
-
-// Chain returns how one task depends on another, both included, by a shortest way, and nothing when it does not.
-func (tx *Tx) Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error) {
-	came := map[orchestron.TaskID]orchestron.TaskID{from: ""}
-	for next := []orchestron.TaskID{from}; len(next) > 0; next = next[1:] {
-		if next[0] == to {
-			var chain []orchestron.TaskID
-			for id := to; id != ""; id = came[id] {
-				chain = append([]orchestron.TaskID{id}, chain...)
-			}
-			return chain, nil
-		}
-		needs, err := collect(tx.query, scanTaskID, `SELECT need FROM task_needs WHERE n = ? ORDER BY need`, next[0].Number())
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range needs {
-			if _, seen := came[id]; !seen {
-				came[id] = next[0]
-				next = append(next, id)
-			}
-		}
-	}
-	return nil, nil
-}
-
-func scanTaskID(rows *sql.Rows) (orchestron.TaskID, error) {
-	n, err := scanInt(rows)
-	return orchestron.TaskIDOf(n), err
-}
-
 // Cursor returns up to where a reader has seen a project's changes, and 0 for a reader that has seen none.
 func (b Board) Cursor(ctx context.Context, reader, project string) (int64, error) {
 	found, err := read(ctx, b.db, scanInt, `SELECT seq FROM change_cursors WHERE reader = ? AND project = ?`, reader, project)

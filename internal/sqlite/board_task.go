@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/orchestron/orchestron"
@@ -56,16 +57,12 @@ func (tx *Tx) AddTask(t orchestron.Task) error {
 // PutTask stores what became of a task, or returns NotFound. before is the task as it is stored: what did not change
 // is not written. A task's id and project never change.
 func (tx *Tx) PutTask(before, after orchestron.Task) error {
-	was, err := json.Marshal(before)
-	if err != nil {
-		return fmt.Errorf("storing %s: %w", after.ID, err)
+	if reflect.DeepEqual(before, after) {
+		return nil
 	}
 	doc, err := json.Marshal(after)
 	if err != nil {
 		return fmt.Errorf("storing %s: %w", after.ID, err)
-	}
-	if string(doc) == string(was) {
-		return nil
 	}
 	text, args := `UPDATE tasks SET doc = ?`, []any{string(doc)}
 	old := columns(before)
