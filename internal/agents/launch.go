@@ -131,7 +131,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (orchestron.Ac
 		return orchestron.Actor{}, false
 	}
 	a, known := s.Agent(id)
-	return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, known && a.Alive()
+	return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level, Dir: a.Workspace}, known && a.Alive()
 }
 
 // OwnerOf returns the agent whose program is among the processes, if any is.
