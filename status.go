@@ -28,15 +28,6 @@ func (s Status) Alive() bool {
 	return false
 }
 
-// Valid reports whether s is one of the states.
-func (s Status) Valid() bool {
-	switch s {
-	case Starting, Idle, Busy, Waiting, Limited, Stopped, Failed, Lost:
-		return true
-	}
-	return false
-}
-
 // Source is what evidence comes from, the most trusted first.
 type Source string
 
@@ -77,8 +68,7 @@ type Fact struct {
 	SessionID  string
 	Transcript string
 	Model      string
-	Mode       string // permission mode, where the source says it
-	Background int    // work that goes on after FactTurnEnded and will start a turn by itself
+	Background int // work that goes on after FactTurnEnded and will start a turn by itself
 	Question   *Question
 	Status     Status // of FactStatus
 }

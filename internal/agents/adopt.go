@@ -16,6 +16,10 @@ func (s *Service) adopt(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing terminals: %w", err)
 	}
+	err = s.store.Write(ctx, func(tx state.Tx) error { return state.AddEvent(tx, orchestron.DaemonStarted, "", "", nil) })
+	if err != nil {
+		return err
+	}
 	claimed := map[orchestron.AgentID]Listed{}
 	for _, l := range listed {
 		if s.known(l) {

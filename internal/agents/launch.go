@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -135,16 +136,10 @@ func (s *Service) Authenticate(ctx context.Context, token string) (orchestron.Ac
 }
 
 // OwnerOf returns the agent whose program is among the processes, if any is.
-func (s *Service) OwnerOf(pids []int) (orchestron.Actor, bool) {
-	for _, h := range s.all() {
-		a := h.snapshot()
-		if !a.Alive() {
-			continue
-		}
-		for _, pid := range pids {
-			if pid == a.Process.PID || pid == a.Pane.Process.PID {
-				return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level, Dir: a.Workspace}, true
-			}
+func (s *Service) OwnerOf(line []orchestron.Process) (orchestron.Actor, bool) {
+	for _, a := range s.All() {
+		if a.Alive() && slices.ContainsFunc(line, func(p orchestron.Process) bool { return p == a.Process || p == a.Pane.Process }) {
+			return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, true
 		}
 	}
 	return orchestron.Actor{}, false

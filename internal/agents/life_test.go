@@ -295,3 +295,26 @@ func TestOldScreenIsForgotten(t *testing.T) {
 		t.Errorf("the second run kept nothing, and read gives %q", out.Text)
 	}
 }
+
+// TestOwnerOf: a process is an agent's when it is the very process, not one that got its number later.
+func TestOwnerOf(t *testing.T) {
+	w := newWorld(t, t.TempDir(), hooked)
+	a := w.spawn(agentapi.SpawnIn{Role: "manager"})
+	h := w.handles[a.ID]
+	stranger := orchestron.Process{PID: 7, Start: 7}
+	for _, p := range []orchestron.Process{h.snapshot().Process, h.snapshot().Pane.Process} {
+		if actor, found := w.OwnerOf([]orchestron.Process{stranger, p}); !found || actor.Agent != a.ID || actor.Level != orchestron.Manager {
+			t.Errorf("%+v is %+v, %v, want %s", p, actor, found, a.ID)
+		}
+		p.Start++
+		if actor, found := w.OwnerOf([]orchestron.Process{stranger, p}); found {
+			t.Errorf("a process that got the number later is %s", actor)
+		}
+	}
+	if _, err := w.terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: string(a.ID)}); err != nil {
+		t.Fatal(err)
+	}
+	if actor, found := w.OwnerOf([]orchestron.Process{h.snapshot().Process}); found {
+		t.Errorf("a process of an agent that has ended is %s", actor)
+	}
+}

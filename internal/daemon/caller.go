@@ -25,7 +25,7 @@ type callers struct {
 type credentials interface {
 	Ready() <-chan struct{} // closed when every agent is known
 	Authenticate(ctx context.Context, token string) (orchestron.Actor, bool)
-	OwnerOf(pids []int) (orchestron.Actor, bool)
+	OwnerOf(line []orchestron.Process) (orchestron.Actor, bool)
 }
 
 // startTime is how long a request waits for a daemon that starts.
@@ -99,8 +99,8 @@ func (c callers) identify(next http.Handler) http.Handler {
 // peer is the process at the other end of a unix socket.
 type peer struct {
 	pid  int
-	own  bool                 // it runs as our user
-	line func() ([]int, bool) // the process and those it descends from, and whether that is all of them
+	own  bool                                // it runs as our user
+	line func() ([]orchestron.Process, bool) // the process and those it descends from, and whether that is all of them
 }
 
 type peerKey struct{}
@@ -115,6 +115,6 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	if err != nil {
 		return ctx // without a peer there is no caller, and the request is refused
 	}
-	p.line = sync.OnceValues(func() ([]int, bool) { return ancestors(p.pid) })
+	p.line = sync.OnceValues(func() ([]orchestron.Process, bool) { return ancestors(p.pid) })
 	return context.WithValue(ctx, peerKey{}, p)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/mcpapi"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/tmux"
 )
 
 // people is agents that are known by one token or one process.
@@ -45,8 +46,8 @@ func (p people) Authenticate(_ context.Context, token string) (orchestron.Actor,
 	}
 }
 
-func (p people) OwnerOf(pids []int) (orchestron.Actor, bool) {
-	return p.is(slices.Contains(pids, p.pid))
+func (p people) OwnerOf(line []orchestron.Process) (orchestron.Actor, bool) {
+	return p.is(slices.ContainsFunc(line, func(o orchestron.Process) bool { return o.PID == p.pid }))
 }
 
 func known() people {
@@ -120,9 +121,13 @@ func TestStoppingDaemonSaysSo(t *testing.T) {
 func TestRequest(t *testing.T) {
 	c := callers{operator: "operator's", agents: known()}
 	line := func(pids ...int) *peer {
-		return &peer{pid: pids[0], own: true, line: func() ([]int, bool) { return pids, true }}
+		var all []orchestron.Process
+		for _, pid := range pids {
+			all = append(all, orchestron.Process{PID: pid})
+		}
+		return &peer{pid: pids[0], own: true, line: func() ([]orchestron.Process, bool) { return all, true }}
 	}
-	torn := &peer{pid: 9, own: true, line: func() ([]int, bool) { return []int{9}, false }}
+	torn := &peer{pid: 9, own: true, line: func() ([]orchestron.Process, bool) { return []orchestron.Process{{PID: 9}}, false }}
 	other := line(9, 8)
 	other.own = false
 	const nobody, operator, agent = "nobody", "operator", "mgr_1"
@@ -171,7 +176,7 @@ func TestPeerOfAnotherNamespace(t *testing.T) {
 		t.Skip("only Linux tells who is at the other end")
 	}
 	for _, pid := range []int{0, -1} {
-		p := peer{pid: pid, own: true, line: func() ([]int, bool) { return ancestors(pid) }}
+		p := peer{pid: pid, own: true, line: func() ([]orchestron.Process, bool) { return ancestors(pid) }}
 		if actor, ok := (callers{agents: known()}).peer(p); ok {
 			t.Errorf("the process %d is %s", pid, actor)
 		}
@@ -217,7 +222,7 @@ func TestPeerOf(t *testing.T) {
 		t.Fatal("the connection has no peer")
 	}
 	line, whole := p.line()
-	if !p.own || !whole || p.pid != cmd.Process.Pid || len(line) < 2 || line[0] != p.pid || line[1] != os.Getpid() {
+	if !p.own || !whole || p.pid != cmd.Process.Pid || len(line) < 2 || line[0].PID != p.pid || !tmux.Alive(line[0]) || line[1].PID != os.Getpid() || !tmux.Alive(line[1]) {
 		t.Errorf("the peer is %d (own %v) with the line %v (whole %v), want %d below %d", p.pid, p.own, line, whole, cmd.Process.Pid, os.Getpid())
 	}
 	if err := hold.Close(); err != nil {

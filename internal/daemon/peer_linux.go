@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/orchestron/orchestron"
 )
 
 func peerOf(c *net.UnixConn) (peer, error) {
@@ -31,22 +33,25 @@ func peerOf(c *net.UnixConn) (peer, error) {
 
 // ancestors returns the process and those it descends from, and false when one of them ended before it was looked at
 // or cannot be seen from here: a process in another namespace has the number 0.
-func ancestors(pid int) ([]int, bool) {
+func ancestors(pid int) ([]orchestron.Process, bool) {
 	if pid <= 0 {
 		return nil, false
 	}
-	var line []int
+	var line []orchestron.Process
 	for pid > 1 && len(line) < 64 {
-		line = append(line, pid)
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			return line, false
 		}
-		_, rest, found := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
-		fields := strings.Fields(rest)
-		if !found || len(fields) < 2 {
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // from the state on
+		if len(fields) < 20 {
 			return line, false
 		}
+		start, err := strconv.ParseUint(fields[19], 10, 64)
+		if err != nil {
+			return line, false
+		}
+		line = append(line, orchestron.Process{PID: pid, Start: start})
 		if pid, err = strconv.Atoi(fields[1]); err != nil {
 			return line, false
 		}

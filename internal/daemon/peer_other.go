@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/orchestron/orchestron"
 )
 
 func peerOf(c *net.UnixConn) (peer, error) {
@@ -29,4 +31,4 @@ func peerOf(c *net.UnixConn) (peer, error) {
 }
 
 // ancestors knows no process here: an agent is known by its token only.
-func ancestors(int) ([]int, bool) { return nil, true }
+func ancestors(int) ([]orchestron.Process, bool) { return nil, true }

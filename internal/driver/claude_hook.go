@@ -10,20 +10,19 @@ import (
 
 // hookCall is what Claude Code tells a hook.
 type hookCall struct {
-	SessionID      string           `json:"session_id"`
-	Transcript     string           `json:"transcript_path"`
-	Event          string           `json:"hook_event_name"`
-	PermissionMode string           `json:"permission_mode"`
-	Model          string           `json:"model"`
-	Source         string           `json:"source"`
-	Reason         string           `json:"reason"`
-	Prompt         string           `json:"prompt"`
-	PromptID       string           `json:"prompt_id"`
-	Error          string           `json:"error"`
-	LastMessage    string           `json:"last_assistant_message"`
-	Tool           string           `json:"tool_name"`
-	Input          json.RawMessage  `json:"tool_input"`
-	Tasks          []backgroundTask `json:"background_tasks"`
+	SessionID   string           `json:"session_id"`
+	Transcript  string           `json:"transcript_path"`
+	Event       string           `json:"hook_event_name"`
+	Model       string           `json:"model"`
+	Source      string           `json:"source"`
+	Reason      string           `json:"reason"`
+	Prompt      string           `json:"prompt"`
+	PromptID    string           `json:"prompt_id"`
+	Error       string           `json:"error"`
+	LastMessage string           `json:"last_assistant_message"`
+	Tool        string           `json:"tool_name"`
+	Input       json.RawMessage  `json:"tool_input"`
+	Tasks       []backgroundTask `json:"background_tasks"`
 }
 
 type backgroundTask struct {
@@ -40,9 +39,7 @@ func (c *Claude) Hook(event string, payload json.RawMessage, at time.Time) []orc
 	if event == "" {
 		event = call.Event
 	}
-	f := orchestron.Fact{
-		Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript, Mode: call.PermissionMode,
-	}
+	f := orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
 	if !call.tell(event, &f) {
 		return nil
 	}

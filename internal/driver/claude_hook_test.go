@@ -61,7 +61,7 @@ func TestHook(t *testing.T) {
 	}
 	delete(tests, "plan")
 	ignore := cmp.Options{
-		cmpopts.IgnoreFields(orchestron.Fact{}, "SessionID", "Transcript", "Mode", "PromptID"),
+		cmpopts.IgnoreFields(orchestron.Fact{}, "SessionID", "Transcript", "PromptID"),
 		cmp.Transformer("spaces", func(q orchestron.Question) string { return strings.Join(strings.Fields(q.Tool+q.Detail), "") }),
 	}
 	for name, want := range tests {
@@ -81,7 +81,7 @@ func TestHook(t *testing.T) {
 		})
 	}
 	got := NewClaude(ClaudeSettings{}).Hook("UserPromptSubmit", []byte(fixture(t, "hook/prompt_task_notification.json")), at)
-	if len(got) != 1 || got[0].Detail != "synthetic" || got[0].Mode != "acceptEdits" {
+	if len(got) != 1 || got[0].Detail != "synthetic" {
 		t.Errorf("a prompt from a background task gives %+v, want one marked synthetic", got)
 	}
 }
