@@ -219,11 +219,12 @@ func (t *Task) Claim(holder string, until, now time.Time) error {
 	if err := t.Move(InProgress, 0, now); err != nil {
 		return err
 	}
-	t.hold(holder, until, now)
+	t.Take(holder, until, now)
 	return nil
 }
 
-func (t *Task) hold(holder string, until, now time.Time) {
+// Take gives the task to a holder, whatever state it is in: see Claim.
+func (t *Task) Take(holder string, until, now time.Time) {
 	t.Lease = Lease{Number: t.Lease.Number + 1, Holder: holder, Since: now, Until: until, Last: t.Lease.Last, Ended: t.Lease.Ended}
 	t.Assignee = holder
 	if t.Handoff != nil && t.Handoff.TakenBy == "" {
