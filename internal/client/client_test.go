@@ -233,9 +233,14 @@ func TestFind(t *testing.T) {
 	case <-time.After(300 * time.Millisecond): // it must not end; to wait longer proves nothing more
 	}
 	serveOn(t, filepath.Dir(l.Socket), mux)
-	<-asked
-	starter.Close()
-	<-asked
+	for range 2 { // also once the starter has gone
+		select {
+		case <-asked:
+		case err := <-found:
+			t.Fatalf("Find of a daemon that says it is starting gives %v", err)
+		}
+		starter.Close()
+	}
 	close(ready)
 	if err := <-found; err != nil {
 		t.Errorf("Find of a daemon that has started gives %v", err)

@@ -78,9 +78,6 @@ func TestFindIdle(t *testing.T) {
 func TestOpenAdoptsWhatRuns(t *testing.T) {
 	cfg := testConfig(t)
 	first := openIt(t, cfg)
-	if argv, err := AttachCommand(cfg.Command, cfg.Socket); err != nil || argv[0] != cfg.Command {
-		t.Errorf("AttachCommand = %q, %v, want the program that was named", argv, err)
-	}
 	p, file := receiver(t, first, 1, "raw")
 	_, stop := first.Changes(p)
 	defer stop()
@@ -279,6 +276,9 @@ func TestServerOutlivesItsProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := openIt(t, cfg)
+	if argv, err := AttachCommand(cfg.Command, cfg.Socket); err != nil || argv[0] != cfg.Command {
+		t.Errorf("AttachCommand = %q, %v, want the program that was named", argv, err)
+	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
