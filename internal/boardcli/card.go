@@ -1,7 +1,6 @@
 package boardcli
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -176,7 +175,7 @@ func (r *room) change(c orchestron.Change, own bool) string {
 	return line
 }
 
-// became is what became of the fields that changed.
+// became is what became of the fields that changed. When it was is said already.
 func became(raw json.RawMessage) []string {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(raw, &fields) != nil {
@@ -184,12 +183,21 @@ func became(raw json.RawMessage) []string {
 	}
 	var words []string
 	for name, value := range fields {
+		if name == "startedAt" || name == "finishedAt" {
+			continue
+		}
 		var text string
-		var compact bytes.Buffer
+		var lease orchestron.Lease
 		switch {
 		case json.Unmarshal(value, &text) == nil:
-		case json.Compact(&compact, value) == nil:
-			text = compact.String()
+			text = cmp.Or(text, "-")
+		case name == "lease" && json.Unmarshal(value, &lease) == nil:
+			text = fmt.Sprint(lease.Number)
+			if lease.Holder == "" {
+				text += " (ended)"
+			}
+		default:
+			text = string(value)
 		}
 		words = append(words, name+"="+text)
 	}

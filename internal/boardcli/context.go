@@ -64,6 +64,9 @@ func (r *room) contextCard(got boardapi.ContextOut) error {
 		r.Say("nothing is saved for %s", got.Project)
 	}
 	for _, n := range got.Newer {
+		if n.ID == got.ID {
+			continue
+		}
 		p.text.WriteString("\n")
 		p.note(n)
 	}
@@ -166,11 +169,12 @@ func (r *room) object(ctx context.Context, cmd *cobra.Command, name string) (jso
 	if !utf8.Valid(data) {
 		return nil, console.Usage(cmd, "--file: it is not UTF-8")
 	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, data); err != nil {
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil { // it says where; Compact does not
 		return nil, console.Usage(cmd, "--file: %s", where(data, err)).Try("the context is one JSON object")
 	}
-	return compact.Bytes(), nil
+	var compact bytes.Buffer
+	err = json.Compact(&compact, data)
+	return compact.Bytes(), err
 }
 
 // where says in which line of a JSON text an error is.

@@ -19,7 +19,7 @@ const proseType = "text"
 // prose is a text of any length: itself, - for stdin, or @file.
 type prose string
 
-func (p *prose) String() string    { return string(*p) }
+func (p *prose) String() string     { return string(*p) }
 func (p *prose) Set(s string) error { *p = prose(s); return nil }
 func (*prose) Type() string         { return proseType }
 

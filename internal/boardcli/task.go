@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -124,18 +125,18 @@ func (r *room) update() *cobra.Command {
 	f.Var(oneOf(orchestron.TaskTypes), "type", "one of EPIC, STORY, TASK, SUBTASK, TODO")
 	f.Int64("lease", 0, "number of the lease that you work under; refused when it has ended")
 	described(cmd)
-	return r.changes(cmd, "orchestron_task_update")
+	return r.changes(cmd, "orchestron_task_update", "something to change")
 }
 
-// changes makes a command out of an operation that changes the task that is its argument.
-func (r *room) changes(cmd *cobra.Command, operation string) *cobra.Command {
+// changes makes a command out of an operation that changes the task that is its argument. least is the flag that it needs.
+func (r *room) changes(cmd *cobra.Command, operation, least string) *cobra.Command {
 	return r.does(cmd, func(ctx context.Context, cmd *cobra.Command, pos []string) error {
 		in, err := r.given(cmd)
 		if err != nil {
 			return err
 		}
-		if len(in) == 0 {
-			return console.Usage(cmd, "%s says nothing to change", cmd.CommandPath())
+		if f := cmd.Flags().Lookup(strings.TrimPrefix(least, "--")); len(in) == 0 || f != nil && !f.Changed {
+			return console.Usage(cmd, "%s needs %s", cmd.CommandPath(), least)
 		}
 		in["taskId"] = pos[0]
 		return r.changed(ctx, cmd, operation, in)
@@ -185,7 +186,7 @@ func (r *room) depend() *cobra.Command {
 	}
 	cmd.Flags().Var(names(), "on", "tasks that must be over first; many times, or with commas")
 	cmd.Flags().Bool("remove", false, "take the dependencies away instead")
-	return r.changes(cmd, "orchestron_task_depend")
+	return r.changes(cmd, "orchestron_task_depend", "--on")
 }
 
 func (r *room) prioritize() *cobra.Command {
@@ -196,7 +197,7 @@ func (r *room) prioritize() *cobra.Command {
 		Annotations: map[string]string{"taskId": "TASK", "priority": "--set"},
 	}
 	cmd.Flags().Var(oneOf(orchestron.Priorities), "set", "one of CRITICAL, HIGH, MEDIUM, LOW")
-	return r.changes(cmd, "orchestron_task_prioritize")
+	return r.changes(cmd, "orchestron_task_prioritize", "--set")
 }
 
 func (r *room) clarify() *cobra.Command {

@@ -163,8 +163,8 @@ func (r *room) load() *cobra.Command {
 		}
 		return r.Show(raw, func() error {
 			return r.Print(fmt.Sprintf("%s, %s, %s and %s from %s", console.Count(got.Tasks, "task"), console.Count(got.Sprints, "sprint"),
-				console.Count(got.Contexts, "context"), console.Count(got.Changes, "change"), console.Cell(in["path"].(string)))+"\n"+
-				"on the board of "+console.Cell(strings.Join(got.Projects, ", ")))
+				console.Count(got.Contexts, "context"), console.Count(got.Changes, "change"), console.Cell(in["path"].(string))) + "\n" +
+				"on the board of " + console.Cell(strings.Join(got.Projects, ", ")))
 		})
 	})
 }
