@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/guard"
 	"github.com/orchestron/orchestron/internal/mcpapi"
 )
 
@@ -82,7 +83,7 @@ func (d doors) open() http.Handler {
 	mux.Handle("/mcp", d.callers.known(d.mcp.Handler()))
 	mux.Handle("/api/v1/", d.callers.identify(d.rest))
 	mux.HandleFunc("GET /health", d.health)
-	return mcpapi.Guard(d.hosts, mux)
+	return guard.Hosts(d.hosts, mux)
 }
 
 // local serves the unix socket: the same, and the stream of the stdio bridge.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/frame"
+	"github.com/orchestron/orchestron/internal/guard"
 )
 
 const versionHeader = "Mcp-Protocol-Version"
@@ -28,7 +29,7 @@ func (s *Server) Handler() http.Handler {
 	options := mcp.StreamableHTTPOptions{
 		Logger:                       s.log,
 		MaxRequestBodyBytes:          frame.Max,
-		DisableLocalhostProtection:   true, // Guard does more
+		DisableLocalhostProtection:   true, // guard.Hosts does more
 		PropagateRequestCancellation: true,
 	}
 	legacy := mcp.NewStreamableHTTPHandler(pick, &options)
@@ -42,7 +43,7 @@ func (s *Server) Handler() http.Handler {
 		s.serveSession(legacy, w, r)
 	})
 	verified := auth.RequireBearerToken(verify, &auth.RequireBearerTokenOptions{AllowMissingExpiration: true})(served)
-	return respond(Guard(func() []string { return s.cfg.Hosts }, s.admit(verified)))
+	return respond(guard.Hosts(func() []string { return s.cfg.Hosts }, s.admit(verified)))
 }
 
 type (

@@ -425,3 +425,15 @@ func TestHTTPProgress(t *testing.T) {
 		t.Errorf("the stream has no progress: %s", a.body)
 	}
 }
+
+// The guard comes before the token: a page that was rebound learns nothing.
+func TestGuardComesFirst(t *testing.T) {
+	s := serveSite(t, newServer(catalogue(echoOp()), nil))
+	for _, h := range []header{{"Origin": "http://evil", "Authorization": ""}, {"Host": "evil.example", "Authorization": ""}, {"Origin": "http://evil"}} {
+		for _, method := range []string{"GET", "POST"} {
+			if a := s.do(method, "", initializeLine, h); a.status != 403 {
+				t.Errorf("%s with %v: %d, want 403", method, h, a.status)
+			}
+		}
+	}
+}

@@ -1,4 +1,5 @@
-package mcpapi
+// Package guard keeps web pages of other sites away from a listener.
+package guard
 
 import (
 	"fmt"
@@ -9,15 +10,15 @@ import (
 	"strings"
 )
 
-// Guard lets a request through only when it was meant for this listener and does not come from another site's page.
+// Hosts lets a request through only when it was meant for this listener and does not come from another site's page.
 // The Host must be a loopback name with the listener's port, or one of hosts exactly. An Origin, when there is one,
 // must name such a host too, and Sec-Fetch-Site must not speak of another site; both hold for every method, so that
 // streams and upgrades are covered. Everything else is answered with 403. Put it before authentication and routing.
 // Requests over a unix socket pass: no page reaches one. hosts is asked on every request.
-func Guard(hosts func() []string, next http.Handler) http.Handler {
+func Hosts(hosts func() []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reason := foreign(r, hosts()); reason != "" {
-			w.Header().Set("Content-Type", jsonType)
+			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = fmt.Fprintf(w, forbidden, reason) // the client has gone if this fails
 			return

@@ -1,7 +1,8 @@
-package mcpapi
+package guard
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -11,15 +12,15 @@ import (
 	"testing"
 )
 
-func TestGuard(t *testing.T) {
-	h := httptest.NewServer(Guard(func() []string { return []string{"orch.example:8443"} },
+func TestHosts(t *testing.T) {
+	h := httptest.NewServer(Hosts(func() []string { return []string{"orch.example:8443"} },
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "in") })))
 	defer h.Close()
 	own := strings.TrimPrefix(h.URL, "http://")
 	_, port, _ := net.SplitHostPort(own)
 	type kase struct {
 		host   string
-		header header
+		header map[string]string
 		pass   bool
 	}
 	var cases []kase
@@ -37,10 +38,10 @@ func TestGuard(t *testing.T) {
 		"http://evil": false, "null": false, "http://127.0.0.1.evil": false, "http://localhost:1": false, "file://": false,
 		"http://u@" + own: false, "ftp://" + own: false, "": false,
 	} {
-		cases = append(cases, kase{own, header{"Origin": origin}, pass})
+		cases = append(cases, kase{own, map[string]string{"Origin": origin}, pass})
 	}
 	for site, pass := range map[string]bool{"same-origin": true, "none": true, "cross-site": false, "same-site": false} {
-		cases = append(cases, kase{own, header{"Sec-Fetch-Site": site}, pass})
+		cases = append(cases, kase{own, map[string]string{"Sec-Fetch-Site": site}, pass})
 	}
 	for _, c := range cases {
 		for _, method := range []string{"GET", "POST"} {
@@ -60,8 +61,33 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// Every client understands why it is refused, whatever it speaks.
+func TestRefusal(t *testing.T) {
+	h := httptest.NewServer(Hosts(func() []string { return nil }, http.NotFoundHandler()))
+	defer h.Close()
+	req, _ := http.NewRequest("GET", h.URL, nil)
+	req.Header.Set("Origin", "http://evil.example")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	var got struct {
+		Version string `json:"jsonrpc"`
+		Error   struct {
+			Code          int
+			Kind, Message string
+		}
+	}
+	err = json.NewDecoder(res.Body).Decode(&got)
+	if err != nil || got.Version != "2.0" || got.Error.Code != -32600 || got.Error.Kind != "forbidden" || !strings.Contains(got.Error.Message, "Origin") {
+		t.Errorf("refused with %+v, %v", got, err)
+	}
+}
+
 // raw makes a request with headers as given, even those that clients would mend.
-func raw(t *testing.T, addr, method, host string, h header) int {
+func raw(t *testing.T, addr, method, host string, h map[string]string) int {
 	t.Helper()
 	text := method + " / HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\nContent-Length: 0\r\n"
 	for k, v := range h {
@@ -86,16 +112,4 @@ func rawRequest(t *testing.T, addr, text string) int {
 	}
 	defer res.Body.Close()
 	return res.StatusCode
-}
-
-// The guard comes before the token: a page that was rebound learns nothing.
-func TestGuardComesFirst(t *testing.T) {
-	s := serveSite(t, newServer(catalogue(echoOp()), nil))
-	for _, h := range []header{{"Origin": "http://evil", "Authorization": ""}, {"Host": "evil.example", "Authorization": ""}, {"Origin": "http://evil"}} {
-		for _, method := range []string{"GET", "POST"} {
-			if a := s.do(method, "", initializeLine, h); a.status != 403 {
-				t.Errorf("%s with %v: %d, want 403", method, h, a.status)
-			}
-		}
-	}
 }
