@@ -139,7 +139,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (orchestron.Ac
 func (s *Service) OwnerOf(line []orchestron.Process) (orchestron.Actor, bool) {
 	for _, a := range s.All() {
 		if a.Alive() && slices.ContainsFunc(line, func(p orchestron.Process) bool { return p == a.Process || p == a.Pane.Process }) {
-			return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level}, true
+			return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level, Dir: a.Workspace}, true
 		}
 	}
 	return orchestron.Actor{}, false

@@ -318,3 +318,36 @@ func TestOwnerOf(t *testing.T) {
 		t.Errorf("a process of an agent that has ended is %s", actor)
 	}
 }
+
+// TestDriverFails: what a driver cannot do is said, changes nothing, and may be tried again.
+func TestDriverFails(t *testing.T) {
+	w := newWorld(t, t.TempDir(), hooked)
+	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
+	id, h := string(a.ID), w.handles[a.ID]
+	if _, err := w.post(t.Context(), call("key"), agentapi.SendIn{InstanceID: id, Text: "/quit"}); orchestron.KindOf(err) != orchestron.Invalid || len(h.current().Inbox) != 0 {
+		t.Errorf("a text that cannot be a prompt: %v, and the inbox is %v", err, h.current().Inbox)
+	}
+	fails := errors.New("it fails")
+	w.driver.fail(nil, fails)
+	h.mu.Lock()
+	h.state.Agent.Status = orchestron.Busy // as with a turn under way
+	h.mu.Unlock()
+	if err := w.reconcileOne(t.Context(), h, time.Now()); !errors.Is(err, fails) || h.snapshot().Status != orchestron.Busy {
+		t.Errorf("files that cannot be read: %v, and the agent is %s", err, h.snapshot().Status)
+	}
+	if _, err := w.terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: id}); err != nil {
+		t.Fatal(err)
+	}
+	w.driver.fail(fails, nil)
+	for range 2 { // the same call with the same key, because it did not start
+		if _, err := w.restart(t.Context(), call("again"), agentapi.InstanceIn{InstanceID: id}); !errors.Is(err, fails) || h.snapshot().Status != orchestron.Failed {
+			t.Errorf("a restart that fails: %v, and the agent is %s", err, h.snapshot().Status)
+		}
+	}
+	w.driver.fail(nil, nil)
+	for range 2 { // the same call with the same key, because its answer was lost
+		if v, err := w.restart(t.Context(), call("again"), agentapi.InstanceIn{InstanceID: id}); err != nil || v.Generation != 4 {
+			t.Errorf("restart: run %d, %v", v.Generation, err)
+		}
+	}
+}

@@ -47,8 +47,14 @@ func TestTree(t *testing.T) {
 		outer, id orchestron.AgentID
 		want      bool
 	}{
-		{"exec_1", "spec_1_1_1", true}, {"mgr_1_1", "mgr_1_1", true}, {"mgr_1_2", "spec_1_1_1", false}, {"spec_1_1_1", "exec_1", false},
-		{"", "exec_1", false}, {"exec_1", "", false}, {"", "", false}, {"exec_1", "mgr_9", false},
+		{"exec_1", "spec_1_1_1", true},
+		{"mgr_1_1", "mgr_1_1", true},
+		{"mgr_1_2", "spec_1_1_1", false},
+		{"spec_1_1_1", "exec_1", false},
+		{"", "exec_1", false},
+		{"exec_1", "", false},
+		{"", "", false},
+		{"exec_1", "mgr_9", false},
 	} {
 		if got := tree.Within(c.outer, c.id); got != c.want {
 			t.Errorf("Within(%q, %q) = %v, want %v", c.outer, c.id, got, c.want)

@@ -1,0 +1,51 @@
+package agentapi
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/orchestron/orchestron"
+)
+
+// TestReason: a message that waits says for what, and what counts now comes before what counted at its last attempt.
+func TestReason(t *testing.T) {
+	first := orchestron.Message{ID: "a", Seq: 1, State: orchestron.Attempting, Reason: "a draft"}
+	taken := orchestron.Message{ID: "a", Seq: 1, State: orchestron.Submitted}
+	over := orchestron.Message{ID: "a", Seq: 1, State: orchestron.Answered}
+	m := orchestron.Message{ID: "b", Seq: 2, State: orchestron.Queued, Reason: "a draft"}
+	urgent := m
+	urgent.Urgent = true
+	for name, c := range map[string]struct {
+		status orchestron.Status
+		before []orchestron.Message
+		m      orchestron.Message
+		want   string
+	}{
+		"a start":                {orchestron.Starting, nil, m, "spec_1 is starting"},
+		"a dialog":               {orchestron.Waiting, []orchestron.Message{taken}, m, "spec_1 is in a dialog that somebody must answer"},
+		"its vendor":             {orchestron.Limited, nil, m, "spec_1 is held back by its vendor"},
+		"an end":                 {orchestron.Stopped, nil, m, "spec_1 is stopped; restart it"},
+		"a person's own turn":    {orchestron.Busy, nil, m, "spec_1 is in a turn"},
+		"the turn before":        {orchestron.Busy, []orchestron.Message{taken}, m, "message a is being answered"},
+		"the message before":     {orchestron.Idle, []orchestron.Message{first}, m, "message a goes first: a draft"},
+		"its own obstacle":       {orchestron.Idle, []orchestron.Message{over}, m, "a draft"},
+		"urgent, in a turn":      {orchestron.Busy, []orchestron.Message{taken}, urgent, "a draft"},
+		"urgent, without a turn": {orchestron.Idle, []orchestron.Message{first}, urgent, "message a goes first: a draft"},
+	} {
+		a := orchestron.Agent{ID: "spec_1", Status: c.status}
+		inbox := append(c.before, c.m)
+		if got := Reason(a, inbox, c.m); got != c.want {
+			t.Errorf("%s: it waits for %q, want %q", name, got, c.want)
+		}
+		if got := Waiting(a, inbox, c.m); !strings.HasPrefix(got, "spec_1 is "+string(c.status)) || !strings.HasSuffix(got, ": "+c.want) {
+			t.Errorf("%s: who waits is told %q", name, got)
+		}
+	}
+	if got := Waiting(orchestron.Agent{ID: "spec_1", Status: orchestron.Busy}, []orchestron.Message{taken}, taken); got != "spec_1 is busy, the message is submitted" {
+		t.Errorf("who waits for an answer is told %q", got)
+	}
+	queued := Inbox(orchestron.Agent{ID: "spec_1", Status: orchestron.Idle}, []orchestron.Message{over, taken, first, m})
+	if len(queued) != 2 || queued[0].MessageID != "a" || queued[0].State != orchestron.Queued || queued[1].MessageID != "b" {
+		t.Errorf("the inbox shows %+v", queued)
+	}
+}
