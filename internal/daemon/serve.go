@@ -127,7 +127,7 @@ func (d *daemon) assemble() (doors, error) {
 		Self: d.Self, Environ: d.Environ, MCPURL: d.url() + "/mcp", WorkspaceDir: d.cfg.WorkspaceDir, MaxInstances: d.cfg.MaxInstances,
 		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL,
 	}, d.Log)
-	events := journal.New(d.db, d.agents.Changed, d.agents.Within)
+	events := journal.New(d.db, d.db.Told, d.agents.Within)
 	var catalogue *op.Catalogue
 	d.board = board.New(boards{d.db.Board()}, workers{d.agents, func() *op.Catalogue { return catalogue }}, otherBoards, board.DefaultPolicy(), time.Now, d.Log)
 	catalogue = op.NewCatalogue(d.db, d.Log, slices.Concat(d.agents.Ops(), d.board.Ops(), events.Ops(), d.ops())...)

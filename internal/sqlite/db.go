@@ -19,6 +19,7 @@ import (
 	_ "modernc.org/sqlite" // the driver
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/signal"
 )
 
 //go:embed migrations/*.sql
@@ -39,6 +40,7 @@ type DB struct {
 	queue chan *change  // from a Write that waits to the one that has the writer
 	stop  chan struct{} // closed when no more changes are taken
 	dead  chan struct{} // closed when the disk failed
+	told  signal.Signal // events were added
 	once  sync.Once
 	err   error // of Close
 }

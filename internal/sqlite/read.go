@@ -46,6 +46,9 @@ func (db *DB) Events(ctx context.Context, after int64, limit int) ([]orchestron.
 		`SELECT seq, at, type, agent, actor, data FROM events WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
 }
 
+// Told returns a channel that is closed when events are added next.
+func (db *DB) Told() <-chan struct{} { return db.told.Wait() }
+
 // LastEvent returns the number of the newest event, and 0 when there is none.
 func (db *DB) LastEvent(ctx context.Context) (int64, error) {
 	found, err := read(ctx, db, scanInt, `SELECT seq FROM events ORDER BY seq DESC LIMIT 1`)

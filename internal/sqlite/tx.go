@@ -100,6 +100,7 @@ func (tx *Tx) AddEvent(e *orchestron.Event) error {
 	if err != nil {
 		return fmt.Errorf("adding event %s: %w", e.Type, err)
 	}
+	tx.w.news = true
 	e.Seq, err = result.LastInsertId()
 	return err
 }

@@ -48,6 +48,7 @@ type writer struct {
 	db    *DB
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	news  bool  // the transaction adds events
 	fatal error // set once the disk failed
 }
 
@@ -83,6 +84,7 @@ func (w *writer) group(first *change) {
 		_, lost = w.exec("COMMIT")
 	}
 	if lost == nil {
+		w.tell()
 		return
 	}
 	lost = w.fault(lost)
@@ -92,6 +94,14 @@ func (w *writer) group(first *change) {
 		}
 	}
 	w.rollback()
+}
+
+// tell wakes those who wait for events, if some were committed.
+func (w *writer) tell() {
+	if w.news {
+		w.news = false
+		w.db.told.Raise()
+	}
 }
 
 func (w *writer) begin(first *change) error {
