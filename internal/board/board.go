@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/boardapi"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/workspace"
@@ -20,7 +21,7 @@ type Service struct {
 	store     Store
 	agents    Agents
 	databases Databases
-	policy    Policy
+	policy    boardapi.Policy
 	now       func() time.Time
 	log       *slog.Logger
 
@@ -33,7 +34,7 @@ type Service struct {
 }
 
 // New makes a service. Run keeps its leases and delivers its notices.
-func New(store Store, agents Agents, databases Databases, policy Policy, now func() time.Time, log *slog.Logger) *Service {
+func New(store Store, agents Agents, databases Databases, policy boardapi.Policy, now func() time.Time, log *slog.Logger) *Service {
 	return &Service{store: store, agents: agents, databases: databases, policy: policy, now: now, log: log, touched: map[string]bool{}}
 }
 

@@ -21,7 +21,7 @@ type edit struct {
 	call    op.Call
 	now     time.Time
 	agents  Agents
-	policy  Policy
+	policy  boardapi.Policy
 	uris    []string // of the resources it touched
 	noticed bool
 	leased  bool
@@ -127,7 +127,7 @@ func (e *edit) free(t orchestron.Task) error {
 			return err
 		}
 		if other.Waits == 0 && other.Status == orchestron.ToDo {
-			if err := e.inform(other, Freed, fmt.Sprintf("%s is ready: all that it depended on is over.", title(other))); err != nil {
+			if err := e.inform(other, boardapi.Freed, fmt.Sprintf("%s is ready: all that it depended on is over.", title(other))); err != nil {
 				return err
 			}
 		}

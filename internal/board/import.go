@@ -2,7 +2,6 @@ package board
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,17 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
-const (
-	longestLine = 4 << 20
-	importBatch = 500
-)
+const importBatch = 500 // lines that are read at once
 
 // Databases opens the boards of another Orchestron's database for reading.
 type Databases func(ctx context.Context, path string) (Source, io.Closer, error)
@@ -99,52 +94,7 @@ func (s *Service) open(ctx context.Context, path string) (lines, io.Closer, erro
 		}
 		return func(each func(int, boardapi.Line) error) error { return fromSource(ctx, from, each) }, closer, nil
 	}
-	return func(each func(int, boardapi.Line) error) error { return fromFile(r, each) }, f, nil
-}
-
-// fromFile reads JSON Lines.
-func fromFile(r io.Reader, each func(int, boardapi.Line) error) error {
-	scan := bufio.NewScanner(r)
-	scan.Buffer(nil, longestLine)
-	number := 0
-	for scan.Scan() {
-		number++
-		text := bytes.TrimSpace(scan.Bytes())
-		if len(text) == 0 && number > 1 {
-			continue
-		}
-		var line boardapi.Line
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields()
-		err := d.Decode(&line)
-		if err == nil && d.More() {
-			err = errors.New("there is something behind the object")
-		}
-		if err == nil && !utf8.Valid(text) {
-			err = errors.New("it is not UTF-8")
-		}
-		if err == nil {
-			err = each(number, line)
-		}
-		if err != nil {
-			return atLine(number, err)
-		}
-	}
-	if err := scan.Err(); err != nil {
-		return atLine(number+1, err)
-	}
-	if number == 0 {
-		return atLine(1, errors.New("the file is empty"))
-	}
-	return nil
-}
-
-func atLine(number int, err error) error {
-	kind := orchestron.KindOf(err)
-	if kind == orchestron.Internal {
-		kind = orchestron.Invalid
-	}
-	return orchestron.Errorf(kind, "line %d: %w; nothing was imported", number, err)
+	return func(each func(int, boardapi.Line) error) error { return boardapi.ReadLines(r, each) }, f, nil
 }
 
 // fromSource reads the lines that another Orchestron would export.

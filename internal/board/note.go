@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/orchestron/orchestron"
@@ -195,85 +194,6 @@ func (s *Service) diff(ctx context.Context, call op.Call, in boardapi.ContextDif
 		return out, err
 	}
 	out.From, out.To = from.ID, to.ID
-	var before, after any
-	if err := json.Unmarshal(from.Context, &before); err != nil {
-		return out, err
-	}
-	if err := json.Unmarshal(to.Context, &after); err != nil {
-		return out, err
-	}
-	err = compare("", before, after, &out.Changes)
-	slices.SortFunc(out.Changes, func(a, b boardapi.Difference) int { return strings.Compare(a.Path, b.Path) })
+	out.Changes, err = boardapi.Differences(from.Context, to.Context)
 	return out, err
-}
-
-var pointer = strings.NewReplacer("~", "~0", "/", "~1") //nolint:gochecknoglobals // a table: RFC 6901, section 3
-
-// compare adds where two values of JSON differ.
-func compare(path string, before, after any, out *[]boardapi.Difference) error {
-	b, bok := members(before)
-	a, aok := members(after)
-	_, bl := before.([]any)
-	_, al := after.([]any)
-	if !bok || !aok || bl != al {
-		rawB, err := json.Marshal(before)
-		if err != nil {
-			return err
-		}
-		rawA, err := json.Marshal(after)
-		if err != nil || bytes.Equal(rawA, rawB) {
-			return err
-		}
-		*out = append(*out, boardapi.Difference{Path: path, Before: rawB, After: rawA})
-		return nil
-	}
-	for name := range union(b, a) {
-		at := path + "/" + pointer.Replace(name)
-		vb, inB := b[name]
-		va, inA := a[name]
-		d := boardapi.Difference{Path: at}
-		var err error
-		switch {
-		case inB && inA:
-			if err := compare(at, vb, va, out); err != nil {
-				return err
-			}
-			continue
-		case inB:
-			d.Before, err = json.Marshal(vb)
-		default:
-			d.After, err = json.Marshal(va)
-		}
-		if err != nil {
-			return err
-		}
-		*out = append(*out, d)
-	}
-	return nil
-}
-
-// members are the parts of an object or a list by name or number.
-func members(v any) (map[string]any, bool) {
-	switch v := v.(type) {
-	case map[string]any:
-		return v, true
-	case []any:
-		m := map[string]any{}
-		for i, one := range v {
-			m[strconv.Itoa(i)] = one
-		}
-		return m, true
-	}
-	return nil, false
-}
-
-func union(a, b map[string]any) map[string]bool {
-	names := map[string]bool{}
-	for name := range a {
-		names[name] = true
-	}
-	for name := range b {
-		names[name] = true
-	}
-	return names
 }

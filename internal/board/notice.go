@@ -10,42 +10,6 @@ import (
 	"github.com/orchestron/orchestron/internal/boardapi"
 )
 
-// Occasion is why an agent is told something.
-type Occasion string
-
-// The occasions.
-const (
-	Assigned    Occasion = "assigned"    // a task became the agent's
-	Unassigned  Occasion = "unassigned"  // a task is the agent's no longer
-	Clarified   Occasion = "clarified"   // somebody added a clarification
-	Withdrawn   Occasion = "cancelled"   // the task was cancelled
-	Prioritized Occasion = "prioritized" // its priority changed
-	Waits       Occasion = "waits"       // it now depends on something that is not over
-	Freed       Occasion = "ready"       // all that it depended on is over
-	Edited      Occasion = "changed"     // anything else
-)
-
-// Push is how an agent is told.
-type Push string
-
-// The ways of telling.
-const (
-	Urgent Push = "urgent" // in the midst of its turn
-	Queue  Push = "queue"  // when it has time
-	Off    Push = "off"    // not at all
-)
-
-// Policy says how agents are told, by occasion.
-type Policy map[Occasion]Push
-
-// DefaultPolicy interrupts for what changes the work at hand.
-func DefaultPolicy() Policy {
-	return Policy{
-		Assigned: Queue, Unassigned: Urgent, Clarified: Urgent, Withdrawn: Urgent,
-		Prioritized: Queue, Waits: Urgent, Freed: Queue, Edited: Queue,
-	}
-}
-
 // settle is how long changes are gathered before an agent is told of them in one message.
 const settle = 300 * time.Millisecond
 
@@ -54,23 +18,23 @@ func (e *edit) tell(kind orchestron.EventType, before, after orchestron.Task, te
 	by := e.by()
 	if before.Assignee != after.Assignee && before.Assignee != "" && kind != orchestron.TaskReturned {
 		gone := before
-		if err := e.inform(gone, Unassigned, fmt.Sprintf("%s is no longer yours: %s gave it to %s.", title(after), by, orSomebody(after.Assignee))); err != nil {
+		if err := e.inform(gone, boardapi.Unassigned, fmt.Sprintf("%s is no longer yours: %s gave it to %s.", title(after), by, orSomebody(after.Assignee))); err != nil {
 			return err
 		}
 	}
 	switch {
 	case before.Assignee != after.Assignee && after.Assignee != "":
-		return e.inform(after, Assigned, e.assigned(after))
+		return e.inform(after, boardapi.Assigned, e.assigned(after))
 	case kind == orchestron.TaskClarified:
-		return e.inform(after, Clarified, fmt.Sprintf("%s was clarified by %s:\n%s", title(after), by, text))
+		return e.inform(after, boardapi.Clarified, fmt.Sprintf("%s was clarified by %s:\n%s", title(after), by, text))
 	case after.Status == orchestron.Cancelled && before.Status != after.Status:
-		return e.inform(before, Withdrawn, fmt.Sprintf("%s was cancelled by %s. Stop working on it. %s", title(after), by, text))
+		return e.inform(before, boardapi.Withdrawn, fmt.Sprintf("%s was cancelled by %s. Stop working on it. %s", title(after), by, text))
 	case before.Priority != after.Priority && before.ID != "":
-		return e.inform(after, Prioritized, fmt.Sprintf("%s now has the priority %s, set by %s.", title(after), after.Priority, by))
+		return e.inform(after, boardapi.Prioritized, fmt.Sprintf("%s now has the priority %s, set by %s.", title(after), after.Priority, by))
 	case kind == orchestron.TaskDepends && after.Waits > before.Waits:
-		return e.inform(after, Waits, fmt.Sprintf("%s now waits for %s, says %s.", title(after), names(after.DependsOn), by))
+		return e.inform(after, boardapi.Waits, fmt.Sprintf("%s now waits for %s, says %s.", title(after), names(after.DependsOn), by))
 	case kind == orchestron.TaskUpdated:
-		return e.inform(after, Edited, fmt.Sprintf("%s was changed by %s. %s", title(after), by, text))
+		return e.inform(after, boardapi.Edited, fmt.Sprintf("%s was changed by %s. %s", title(after), by, text))
 	}
 	return nil
 }
@@ -112,13 +76,13 @@ func names(all []orchestron.TaskID) string {
 }
 
 // inform puts down that the agent a task belongs to is to be told something, unless it is the caller or does not run.
-func (e *edit) inform(t orchestron.Task, why Occasion, text string) error {
+func (e *edit) inform(t orchestron.Task, why boardapi.Occasion, text string) error {
 	id, push := orchestron.AgentID(t.Assignee), e.policy[why]
-	if push == Off || !id.Valid() || id == e.call.Actor.Agent || !e.agents.Alive(id) {
+	if push == boardapi.Off || !id.Valid() || id == e.call.Actor.Agent || !e.agents.Alive(id) {
 		return nil
 	}
 	e.noticed = true
-	return e.tx.AddNotice(&boardapi.Notice{Agent: id, Task: t.ID, Urgent: push == Urgent, Text: strings.TrimSpace(text), At: e.now})
+	return e.tx.AddNotice(&boardapi.Notice{Agent: id, Task: t.ID, Urgent: push == boardapi.Urgent, Text: strings.TrimSpace(text), At: e.now})
 }
 
 // deliver hands notices over to the agents until ctx ends. Notices are gathered into one message under a key that is

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/boardapi"
 )
 
 // Config is the configuration of one Orchestron.
@@ -19,15 +20,16 @@ type Config struct {
 	TmuxSocket   string
 	LogFile      string
 
-	Listen       string        // address of the HTTP listener
-	AllowRemote  bool          // Listen may be an address that others reach
-	Hosts        []string      // further Host values that are served
-	LogLevel     slog.Level    //
-	MaxInstances int           // agents alive at once
-	WorkspaceDir string        // where workspaces go when the caller names no directory
-	Tmux         string        // path of tmux; found in PATH when empty
-	Driver       string        // of agents that name none
-	MessageTTL   time.Duration // how long a message waits for an agent that does not run
+	Listen       string          // address of the HTTP listener
+	AllowRemote  bool            // Listen may be an address that others reach
+	Hosts        []string        // further Host values that are served
+	LogLevel     slog.Level      //
+	MaxInstances int             // agents alive at once
+	WorkspaceDir string          // where workspaces go when the caller names no directory
+	Tmux         string          // path of tmux; found in PATH when empty
+	Driver       string          // of agents that name none
+	MessageTTL   time.Duration   // how long a message waits for an agent that does not run
+	Push         boardapi.Policy // how agents are told of changes of their tasks
 	Claude       Claude
 	Custom       map[string]Custom
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/boardapi"
 )
 
 // person is an environment with a home that is new.
@@ -53,7 +54,7 @@ func TestDefaultsNeedNothing(t *testing.T) {
 		Home: state, Dir: filepath.Join(home, ".config/orchestron"), RolesDir: filepath.Join(home, ".config/orchestron/roles"),
 		DaemonSocket: state + "/run/daemon.sock", TmuxSocket: state + "/run/tmux.sock", LogFile: state + "/daemon.log",
 		Listen: "127.0.0.1:8080", LogLevel: slog.LevelInfo, MaxInstances: 10, WorkspaceDir: state + "/workspaces",
-		Driver: "claude", MessageTTL: time.Hour, Claude: Claude{Config: "auto", PermissionMode: "acceptEdits"}, Custom: map[string]Custom{},
+		Driver: "claude", MessageTTL: time.Hour, Push: boardapi.DefaultPolicy(), Claude: Claude{Config: "auto", PermissionMode: "acceptEdits"}, Custom: map[string]Custom{},
 	}
 	if diff := cmp.Diff(want, load(t, environ, "")); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -81,7 +82,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	}
 	for _, key := range []string{
 		"listen", "allow_remote", "hosts", "log_level", "log_file", "max_instances", "workspace_dir", "tmux", "driver", "message_ttl",
-		"claude", "binary", "config", "permission_mode", "env", "custom",
+		"push", "clarified", "claude", "binary", "config", "permission_mode", "env", "custom",
 	} {
 		if !regexp.MustCompile(`(?m)^ *` + key + `:`).MatchString(shown) {
 			t.Errorf("the example does not show %s", key)
@@ -198,6 +199,8 @@ func TestWrongConfigurations(t *testing.T) {
 		"number in variable": {environ: []string{"MAX_INSTANCES=x"}, want: []string{"MAX_INSTANCES", `"x"`}},
 		"relative":           {environ: []string{"WORKSPACE_DIR=work"}, want: []string{"WORKSPACE_DIR: workspace_dir", "absolute"}},
 		"relative program":   {text: "tmux: bin/tmux\n", want: []string{"c.yaml:1: tmux", "absolute"}},
+		"push occasion":      {text: "push:\n  clarfied: off\n", want: []string{"c.yaml:1: push", "clarfied", "clarified"}},
+		"push way":           {text: "push:\n  clarified: loud\n", want: []string{"c.yaml:1: push", "loud", "urgent"}},
 		"ttl":                {text: "message_ttl: 3ms\n", want: []string{"c.yaml:1: message_ttl", "1h"}},
 		"ttl no duration":    {text: "message_ttl: soon\n", want: []string{"line 1", "soon"}},
 		"driver":             {text: "driver: codex\ncustom: {mine: {argv: [x]}}\n", want: []string{"c.yaml:1: driver", "claude, scripted, mine"}},

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/boardapi"
 )
 
 //go:embed example.yaml
@@ -59,6 +60,7 @@ type settings struct {
 	Tmux         string            `yaml:"tmux"`
 	Driver       string            `yaml:"driver"`
 	MessageTTL   time.Duration     `yaml:"message_ttl"`
+	Push         map[string]string `yaml:"push"`
 	Claude       claude            `yaml:"claude"`
 	Custom       map[string]custom `yaml:"custom"`
 
@@ -212,6 +214,11 @@ func (s *settings) applyAgents(c *Config) error {
 	if err != nil {
 		return err
 	}
+	push, err := boardapi.DefaultPolicy().With(s.Push)
+	if err != nil {
+		return s.wrong("push", "%s", err)
+	}
+	c.Push = push
 	c.MaxInstances, c.MessageTTL, c.WorkspaceDir = s.MaxInstances, s.MessageTTL, dir
 	c.Tmux, err = s.program("tmux", s.Tmux)
 	return err

@@ -129,7 +129,7 @@ func (d *daemon) assemble() (doors, error) {
 	}, d.Log)
 	events := journal.New(d.db, d.db.Told, d.agents.Within)
 	var catalogue *op.Catalogue
-	d.board = board.New(boards{d.db.Board()}, workers{d.agents, func() *op.Catalogue { return catalogue }}, otherBoards, board.DefaultPolicy(), time.Now, d.Log)
+	d.board = board.New(boards{d.db.Board()}, workers{d.agents, func() *op.Catalogue { return catalogue }}, otherBoards, d.cfg.Push, time.Now, d.Log)
 	catalogue = op.NewCatalogue(d.db, d.Log, slices.Concat(d.agents.Ops(), d.board.Ops(), events.Ops(), d.ops())...)
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{
