@@ -131,7 +131,7 @@ func (w *walk) morning(a agentapi.View) {
 	const busy = "the last of the morning"
 	w.send(a.ID, "@@hold\n"+busy, false)
 	eventually(w.t, "the model is asked", 30*time.Second, func() bool { return slices.Contains(w.prompts(a.SessionID), "@@hold\n"+busy) })
-	w.steps("orchestron_task_clarify", fields{"taskId": w.mail, "text": "said just before the end"})
+	w.must("task", "clarify", string(w.mail), "said just before the end")
 }
 
 // stepIn has people change the board in the middle of the agent's turn. The agent is told within this turn.
@@ -150,9 +150,9 @@ func (w *walk) stepIn(a agentapi.View) {
 		return len(all) > 0 && all[len(all)-1].Prompt == turn && all[len(all)-1].Calls == 2
 	})
 	const clarified = "Use OAuth2 for third-party integrations, not passwords."
-	w.steps("orchestron_task_clarify", fields{"taskId": w.login, "text": clarified})
-	w.steps("orchestron_task_prioritize", fields{"taskId": w.deploy, "priority": "CRITICAL"})
-	w.steps("orchestron_task_depend", fields{"taskId": w.deploy, "on": []any{w.login}})
+	w.must("task", "clarify", string(w.login), clarified)
+	w.must("task", "priority", string(w.deploy), "--set", "CRITICAL")
+	w.must("task", "depend", string(w.deploy), "--on", string(w.login))
 	eventually(w.t, "the agent's program has the clarification", 30*time.Second, func() bool { return w.delivered(a.ID) })
 	w.api.Release()
 	if out := w.waited(a.ID, sent, 60); !strings.Contains(out.Response, "looked again") || !strings.Contains(out.Response, "The project's board changed") {
@@ -165,16 +165,6 @@ func (w *walk) stepIn(a agentapi.View) {
 	if t := w.task(w.login); t.Progress != 40 || t.History[len(t.History)-1].Text != clarified {
 		w.t.Errorf("%s has the progress %d and the history %+v", t.ID, t.Progress, t.History)
 	}
-}
-
-// steps is a command of a person.
-func (w *walk) steps(name string, args any) {
-	w.t.Helper()
-	raw, err := json.Marshal(args)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.must("call", name, string(raw))
 }
 
 // delivered reports whether an agent's program has been given what Orchestron itself had to tell.
@@ -265,7 +255,7 @@ func (w *walk) afternoon(a, b agentapi.View) {
 	if got.Status != orchestron.InReview || got.Progress != 100 || got.Assignee != string(b.ID) {
 		w.t.Errorf("at last %s is %s at %d %%, of %q", got.ID, got.Status, got.Progress, got.Assignee)
 	}
-	w.steps("orchestron_task_update", fields{"taskId": w.login, "status": "DONE"})
+	w.must("task", "update", string(w.login), "--status", "DONE")
 	w.does(b, "orchestron_task_claim", fields{}, &got)
 	if got.ID != w.deploy {
 		w.t.Errorf("then %s claimed %s (%s), want %s: it is the most urgent, and free now", b.ID, got.ID, got.Priority, w.deploy)
