@@ -49,8 +49,8 @@ func filled() *fake {
 		Found: true, Sprint: &sprint, Sprints: []orchestron.Sprint{sprint}, Open: []orchestron.Task{big},
 		Done: boardapi.Progress{Tasks: 2, Percent: 40, ByStatus: map[orchestron.TaskStatus]int{orchestron.ToDo: 1, orchestron.InProgress: 1}},
 	}
-	f.note.Notes, f.note.By, f.note.Checkpoint, f.note.Note.Session = long, consoletest.Evil, consoletest.Evil, consoletest.Evil
-	f.note.Note.Context, _ = json.Marshal(map[string]string{"text": long})
+	f.note.Notes, f.note.By, f.note.Checkpoint, f.note.Session = long, consoletest.Evil, consoletest.Evil, consoletest.Evil
+	f.note.Context, _ = json.Marshal(map[string]string{"text": long})
 	f.note.Tasks, f.note.Sprint = []orchestron.Task{big}, &sprint
 	f.note.Handoffs = []boardapi.TaskHandoff{{TaskID: big.ID, Title: long, Handoff: *big.Handoff}}
 	f.entries = []boardapi.ContextEntry{{ID: "CTX-123456789012", Checkpoint: long, Notes: long, By: consoletest.Evil, At: now, Bytes: 7}}
