@@ -199,6 +199,7 @@ func (d *daemon) announce(ctx context.Context, ready func()) error {
 		return fmt.Errorf("resuming tasks: %w", err)
 	}
 	d.Log.Info("ready", "url", d.url(), "socket", d.cfg.DaemonSocket, "tmux", d.term.version(), "pid", os.Getpid())
+	debug.FreeOSMemory() // what the start needed once, as for schemas; garbage would let it lie
 	ready()
 	return nil
 }
