@@ -73,14 +73,20 @@ func inCommands(err error) error {
 	if err == nil || errors.As(err, &ended) || !errors.As(err, &e) || strings.HasPrefix(e.Remedy, "orchestron tools") {
 		return err
 	}
-	return e.Try("%s", strings.NewReplacer(
+	words := strings.NewReplacer(
 		"orchestron_task_get", "orchestron task show", "orchestron_task_list", "orchestron task list",
 		"orchestron_task_claim", "orchestron task claim", "orchestron_sprint_get", "orchestron sprint show",
 		"orchestron_context_history", "orchestron context history",
 		"orchestron_check_updates with timeout_seconds", "orchestron updates --wait 5m",
 		"completedWork, remainingWork or notes", "--done, --left or --notes",
 		"with renumber", "with --renumber", "under another project", "with --project NAME", "with parent", "with orchestron task list --parent",
-	).Replace(e.Remedy))
+	)
+	said := *e
+	said.Remedy = words.Replace(e.Remedy)
+	if about, cause, of := strings.Cut(e.Message, "("); of { // the remedy of what it was caused by
+		said.Message = about + "(" + words.Replace(cause)
+	}
+	return &said
 }
 
 // write lets the person write a text, and returns it trimmed. An empty one is refused.

@@ -32,7 +32,7 @@ type fake struct {
 	note       boardapi.ContextOut
 	entries    []boardapi.ContextEntry
 	changes    []boardapi.Difference
-	updates    [][]orchestron.Change // one for each call
+	updates    [][]orchestron.Change // one for each call; nil is a daemon that stops
 	asked      int
 	prediction foresight.Prediction
 	report     foresight.Report
@@ -135,7 +135,10 @@ func (f *fake) list(in boardapi.TaskListIn) (boardapi.TaskListOut, error) {
 func (f *fake) check(boardapi.UpdatesIn) (boardapi.UpdatesOut, error) {
 	f.asked++
 	if f.asked > len(f.updates) {
-		return boardapi.UpdatesOut{}, orchestron.Errorf(orchestron.Unavailable, "the end of the test")
+		return boardapi.UpdatesOut{}, orchestron.Errorf(orchestron.Conflict, "the end of the test")
+	}
+	if f.updates[f.asked-1] == nil {
+		return boardapi.UpdatesOut{}, orchestron.Errorf(orchestron.Unavailable, "the call was cancelled")
 	}
 	found := f.updates[f.asked-1]
 	return boardapi.UpdatesOut{Updates: found, Count: len(found), Cursor: int64(10 * f.asked)}, nil

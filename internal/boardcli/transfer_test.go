@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardcli"
+	"github.com/orchestron/orchestron/internal/console"
 	"github.com/orchestron/orchestron/internal/console/consoletest"
 )
 
@@ -89,6 +91,10 @@ func TestImport(t *testing.T) {
 	}
 	f.fail["import"] = orchestron.Errorf(orchestron.Conflict, "line 2: there is a TASK-1; nothing was imported").Try("import it with renumber")
 	ran := f.run(t, "", "import", "/x/board.jsonl")
+	f.fail["import"] = orchestron.Errorf(orchestron.Conflict, "line 2: taken (import it with renumber); nothing was imported")
+	if got := f.run(t, "", "import", "/x/board.jsonl"); got.Stderr != "orchestron: line 2: taken (import it with --renumber); nothing was imported\n" {
+		t.Errorf("got %+v", got)
+	}
 	if diff := cmp.Diff(consoletest.Ran{Code: 4, Stderr: "orchestron: line 2: there is a TASK-1; nothing was imported\n  try: import it with --renumber\n"}, ran); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -102,7 +108,7 @@ func TestUpdates(t *testing.T) {
 	f := newFake()
 	f.updates = [][]orchestron.Change{{change(1)}, {}, {change(12), change(13)}}
 	ran := f.run(t, "", "updates", "--follow", "--mine")
-	if lines(ran.Stdout) != 3 || ran.Code != 6 || !strings.Contains(ran.Stdout, "TASK-1  task.updated  by exec_1  progress=5\n") {
+	if lines(ran.Stdout) != 3 || ran.Code != 4 || !strings.Contains(ran.Stdout, "TASK-1  task.updated  by exec_1  progress=5\n") {
 		t.Errorf("got %+v", ran)
 	}
 	if got := f.Did("orchestron_check_updates"); len(got) != 4 || got[0] != `{"mine":true,"timeout_seconds":300}` || got[3] != got[0] {
@@ -129,9 +135,32 @@ func TestUpdates(t *testing.T) {
 	}
 }
 
+// A daemon that stops is waited for, and none is started. One that never answered is not waited for.
+func TestFollowOutlivesTheDaemon(t *testing.T) {
+	f := newFake()
+	f.updates = [][]orchestron.Change{{}, nil, nil, {{Seq: 3, At: now, By: "ada", Kind: orchestron.TaskCreated, Task: "TASK-1"}}}
+	p, stdout, _ := consoletest.Process(f.Daemon, "")
+	dials, dial := 0, p.Dial
+	p.Dial = func(ctx context.Context, start bool) (console.Daemon, error) {
+		if dials++; !start && dials == 2 {
+			return nil, console.ErrNoDaemon
+		}
+		return dial(ctx, start)
+	}
+	code := consoletest.RunIn(t.Context(), p, boardcli.Commands, "updates", "--follow")
+	if code != 4 || strings.Count(stdout.String(), "\n") != 1 || f.Starts > 0 || dials != 4 || len(f.Calls()) != 5 {
+		t.Errorf("got %d %q after %d dials and %d calls, %d starts", code, stdout, dials, len(f.Calls()), f.Starts)
+	}
+	f = newFake()
+	f.updates = [][]orchestron.Change{nil}
+	if ran := f.run(t, "", "updates", "--follow"); ran.Code != 6 || len(f.Calls()) != 1 {
+		t.Errorf("got %+v after %d calls", ran, len(f.Calls()))
+	}
+}
+
 func TestFollowIsInterrupted(t *testing.T) {
 	f := newFake()
-	f.updates = make([][]orchestron.Change, 1<<20)
+	f.updates = slices.Repeat([][]orchestron.Change{{}}, 1<<20)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	p, _, stderr := consoletest.Process(f.Daemon, "")

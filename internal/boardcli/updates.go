@@ -3,6 +3,7 @@ package boardcli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,19 +61,46 @@ func (r *room) updates() *cobra.Command {
 }
 
 // follow prints changes until it is interrupted. Each question asks behind the answer before: with the person's own
-// cursor, which the daemon keeps, or with one in the arguments.
+// cursor, which the daemon keeps, or with one in the arguments. When the daemon stops it waits for the next, and starts
+// none: somebody wanted it to stop.
 func (r *room) follow(ctx context.Context, cmd *cobra.Command, in console.Args) error {
 	in["timeout_seconds"] = followed
-	for {
+	for failed, begun := 0, false; ; {
 		got, _, err := ask[boardapi.UpdatesOut](ctx, r, cmd, "orchestron_check_updates", in)
 		if err != nil {
-			return err
+			if failed++; !begun || failed > mostFailures || orchestron.KindOf(err) != orchestron.Unavailable {
+				return err
+			}
+			if err := r.nextDaemon(ctx, time.Duration(failed)*pause); err != nil {
+				return err
+			}
+			continue
 		}
+		failed, begun = 0, true
 		if err := r.printChanges(got.Updates); err != nil {
 			return err
 		}
 		if _, own := in["cursor"]; own {
 			in["cursor"] = got.Cursor
+		}
+	}
+}
+
+const (
+	pause        = 250 * time.Millisecond // between attempts to reach a daemon
+	mostFailures = 8                      // of a daemon that is there, one after the other
+)
+
+// nextDaemon waits for a while, and until a daemon runs.
+func (r *room) nextDaemon(ctx context.Context, wait time.Duration) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+		if _, err := r.Dial(ctx, false); !errors.Is(err, console.ErrNoDaemon) {
+			return err
 		}
 	}
 }
