@@ -83,9 +83,9 @@ func inCommands(err error) error {
 	)
 	said := *e
 	said.Remedy = words.Replace(e.Remedy)
-	if about, cause, of := strings.Cut(e.Message, "("); of { // the remedy of what it was caused by
-		said.Message = about + "(" + words.Replace(cause)
-	}
+	said.Message = strings.NewReplacer( // a cause with its remedy
+		"(import it with renumber)", "(import it with --renumber)", "(import it under another project)", "(import it with --project NAME)",
+	).Replace(e.Message)
 	return &said
 }
 
