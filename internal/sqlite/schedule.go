@@ -1,0 +1,66 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/scheduleapi"
+)
+
+// Schedules is the part of a database that keeps schedules.
+type Schedules struct{ db *DB }
+
+// Schedules returns the schedules in the database. They are usable until Close.
+func (db *DB) Schedules() Schedules { return Schedules{db} }
+
+// Write is the database's Write.
+func (s Schedules) Write(ctx context.Context, do func(*Tx) error) error { return s.db.Write(ctx, do) }
+
+// Open returns the schedules with a run to begin or to end, oldest first.
+func (s Schedules) Open(ctx context.Context) ([]scheduleapi.Schedule, error) {
+	return read(ctx, s.db, scanSchedule, `SELECT doc FROM schedules WHERE open = 1 ORDER BY n`)
+}
+
+// All returns all schedules, oldest first.
+func (s Schedules) All(ctx context.Context) ([]scheduleapi.Schedule, error) {
+	return read(ctx, s.db, scanSchedule, `SELECT doc FROM schedules ORDER BY n`)
+}
+
+// Schedule returns a schedule, or NotFound.
+func (tx *Tx) Schedule(id scheduleapi.ID) (scheduleapi.Schedule, error) {
+	missing := orchestron.Errorf(orchestron.NotFound, "there is no schedule %s", id)
+	return one(tx.query, scanSchedule, missing, `SELECT doc FROM schedules WHERE n = ?`, id.Number())
+}
+
+// PutSchedule stores a schedule, in place of what was stored under its id.
+func (tx *Tx) PutSchedule(s scheduleapi.Schedule) error {
+	doc, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("storing %s: %w", s.ID, err)
+	}
+	_, err = tx.exec(`INSERT INTO schedules (n, open, ended, doc) VALUES (?, ?, ?, ?)
+		ON CONFLICT (n) DO UPDATE SET open = excluded.open, ended = excluded.ended, doc = excluded.doc`,
+		s.ID.Number(), s.Open(), nanos(s.Ended), string(doc))
+	return err
+}
+
+// DropSchedules removes the schedules that ended before a time and have no run under way.
+func (tx *Tx) DropSchedules(before time.Time) error {
+	_, err := tx.exec(`DELETE FROM schedules WHERE open = 0 AND ended < ?`, nanos(before))
+	return err
+}
+
+func scanSchedule(rows *sql.Rows) (s scheduleapi.Schedule, err error) {
+	doc, err := scanText(rows)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal([]byte(doc), &s); err != nil {
+		return s, fmt.Errorf("reading a schedule: %w", err)
+	}
+	return s, nil
+}
