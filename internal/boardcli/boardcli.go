@@ -92,10 +92,14 @@ func inCommands(err error) error {
 // write lets the person write a text, and returns it trimmed. An empty one is refused.
 func (r *room) write(ctx context.Context, initial string) (string, error) {
 	text, err := r.Edit(ctx, initial)
-	if err == nil && (strings.TrimSpace(text) == "" || text == initial) {
-		err = orchestron.Errorf(orchestron.Invalid, "nothing was written, and nothing was done")
+	if text = strings.TrimSpace(text); err == nil && text == "" {
+		err = unwritten()
 	}
-	return strings.TrimSpace(text), err
+	return text, err
+}
+
+func unwritten() error {
+	return orchestron.Errorf(orchestron.Invalid, "nothing was written, and nothing was done")
 }
 
 // keep prints what a person wrote in an editor when an operation did not take it, and returns its error.

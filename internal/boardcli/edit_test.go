@@ -47,6 +47,7 @@ sed 's/^## Done$/&\n- schema\n  with indexes\n- migration/; s/^## Notes$/&\nmind
 			"handoff TASK-1",
 			`orchestron_handoff_prepare {"completedWork":["schema\nwith indexes","migration"],"notes":"mind\n\nthe gap","taskId":"TASK-1"}`,
 		},
+		{`exit 0`, "task create x --edit --description begun", `orchestron_task_create {"description":"begun","title":"x","type":"TASK"}`},
 		{`printf 'no headings\n## Left\n* one\n\n-\n-two' > "$1"`, "handoff TASK-1", `orchestron_handoff_prepare {"remainingWork":["* one","two"],"taskId":"TASK-1"}`},
 	}
 	for _, test := range tests {
@@ -73,6 +74,10 @@ func TestEditorInVain(t *testing.T) {
 		if ran.Code != 4 || !strings.Contains(ran.Stderr, "precious words") {
 			t.Errorf("orchestron %s that is refused: %+v, want what was written", line, ran)
 		}
+	}
+	ran := newFake().typing(t, `printf 'words above any heading' > "$1"`, "handoff", "TASK-1")
+	if ran.Code != 2 || !strings.Contains(ran.Stderr, "What you wrote:\nwords above any heading\n") {
+		t.Errorf("a hand-off without headings: %+v", ran)
 	}
 	for _, line := range []string{"task clarify TASK-9", "handoff TASK-9"} {
 		touched := filepath.Join(t.TempDir(), "touched")

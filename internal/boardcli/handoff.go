@@ -60,11 +60,19 @@ func (r *room) writeHandoff(ctx context.Context, cmd *cobra.Command, id string) 
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := r.write(ctx, handoffForm(t.Task))
+	form := handoffForm(t.Task)
+	text, err := r.write(ctx, form)
 	if err != nil {
 		return nil, "", err
 	}
-	return parseHandoff(text), text, nil
+	in := parseHandoff(text)
+	if len(in) == 0 {
+		if text == strings.TrimSpace(form) {
+			text = ""
+		}
+		return nil, "", r.keep(unwritten(), text)
+	}
+	return in, text, nil
 }
 
 func handoffForm(t orchestron.Task) string {
