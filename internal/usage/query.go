@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/usageapi"
+	"github.com/orchestron/orchestron/internal/workspace"
 )
 
 // Ops declares what callers can ask.
@@ -53,7 +55,7 @@ func thousands(n int64) string {
 
 // filter is what a caller asks for, as far as it may know it.
 func (s *Service) filter(actor orchestron.Actor, in usageapi.In) (usageapi.Filter, error) {
-	f := usageapi.Filter{Project: in.Project, Task: orchestron.TaskID(in.TaskID), By: usageapi.By(in.By)}
+	f := usageapi.Filter{Project: cmp.Or(workspace.Project(in.Project), in.Project), Task: orchestron.TaskID(in.TaskID), By: usageapi.By(in.By)}
 	if in.TaskID != "" && !f.Task.Valid() {
 		return f, orchestron.Errorf(orchestron.Invalid, "%q is no id of a task", orchestron.Quotable(in.TaskID)).Try("ids are as TASK-1")
 	}
