@@ -52,9 +52,9 @@ func ReadLines(r io.Reader, each func(number int, line Line) error) error {
 }
 
 func atLine(number int, err error) error {
-	kind := orchestron.KindOf(err)
-	if kind == orchestron.Internal {
-		kind = orchestron.Invalid
+	var e *orchestron.Error
+	if !errors.As(err, &e) {
+		return orchestron.Errorf(orchestron.Invalid, "line %d: %w; nothing was imported", number, err)
 	}
-	return orchestron.Errorf(kind, "line %d: %w; nothing was imported", number, err)
+	return orchestron.Errorf(e.Kind, "line %d: %s; nothing was imported", number, e.Message).Try("%s", e.Remedy)
 }

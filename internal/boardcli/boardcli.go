@@ -83,9 +83,6 @@ func inCommands(err error) error {
 	)
 	said := *e
 	said.Remedy = words.Replace(e.Remedy)
-	said.Message = strings.NewReplacer( // a cause with its remedy
-		"(import it with renumber)", "(import it with --renumber)", "(import it under another project)", "(import it with --project NAME)",
-	).Replace(e.Message)
 	return &said
 }
 
