@@ -1,0 +1,307 @@
+package coordinate
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/coordinateapi"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+// begin stores a run with its first steps and lets it be driven. A call that is repeated with its key finds its run.
+func (s *Service) begin(ctx context.Context, call op.Call, operation string, in any, run coordinateapi.Run) (coordinateapi.Run, error) {
+	raw, err := json.Marshal(in)
+	if err != nil {
+		return run, fmt.Errorf("reading the arguments again: %w", err)
+	}
+	hash := sha256.Sum256(raw)
+	w := s.look(run)
+	run.State, run.Actor, run.Created, run.Updated = coordinateapi.Running, call.Actor, w.now, w.now
+	made, before := run, coordinateapi.RunID("")
+	err = s.store.Write(context.WithoutCancel(ctx), func(tx Tx) error {
+		made, before = run.Clone(), ""
+		if call.Key != "" {
+			subject, found, err := tx.Keyed(call.Actor.String(), call.Key, operation, hash)
+			if err != nil || found {
+				before = coordinateapi.RunID(subject)
+				return err
+			}
+		}
+		n, err := tx.NextOrdinal("RUN")
+		if err != nil {
+			return err
+		}
+		made.ID = coordinateapi.RunIDOf(int64(n))
+		advance(&made, w)
+		if err := save(tx, coordinateapi.Run{}, made); err != nil || call.Key == "" {
+			return err
+		}
+		return tx.SetKey(call.Actor.String(), call.Key, operation, hash, string(made.ID))
+	})
+	if err != nil {
+		return run, err
+	}
+	if before != "" {
+		return s.load(ctx, before)
+	}
+	if !made.State.Over() {
+		s.follow(made)
+	}
+	return made, nil
+}
+
+// load returns a run as it is.
+func (s *Service) load(ctx context.Context, id coordinateapi.RunID) (coordinateapi.Run, error) {
+	if l := s.find(id); l != nil {
+		return l.snapshot(), nil
+	}
+	return s.store.Run(ctx, id)
+}
+
+// await waits until a run is over or the time is, and reports how far it has come.
+func (s *Service) await(ctx context.Context, call op.Call, run coordinateapi.Run, timeout time.Duration) (coordinateapi.Run, error) {
+	l := s.find(run.ID)
+	if l == nil {
+		return s.load(ctx, run.ID)
+	}
+	waiting, cancel := op.Patience(ctx, timeout)
+	defer cancel()
+	for said := ""; ; {
+		changed := l.changed.Wait()
+		run = l.snapshot()
+		if run.State.Over() {
+			return run, nil
+		}
+		if p := progress(run); p.Message != said {
+			said = p.Message
+			call.Report(p)
+		}
+		select {
+		case <-changed:
+		case <-waiting.Done():
+			if err := ctx.Err(); errors.Is(err, context.Canceled) {
+				return run, err
+			}
+			return run, nil
+		}
+	}
+}
+
+// coordinate answers coordinate_instances.
+func (s *Service) coordinate(ctx context.Context, call op.Call, in coordinateapi.CoordinateIn) (coordinateapi.RunOut, error) {
+	none := coordinateapi.RunOut{}
+	if err := s.running(ctx); err != nil {
+		return none, err
+	}
+	run, err := s.team(call.Actor, in)
+	if err != nil {
+		return none, err
+	}
+	if run, err = s.begin(ctx, call, "coordinate_instances", in, run); err != nil {
+		return none, err
+	}
+	note := ""
+	if in.Wait && call.Actor.Agent != "" && (run.Coordinator == call.Actor.Agent || slices.Contains(run.Participants, call.Actor.Agent)) {
+		in.Wait, note = false, "you take part in it: your prompts come when your turn has ended; "
+	}
+	if in.Wait {
+		if run, err = s.await(ctx, call, run, time.Duration(in.Timeout)*time.Second); err != nil {
+			return none, err
+		}
+	}
+	out := show(run)
+	if out.Next != "" {
+		out.Next = note + out.Next
+	}
+	return out, nil
+}
+
+// team checks who is to work together on what. A call is refused whole.
+func (s *Service) team(actor orchestron.Actor, in coordinateapi.CoordinateIn) (coordinateapi.Run, error) {
+	text, err := task("task_description", in.Task)
+	run := coordinateapi.Run{Kind: coordinateapi.Kind(in.Type), Task: text, Quorum: in.Quorum, Coordinator: orchestron.AgentID(in.CoordinatorID)}
+	switch {
+	case err != nil:
+		return run, err
+	case len(in.ParticipantIDs) == 0:
+		return run, orchestron.Errorf(orchestron.Invalid, "participant_ids names nobody").Try("list shows the agents")
+	case in.Quorum > 0 && run.Kind != coordinateapi.Consensus:
+		return run, orchestron.Errorf(orchestron.Invalid, "quorum is for consensus only").Try("leave it out")
+	case in.Quorum > len(in.ParticipantIDs):
+		return run, orchestron.Errorf(orchestron.Invalid, "a quorum of %d cannot be reached by %d participants", in.Quorum, len(in.ParticipantIDs)).
+			Try("leave quorum out for the majority")
+	}
+	for _, name := range in.ParticipantIDs {
+		id := orchestron.AgentID(name)
+		if slices.Contains(run.Participants, id) {
+			return run, orchestron.Errorf(orchestron.Invalid, "participant_ids names %q twice", orchestron.Quotable(name)).Try("name each once")
+		}
+		if err := s.ready(actor, id); err != nil {
+			return run, err
+		}
+		run.Participants = append(run.Participants, id)
+	}
+	if run.Coordinator != "" {
+		return run, s.ready(actor, run.Coordinator)
+	}
+	return run, nil
+}
+
+// ready checks that the actor may give the agent something to do, and that it lives.
+func (s *Service) ready(actor orchestron.Actor, id orchestron.AgentID) error {
+	if !s.agents.Known(actor, id) {
+		return orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(string(id))).Try("list shows the agents")
+	}
+	if !s.agents.Alive(id) {
+		return orchestron.Errorf(orchestron.Conflict, "%s does not run", id).Try("restart it first, or leave it out")
+	}
+	return nil
+}
+
+// task checks a text that goes into prompts.
+func task(name, text string) (string, error) {
+	if len(text) > coordinateapi.MaxTask {
+		return "", orchestron.Errorf(orchestron.Invalid, "%s has %d bytes, more than the %d allowed", name, len(text), coordinateapi.MaxTask).
+			Try("write it to a file and name the path")
+	}
+	text, _, err := orchestron.Clean(text)
+	var told *orchestron.Error
+	if errors.As(err, &told) {
+		return "", orchestron.Errorf(told.Kind, "%s: %s", name, told.Message).Try("%s", told.Remedy)
+	}
+	return text, err
+}
+
+// execute answers executeParallel.
+func (s *Service) execute(ctx context.Context, call op.Call, in coordinateapi.ExecuteIn) (coordinateapi.ExecuteOut, error) {
+	none := coordinateapi.ExecuteOut{}
+	if err := s.running(ctx); err != nil {
+		return none, err
+	}
+	run := coordinateapi.Run{
+		Kind: coordinateapi.Execute, Coordinator: orchestron.AgentID(in.ManagerID), WorkDir: in.WorkDir, Concurrency: in.MaxConcurrent,
+	}
+	if err := s.ready(call.Actor, run.Coordinator); err != nil {
+		return none, err
+	}
+	if !filepath.IsAbs(in.WorkDir) {
+		return none, orchestron.Errorf(orchestron.Invalid, "workDir %q is not an absolute path", orchestron.Quotable(in.WorkDir)).
+			Try("name an existing directory, as in /jobs/auth")
+	}
+	var err error
+	if run.Jobs, err = jobs(in.Tasks); err != nil {
+		return none, err
+	}
+	if run, err = s.begin(ctx, call, "executeParallel", in, run); err != nil {
+		return none, err
+	}
+	if in.Wait {
+		if run, err = s.await(ctx, call, run, time.Duration(in.Timeout)*time.Second); err != nil {
+			return none, err
+		}
+	}
+	return showExecute(run), nil
+}
+
+func jobs(in []coordinateapi.JobIn) ([]coordinateapi.Job, error) {
+	if len(in) == 0 {
+		return nil, noTasks()
+	}
+	var all []coordinateapi.Job
+	seen := map[string]bool{}
+	for i, one := range in {
+		if one.ID == "" || seen[one.ID] {
+			return nil, orchestron.Errorf(orchestron.Invalid, "tasks[%d] has no id of its own: %q", i, orchestron.Quotable(one.ID)).
+				Try("give each task a different id")
+		}
+		seen[one.ID] = true
+		if err := orchestron.CheckName(one.Name); err != nil {
+			return nil, err
+		}
+		text, err := task(fmt.Sprintf("tasks[%d].instruction", i), one.Instruction)
+		if err != nil {
+			return nil, err
+		}
+		if len(one.Context) > coordinateapi.MaxTask {
+			return nil, orchestron.Errorf(orchestron.Invalid, "tasks[%d].context has %d bytes, more than the %d allowed", i, len(one.Context), coordinateapi.MaxTask).
+				Try("write it to a file and name the path")
+		}
+		all = append(all, coordinateapi.Job{ID: one.ID, Name: one.Name, Context: one.Context, Text: text})
+	}
+	return all, nil
+}
+
+func noTasks() error {
+	return orchestron.Errorf(orchestron.Invalid, "tasks is empty").Try("give at least one task")
+}
+
+// distribute answers distributeWork.
+func (s *Service) distribute(ctx context.Context, call op.Call, in coordinateapi.DistributeIn) (coordinateapi.DistributeOut, error) {
+	none := coordinateapi.DistributeOut{}
+	if err := s.running(ctx); err != nil {
+		return none, err
+	}
+	run := coordinateapi.Run{
+		Kind: coordinateapi.Distribute, Strategy: coordinateapi.Strategy(in.Strategy), Concurrency: coordinateapi.DefaultSlots,
+	}
+	var err error
+	if run.Jobs, err = items(in.Tasks); err != nil {
+		return none, err
+	}
+	for _, id := range s.agents.Managers(call.Actor) {
+		if id != call.Actor.Agent {
+			run.Participants = append(run.Participants, id)
+		}
+	}
+	if len(run.Participants) == 0 {
+		return none, orchestron.Errorf(orchestron.Conflict, "no manager is alive to take the tasks").Try("spawn one with role manager")
+	}
+	if run, err = s.begin(ctx, call, "distributeWork", in, run); err != nil {
+		return none, err
+	}
+	if in.Wait {
+		if run, err = s.await(ctx, call, run, time.Duration(in.Timeout)*time.Second); err != nil {
+			return none, err
+		}
+	}
+	return showDistribute(run), nil
+}
+
+// items reads tasks that are texts or objects; of an object with an instruction, managers get all of it as JSON.
+func items(in []json.RawMessage) ([]coordinateapi.Job, error) {
+	if len(in) == 0 {
+		return nil, noTasks()
+	}
+	var all []coordinateapi.Job
+	size := 0
+	for i, raw := range in {
+		var text string
+		var object struct{ ID, Name string }
+		switch {
+		case json.Unmarshal(raw, &text) == nil:
+		case len(raw) > 0 && raw[0] == '{':
+			text = string(raw)
+			_ = json.Unmarshal(raw, &object) // ids and names of other types are for the manager
+		default:
+			return nil, orchestron.Errorf(orchestron.Invalid, "tasks[%d] is neither a text nor an object", i).Try("write it as a text")
+		}
+		text, err := task(fmt.Sprintf("tasks[%d]", i), text)
+		if err != nil {
+			return nil, err
+		}
+		size += len(text)
+		all = append(all, coordinateapi.Job{ID: object.ID, Name: object.Name, Text: text})
+	}
+	if size > coordinateapi.MaxTask {
+		return nil, orchestron.Errorf(orchestron.Invalid, "tasks have %d bytes together, more than the %d allowed", size, coordinateapi.MaxTask).
+			Try("write them to files and name the paths")
+	}
+	return all, nil
+}

@@ -1,0 +1,150 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/coordinateapi"
+)
+
+// Runs is the part of a database that keeps agents working together.
+type Runs struct{ db *DB }
+
+// Runs returns the runs in the database. They are usable until Close.
+func (db *DB) Runs() Runs { return Runs{db} }
+
+// Write is the database's Write.
+func (r Runs) Write(ctx context.Context, do func(*Tx) error) error { return r.db.Write(ctx, do) }
+
+const (
+	selectRun  = `SELECT n, doc FROM runs `
+	selectStep = `SELECT agent, key, prompt, message, state, answer, error, doc FROM run_steps WHERE run = ? ORDER BY n`
+)
+
+func noRun(id coordinateapi.RunID) *orchestron.Error {
+	return orchestron.Errorf(orchestron.NotFound, "there is no run %s", id)
+}
+
+// Run returns a run with its steps, or NotFound.
+func (r Runs) Run(ctx context.Context, id coordinateapi.RunID) (coordinateapi.Run, error) {
+	run, err := one(querier(ctx, r.db.read), scanRun, noRun(id), selectRun+`WHERE n = ?`, id.Number())
+	if err != nil {
+		return run, r.db.readError(err)
+	}
+	run.Steps, err = read(ctx, r.db, scanRunStep, selectStep, id.Number())
+	return run, err
+}
+
+// Runs returns the runs that a filter chooses, without their steps' texts, the newest first.
+func (r Runs) Runs(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi.Run, error) {
+	text, args := selectRun, []any{}
+	if len(f.States) > 0 {
+		text += `WHERE state IN (?` + strings.Repeat(", ?", len(f.States)-1) + `) `
+		for _, s := range f.States {
+			args = append(args, s)
+		}
+	}
+	found, err := read(ctx, r.db, scanRun, text+`ORDER BY n DESC LIMIT ?`, append(args, limit(f.Limit))...)
+	if err != nil {
+		return found, err
+	}
+	for i := range found {
+		found[i].Steps, err = read(ctx, r.db, scanRunStep,
+			`SELECT agent, key, '', message, state, '', error, doc FROM run_steps WHERE run = ? ORDER BY n`, found[i].ID.Number())
+		if err != nil {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// Open returns the runs that are not over with their steps, oldest first.
+func (r Runs) Open(ctx context.Context) ([]coordinateapi.Run, error) {
+	found, err := read(ctx, r.db, scanRun, selectRun+`WHERE over = 0 ORDER BY n`)
+	if err != nil {
+		return found, err
+	}
+	for i := range found {
+		if found[i].Steps, err = read(ctx, r.db, scanRunStep, selectStep, found[i].ID.Number()); err != nil {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// Drop removes the runs that have been over since before a time.
+func (r Runs) Drop(ctx context.Context, before time.Time) error {
+	return r.db.drop(ctx, "runs", "over = 1 AND updated < ?", before)
+}
+
+// PutRun stores a run without its steps, in place of what was stored under its id.
+func (tx *Tx) PutRun(r coordinateapi.Run) error {
+	doc, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("storing %s: %w", r.ID, err)
+	}
+	_, err = tx.exec(`INSERT INTO runs (n, kind, state, over, actor, updated, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (n) DO UPDATE SET state = excluded.state, over = excluded.over, updated = excluded.updated, doc = excluded.doc`,
+		r.ID.Number(), r.Kind, r.State, r.State.Over(), r.Actor.String(), nanos(r.Updated), string(doc))
+	return err
+}
+
+// AddStep stores a step of a run. It is a Conflict when there is one of its number or its key.
+func (tx *Tx) AddStep(id coordinateapi.RunID, s coordinateapi.Step) error {
+	doc, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(`INSERT INTO run_steps (run, n, agent, key, prompt, message, state, answer, error, doc)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id.Number(), s.N, s.Agent, s.Key, s.Prompt, s.Message, s.State, s.Answer, s.Error, string(doc))
+	switch {
+	case codeOf(err) == codeForeignKey:
+		return noRun(id)
+	case exists(err):
+		return orchestron.Errorf(orchestron.Conflict, "%s has a step %d or one with the key %s already", id, s.N, s.Key)
+	}
+	return err
+}
+
+// PutStep stores what became of a step, or returns NotFound. Its prompt and its key never change.
+func (tx *Tx) PutStep(id coordinateapi.RunID, s coordinateapi.Step) error {
+	doc, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	missing := orchestron.Errorf(orchestron.NotFound, "%s has no step %d", id, s.N)
+	return tx.touch(missing, `UPDATE run_steps SET agent = ?, message = ?, state = ?, answer = ?, error = ?, doc = ? WHERE run = ? AND n = ?`,
+		s.Agent, s.Message, s.State, s.Answer, s.Error, string(doc), id.Number(), s.N)
+}
+
+func scanRun(rows *sql.Rows) (r coordinateapi.Run, err error) {
+	var n int64
+	var doc string
+	if err := rows.Scan(&n, &doc); err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal([]byte(doc), &r); err != nil {
+		return r, fmt.Errorf("reading %s: %w", coordinateapi.RunIDOf(n), err)
+	}
+	return r, nil
+}
+
+func scanRunStep(rows *sql.Rows) (s coordinateapi.Step, err error) {
+	var key, prompt, answer, doc string
+	var agent, message, state, reason string
+	if err := rows.Scan(&agent, &key, &prompt, &message, &state, &answer, &reason, &doc); err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal([]byte(doc), &s); err != nil {
+		return s, fmt.Errorf("reading a step of a run: %w", err)
+	}
+	s.Agent, s.Key, s.Prompt, s.Message = orchestron.AgentID(agent), key, prompt, orchestron.MessageID(message)
+	s.State, s.Answer, s.Error = coordinateapi.StepState(state), answer, reason
+	return s, nil
+}
