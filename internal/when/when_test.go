@@ -239,6 +239,8 @@ func FuzzParse(f *testing.F) {
 		}
 		if d, err := Every(text); err == nil && (d < Shortest || d > Furthest || d%time.Second != 0) {
 			t.Errorf("Every(%q) = %s", text, d)
+		} else if again, aerr := Every(SaySpan(d)); err == nil && (aerr != nil || again != d) {
+			t.Errorf("Every(%q) = %s, %v, want %s", SaySpan(d), again, aerr, d)
 		}
 	})
 }

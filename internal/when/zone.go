@@ -106,26 +106,25 @@ func Say(at, now time.Time) string {
 	case 1:
 		words = "tomorrow, " + at.Format("Monday 2 January")
 	}
-	return fmt.Sprintf("%s at %s (%s)", words, at.Format(layout), distance(at.Sub(now)))
+	return fmt.Sprintf("%s at %s (%s)", words, at.Format(layout), Away(at.Sub(now)))
 }
 
-func distance(d time.Duration) string {
-	if d <= 0 {
-		return "now"
-	}
-	return "in " + SaySpan(d)
-}
-
-// SaySpan is a duration for people, without what does not matter any more: 2d, 1h30m, 45s.
-func SaySpan(d time.Duration) string {
+// Away is how far ahead something is, for people, without what does not matter yet: in 2d, in 1h30m, in 45s.
+func Away(d time.Duration) string {
+	unit := time.Second
 	switch {
+	case d <= 0:
+		return "now"
 	case d >= 2*day:
-		d = d.Round(time.Hour)
+		unit = time.Hour
 	case d >= time.Hour:
-		d = d.Round(time.Minute)
-	default:
-		d = d.Round(time.Second)
+		unit = time.Minute
 	}
+	return "in " + SaySpan(max(d.Round(unit), time.Second))
+}
+
+// SaySpan is a duration as Every reads it: 1d, 1h30m, 45s.
+func SaySpan(d time.Duration) string {
 	var b strings.Builder
 	for _, unit := range []struct {
 		length time.Duration
@@ -135,9 +134,6 @@ func SaySpan(d time.Duration) string {
 			fmt.Fprintf(&b, "%d%s", n, unit.name)
 		}
 		d %= unit.length
-	}
-	if b.Len() == 0 {
-		return "0s"
 	}
 	return b.String()
 }
