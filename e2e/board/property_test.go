@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -391,7 +392,7 @@ func (p *play) importCopy(t *rapid.T) {
 		}
 	}
 	p.tasks = append(p.tasks, copies...)
-	p.sprints[in.Project] = p.sprints[home]
+	p.sprints[in.Project] = maps.Clone(p.sprints[home])
 	p.agree(t, "importing a copy", p.call("operator", "", "orchestron_import", in, &out), nil)
 	if out.Tasks != len(copies) {
 		t.Fatalf("%d tasks were imported, want %d", out.Tasks, len(copies))
@@ -437,6 +438,11 @@ func (p *play) again(t *rapid.T) {
 	}
 	if diff := cmp.Diff(lines, got); diff != "" {
 		t.Fatalf("exported again (-first +second):\n%s", diff)
+	}
+	var next orchestron.Task
+	in := boardapi.TaskCreateIn{Title: "next", Type: "TASK", Priority: "LOW"}
+	if err := other.call("operator", "", "orchestron_task_create", in, &next); err != nil || next.ID != orchestron.TaskIDOf(int64(len(p.tasks)+1)) {
+		t.Fatalf("the first task after %d that were imported = %s, %v", len(p.tasks), next.ID, err)
 	}
 }
 
