@@ -10,34 +10,20 @@ import (
 	"github.com/orchestron/orchestron/internal/when"
 )
 
-// zone is whose clocks a schedule goes by.
-func (s *Service) zone(sched scheduleapi.Schedule) *time.Location {
-	machine := s.now().Location()
-	if sched.Zone == machine.String() {
-		return machine
-	}
-	zone, err := when.Zone(sched.Zone)
-	if err != nil {
-		return machine // no clock of that name is known any more
-	}
-	return zone
-}
-
 // entry is a schedule as callers see it.
 func (s *Service) entry(sched scheduleapi.Schedule) scheduleapi.Entry {
-	zone, now := s.zone(sched), s.now()
-	e := scheduleapi.Entry{Schedule: sched, Next: sched.Next(zone, now), Passed: sched.Ran.Passed(), Text: sentence(sched, zone, now)}
-	e.First, e.Ran = e.First.In(zone), nil
+	next := s.next(sched)
+	e := scheduleapi.Entry{Schedule: sched, Next: next, Passed: sched.Ran.Passed(), Text: sentence(sched, next, s.now())}
+	e.First, e.Ran = e.First.In(s.zone(sched)), nil
 	return e
 }
 
-// sentence says what a schedule does.
-func sentence(sched scheduleapi.Schedule, zone *time.Location, now time.Time) string {
+// sentence says what a schedule does, and when next.
+func sentence(sched scheduleapi.Schedule, next, now time.Time) string {
 	whom := "all agents that are alive then"
 	if !sched.All {
 		whom = names(sched.Agents)
 	}
-	next := sched.Next(zone, now)
 	text := fmt.Sprintf("%q to %s", orchestron.Quotable(sched.Message), whom)
 	switch {
 	case sched.State == scheduleapi.Cancelled:

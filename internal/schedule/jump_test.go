@@ -62,18 +62,18 @@ func keeps(t *testing.T, r *running, every string) {
 		t.Fatal(err)
 	}
 	now := r.wall.now()
-	slot, due := s.Due(berlin(t), now)
+	slot, due := r.due(s)
 	if due {
 		t.Errorf("slot %d is due and does not run", slot)
 	}
-	next := s.Next(berlin(t), now)
+	next := r.next(s)
 	if lag := next.Sub(now); lag <= d+time.Hour { // an hour that the clocks go back
 		return
 	}
 	// It comes later than the series has it: only where every slot before it has run, or the series has not begun.
-	for k := slot + 1; s.Series(berlin(t)).At(k).Before(next); k++ {
+	for k := slot + 1; r.series(s).At(k).Before(next); k++ {
 		if !s.Ran.Has(k) {
-			t.Fatalf("at %s slot %d, at %s, is passed over: the next is %s", now, k, s.Series(berlin(t)).At(k), next)
+			t.Fatalf("at %s slot %d, at %s, is passed over: the next is %s", now, k, r.series(s).At(k), next)
 		}
 	}
 }

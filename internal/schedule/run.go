@@ -76,7 +76,7 @@ func (s *Service) work(ctx context.Context) (next time.Time, err error) {
 			errs = append(errs, fmt.Errorf("running %s: %w", sched.ID, err))
 			continue
 		}
-		if at := sched.Next(s.zone(sched), s.now()); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+		if at := s.next(sched); !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
@@ -90,7 +90,7 @@ func (s *Service) advance(ctx context.Context, sched scheduleapi.Schedule) (sche
 			return sched, err
 		}
 	}
-	if _, due := sched.Due(s.zone(sched), s.now()); !due {
+	if _, due := s.due(sched); !due {
 		return sched, nil
 	}
 	if err := s.begin(ctx, &sched); err != nil || !sched.Underway() {
@@ -108,12 +108,11 @@ func (s *Service) begin(ctx context.Context, sched *scheduleapi.Schedule) error 
 			return err
 		}
 		*sched = stored
-		zone, now := s.zone(stored), s.now()
-		slot, due := stored.Due(zone, now)
-		if !due || stored.Underway() {
+		slot, due := s.due(stored)
+		if !due {
 			return nil // it was cancelled meanwhile, or the clock was set
 		}
-		sched.LastRun = &scheduleapi.Run{Slot: stored.Series(zone).At(slot).UTC(), Began: now.UTC(), Outcomes: outcomes}
+		sched.LastRun = &scheduleapi.Run{Slot: s.series(stored).At(slot).UTC(), Began: s.now().UTC(), Outcomes: outcomes}
 		sched.Ran = stored.Ran.With(slot)
 		sched.Runs++
 		return tx.PutSchedule(*sched)
@@ -156,8 +155,8 @@ func (s *Service) post(ctx context.Context, sched *scheduleapi.Schedule) error {
 		if o.Result != scheduleapi.Pending {
 			continue
 		}
-		if age.Abs() > sure {
-			o.Result, o.Reason = scheduleapi.Unknown, "Orchestron was stopped while it sent this, more than a day ago"
+		if lost := lost(*sched, age); lost != "" {
+			o.Result, o.Reason = scheduleapi.Unknown, lost
 			continue
 		}
 		key := fmt.Sprintf("sched-%s-%d-%s", sched.ID, run.Slot.Unix(), o.Agent)
@@ -175,6 +174,17 @@ func (s *Service) post(ctx context.Context, sched *scheduleapi.Schedule) error {
 		run.Ended = s.now().UTC()
 	}
 	return errors.Join(append(errs, s.settle(ctx, sched, run))...)
+}
+
+// lost says why a message whose posting was cut off so long ago is not posted again; empty when it is.
+func lost(sched scheduleapi.Schedule, age time.Duration) string {
+	switch {
+	case sched.State == scheduleapi.Cancelled:
+		return "the schedule was cancelled while it sent this"
+	case age.Abs() > sure:
+		return "Orchestron was stopped while it sent this, about a day ago"
+	}
+	return ""
 }
 
 // settle commits what came of a run. The schedule may have been cancelled meanwhile.

@@ -150,7 +150,8 @@ func TestTroubleIsTriedAgain(t *testing.T) {
 		after(time.Minute + time.Second)
 		all, err := r.store.All(t.Context())
 		want := []scheduleapi.Outcome{
-			{Agent: "exec_1", Result: scheduleapi.Pending}, {Agent: "exec_2", Result: scheduleapi.Refused, Reason: "exec_2 is being ended"},
+			{Agent: "exec_1", Result: scheduleapi.Pending},
+			{Agent: "exec_2", Result: scheduleapi.Refused, Reason: "exec_2 is being ended"},
 			{Agent: "mgr_1_1", Result: scheduleapi.Posted},
 		}
 		if diff := cmp.Diff(want, all[0].LastRun.Outcomes); err != nil || diff != "" || all[0].State != scheduleapi.Active {
@@ -188,6 +189,28 @@ func TestDownTooLong(t *testing.T) {
 	})
 }
 
+// TestCancelledInTrouble: what could not be sent before its schedule was cancelled is not sent after.
+func TestCancelledInTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := begin(t, noonIn(t))
+		defer r.stop()
+		r.fails = func(orchestron.AgentID) error { return errors.New("disk") }
+		plan(t, r.Service, map[string]any{"every": "1m", "agents": []string{"exec_1"}})
+		after(time.Minute + time.Second)
+		if _, err := call[scheduleapi.Entry](t, r.Service, operator, "", "cancel_schedule", map[string]any{"id": "SCHED-1"}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		r.crew.mu.Lock()
+		r.fails = nil
+		r.crew.mu.Unlock()
+		after(time.Hour)
+		if e := only(t, r.Service); e.State != scheduleapi.Cancelled || e.Underway() || e.LastRun.Outcomes[0].Result != scheduleapi.Unknown || len(r.got("exec_1")) != 0 {
+			t.Errorf("afterwards it is %s with %+v, and exec_1 has %q", e.State, e.LastRun, r.got("exec_1"))
+		}
+	})
+}
+
 // TestClockIsSet: the wall clock is set forward past a slot, and that is noticed within half a minute.
 func TestClockIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -213,7 +236,7 @@ func TestNothingToRun(t *testing.T) {
 	if next, err := s.work(t.Context()); err != nil || !next.IsZero() {
 		t.Errorf("without schedules the next is %s, %v", next, err)
 	}
-	if text := sentence(scheduleapi.Schedule{Message: strings.Repeat("x", 500), All: true, State: scheduleapi.Done}, time.UTC, noonIn(t)); len(text) > 200 {
+	if text := sentence(scheduleapi.Schedule{Message: strings.Repeat("x", 500), All: true, State: scheduleapi.Done}, time.Time{}, noonIn(t)); len(text) > 200 {
 		t.Errorf("a long message makes a sentence of %d bytes", len(text))
 	}
 }

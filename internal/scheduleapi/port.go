@@ -7,7 +7,6 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/when"
 )
 
 // Usual is the message when none is given.
@@ -18,7 +17,7 @@ const maxAgents = 200 // that one schedule names
 // ScheduleIn is the arguments of schedule_message.
 type ScheduleIn struct {
 	Message string   `json:"message,omitempty"`
-	At      string   `json:"at,omitempty"`
+	At      string   `json:"at,omitempty" jsonschema:"15:30, 3:30pm, +30m, +2h, +1h30m, in 30 minutes, tomorrow 9am or 2026-12-31T15:30"`
 	Every   string   `json:"every,omitempty" jsonschema:"again and again: 30m, 2h, 1d; without at the first time is that long from now. Whole days keep the time of day"`
 	Agents  []string `json:"agents,omitempty" jsonschema:"the agents' ids"`
 	All     bool     `json:"all,omitempty" jsonschema:"instead of agents: whichever of yours are alive then"`
@@ -34,7 +33,6 @@ func (ScheduleIn) Amend(s *jsonschema.Schema) {
 	}
 	agents, words := maxAgents, 100
 	s.Properties["message"].Default = raw
-	s.Properties["at"].Description = when.Forms
 	s.Properties["agents"].MaxItems = &agents
 	for _, name := range []string{"at", "every", "zone"} {
 		s.Properties[name].MaxLength = &words

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/when"
 )
 
 // ID names a schedule for ever: SCHED-1, SCHED-2, and so on.
@@ -92,35 +91,11 @@ const (
 	Unknown  Result = "unknown"   // Orchestron was stopped in the middle, for so long that nothing tells any more
 )
 
-// Series is when the schedule runs.
-func (s Schedule) Series(zone *time.Location) when.Series {
-	return when.Series{First: s.First.In(zone), Every: time.Duration(s.Every) * time.Second}
-}
-
 // Open reports whether anything is left to be done: a run to begin or to end.
 func (s Schedule) Open() bool { return s.State == Active || s.Underway() }
 
 // Underway reports whether a run has begun and not ended.
 func (s Schedule) Underway() bool { return s.LastRun != nil && s.LastRun.Ended.IsZero() }
-
-// Due returns the slot that is to run now, if any: the last that is not after now, unless it has run. Those before it
-// have passed.
-func (s Schedule) Due(zone *time.Location, now time.Time) (slot int64, due bool) {
-	slot = s.Series(zone).Last(now)
-	return slot, s.State == Active && slot >= 0 && !s.Ran.Has(slot)
-}
-
-// Next returns when the schedule runs next, which is not after now when it is due, and the zero time when it does not.
-func (s Schedule) Next(zone *time.Location, now time.Time) time.Time {
-	slot, due := s.Due(zone, now)
-	if !due {
-		slot = s.Ran.free(slot + 1)
-	}
-	if s.State != Active || slot > 0 && s.Every == 0 {
-		return time.Time{}
-	}
-	return s.Series(zone).At(slot)
-}
 
 // Slots is a set of slots as ranges, in order, that do not touch. The clock of a machine can be set back, so that what
 // has run is no prefix of all slots.
@@ -139,8 +114,8 @@ func (s Slots) Has(slot int64) bool {
 	return slices.ContainsFunc(s, func(r Range) bool { return r.From <= slot && slot <= r.To })
 }
 
-// free is the first slot from slot on that is not in the set.
-func (s Slots) free(slot int64) int64 {
+// Free is the first slot from slot on that is not in the set.
+func (s Slots) Free(slot int64) int64 {
 	for _, r := range s {
 		if r.From <= slot && slot <= r.To {
 			return r.To + 1 // ranges do not touch
