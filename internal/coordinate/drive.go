@@ -144,6 +144,9 @@ func (e *effect) settle(ctx context.Context, state coordinateapi.StepState, answ
 }
 
 func (e *effect) spawn(ctx context.Context) error {
+	if e.step.Error != "" && e.run.State != coordinateapi.Running { // it never had room
+		return e.settle(ctx, coordinateapi.Withdrawn, "", "the run was cancelled")
+	}
 	job := e.run.Jobs[e.step.Jobs[0]]
 	id, err := e.service.agents.Spawn(ctx, e.run.Actor, e.step.Key+"-spawn", Specialist{
 		Parent: e.run.Coordinator, Name: job.Name, WorkDir: e.run.WorkDir, Context: job.Context,

@@ -61,7 +61,7 @@ func (s *Service) list(ctx context.Context, call op.Call, in coordinateapi.ListI
 	if call.Actor.Trusted() {
 		f.Limit = in.Limit
 	}
-	found, err := s.store.Runs(ctx, f)
+	found, err := s.store.List(ctx, f)
 	out := coordinateapi.ListOut{Runs: []coordinateapi.RunLine{}}
 	for _, r := range found {
 		if s.sees(call.Actor, r) && len(out.Runs) < in.Limit {
@@ -87,6 +87,9 @@ func (s *Service) cancel(ctx context.Context, call op.Call, in coordinateapi.Can
 	}
 	w := s.look(run)
 	err = s.change(ctx, l, func(r *coordinateapi.Run) {
+		if r.State.Over() {
+			return
+		}
 		if r.State == coordinateapi.Running {
 			r.State, r.Reason = coordinateapi.Cancelling, "cancelled by "+call.Actor.String()
 		}
@@ -103,7 +106,7 @@ func (s *Service) status(ctx context.Context, call op.Call, in coordinateapi.Sta
 	if !s.agents.Known(call.Actor, id) {
 		return out, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(in.ManagerID)).Try("list shows the agents")
 	}
-	found, err := s.store.Runs(ctx, coordinateapi.Filter{})
+	found, err := s.store.List(ctx, coordinateapi.Filter{})
 	for _, r := range found {
 		if r.Kind != coordinateapi.Execute || r.Coordinator != id {
 			continue

@@ -20,8 +20,8 @@ type Store interface {
 	Write(ctx context.Context, change func(Tx) error) error
 
 	Run(ctx context.Context, id coordinateapi.RunID) (coordinateapi.Run, error) // with its steps; NotFound when there is none
-	// Runs returns the runs that a filter chooses, the newest first. Their steps have neither prompts nor answers.
-	Runs(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi.Run, error)
+	// List returns the runs that a filter chooses, the newest first. Their steps have neither prompts nor answers.
+	List(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi.Run, error)
 	Open(ctx context.Context) ([]coordinateapi.Run, error) // that are not over, with their steps, oldest first
 	Drop(ctx context.Context, before time.Time) error      // removes those that have been over since before a time
 }

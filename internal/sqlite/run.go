@@ -40,8 +40,8 @@ func (r Runs) Run(ctx context.Context, id coordinateapi.RunID) (coordinateapi.Ru
 	return run, err
 }
 
-// Runs returns the runs that a filter chooses, without their steps' texts, the newest first.
-func (r Runs) Runs(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi.Run, error) {
+// List returns the runs that a filter chooses, without their steps' texts, the newest first.
+func (r Runs) List(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi.Run, error) {
 	text, args := selectRun, []any{}
 	if len(f.States) > 0 {
 		text += `WHERE state IN (?` + strings.Repeat(", ?", len(f.States)-1) + `) `
