@@ -87,7 +87,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // follow counts until ctx ends.
 func (s *Service) follow(ctx context.Context) error {
-	for first := true; ; first = false {
+	for first := true; ctx.Err() == nil; first = false {
 		agents, woken := s.agents.Changed(), s.woken.Wait()
 		s.notice()
 		next := s.look(ctx)
@@ -95,10 +95,8 @@ func (s *Service) follow(ctx context.Context) error {
 			close(s.ready)
 		}
 		s.rest(ctx, next, agents, woken)
-		if ctx.Err() != nil {
-			return nil
-		}
 	}
+	return nil
 }
 
 // load takes over what was counted before, and counts its cost again when the prices are others now.

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/calls"
 	"github.com/orchestron/orchestron/internal/sqlite"
 	"github.com/orchestron/orchestron/internal/usageapi"
 )
@@ -87,7 +88,7 @@ func TestAnyOrder(t *testing.T) {
 			case 0:
 				s.count(t)
 			case 1:
-				s.Service = New(database{s.db.Usage()}, s.team, builtIn(t), time.Now, quiet())
+				s.Service = New(database{calls.In(s.db)}, s.team, builtIn(t), time.Now, quiet())
 				s.count(t)
 			}
 		}
@@ -253,7 +254,7 @@ func TestUnpriced(t *testing.T) {
 	}
 	priced, err := own(t, "date: 2026-11-01\nmodels:\n  - {model: house-1, input: 1, output: 1}\n")
 	must(t, err)
-	s.Service = New(database{s.db.Usage()}, s.team, priced, time.Now, quiet())
+	s.Service = New(database{calls.In(s.db)}, s.team, priced, time.Now, quiet())
 	s.count(t)
 	out = s.ask(t, operator, `{}`)
 	if out.Total.Unpriced != 0 || out.Total.Cost.String() != "0.016345" || out.Note != "" || len(out.Prices) != 2 {
@@ -314,8 +315,8 @@ func TestKilled(t *testing.T) {
 		runAndKill(t, dir, 1+kill%4, time.Duration(kill)*time.Millisecond)
 	}
 	db := openDB(t, dir)
-	s := &stage{Service: New(database{db.Usage()}, soloist(dir), builtIn(t), time.Now, quiet()), db: db, dir: dir}
-	before, err := db.Usage().Totals(t.Context())
+	s := &stage{Service: New(database{calls.In(db)}, soloist(dir), builtIn(t), time.Now, quiet()), db: db, dir: dir}
+	before, err := calls.In(db).Totals(t.Context())
 	must(t, err)
 	events, err := db.LastEvent(t.Context())
 	must(t, err)

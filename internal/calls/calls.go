@@ -1,4 +1,5 @@
-package sqlite
+// Package calls keeps what model calls took in the database: a row for each call.
+package calls
 
 import (
 	"context"
@@ -6,21 +7,27 @@ import (
 	"fmt"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/sqlite"
 	"github.com/orchestron/orchestron/internal/usageapi"
 )
 
-// Usage is the part of a database that keeps what model calls took.
-type Usage struct{ db *DB }
+// Store is the part of a database that keeps calls. It is safe for concurrent use.
+type Store struct{ db *sqlite.DB }
 
-// Usage returns the usage in the database. It is usable until Close.
-func (db *DB) Usage() Usage { return Usage{db} }
+// In returns the calls in a database. They are usable until it is closed.
+func In(db *sqlite.DB) Store { return Store{db} }
 
 // Write is the database's Write.
-func (u Usage) Write(ctx context.Context, do func(*Tx) error) error { return u.db.Write(ctx, do) }
+func (s Store) Write(ctx context.Context, do func(Tx) error) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error { return do(Tx{tx}) })
+}
+
+// Tx is one change under way.
+type Tx struct{ *sqlite.Tx }
 
 // Cursors returns how far every transcript was read.
-func (u Usage) Cursors(ctx context.Context) ([]usageapi.Cursor, error) {
-	return read(ctx, u.db, scanCursor,
+func (s Store) Cursors(ctx context.Context) ([]usageapi.Cursor, error) {
+	return sqlite.Read(ctx, s.db, scanCursor,
 		`SELECT n, agent, path, identity, head, offset, prompt, skipping, skipped FROM usage_files ORDER BY n`)
 }
 
@@ -30,8 +37,8 @@ func scanCursor(rows *sql.Rows) (c usageapi.Cursor, err error) {
 }
 
 // PutCursor stores how far a transcript was read, and gives the cursor a number when it has none.
-func (tx *Tx) PutCursor(c *usageapi.Cursor) error {
-	found, err := collect(tx.query, scanInt, `INSERT INTO usage_files (agent, path, identity, head, offset, prompt, skipping, skipped)
+func (tx Tx) PutCursor(c *usageapi.Cursor) error {
+	found, err := sqlite.Find(tx.Tx, scanNumber, `INSERT INTO usage_files (agent, path, identity, head, offset, prompt, skipping, skipped)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (agent, path) DO UPDATE SET identity = excluded.identity, head = excluded.head,
 		offset = excluded.offset, prompt = excluded.prompt, skipping = excluded.skipping, skipped = excluded.skipped RETURNING n`,
 		c.Agent, c.Path, c.Identity, c.Head, c.Offset, c.Prompt, c.Skipping, c.Skipped)
@@ -46,8 +53,8 @@ const selectCall = `SELECT agent, key, file, model, session, sidechain, prompt, 
 	input, output, cache_read, cache_write_5m, cache_write_1h, cost FROM usage `
 
 // Call returns a call of an agent, and false when it is not known.
-func (tx *Tx) Call(agent orchestron.AgentID, key string) (usageapi.Call, bool, error) {
-	all, err := collect(tx.query, scanCall, selectCall+`WHERE agent = ? AND key = ?`, agent, key)
+func (tx Tx) Call(agent orchestron.AgentID, key string) (usageapi.Call, bool, error) {
+	all, err := sqlite.Find(tx.Tx, scanCall, selectCall+`WHERE agent = ? AND key = ?`, agent, key)
 	if err != nil || len(all) == 0 {
 		return usageapi.Call{}, false, err
 	}
@@ -55,18 +62,17 @@ func (tx *Tx) Call(agent orchestron.AgentID, key string) (usageapi.Call, bool, e
 }
 
 // PutCall stores a call, in place of what was stored under its agent and key.
-func (tx *Tx) PutCall(c usageapi.Call) error {
+func (tx Tx) PutCall(c usageapi.Call) error {
 	t := c.Tokens
-	_, err := tx.exec(`INSERT INTO usage (agent, key, file, model, session, sidechain, prompt, at, turn, message, task, project,
+	return tx.Exec(`INSERT INTO usage (agent, key, file, model, session, sidechain, prompt, at, turn, message, task, project,
 		input, output, cache_read, cache_write_5m, cache_write_1h, cost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (agent, key) DO UPDATE SET file = excluded.file, model = excluded.model, session = excluded.session,
 		sidechain = excluded.sidechain, prompt = excluded.prompt, at = excluded.at, turn = excluded.turn, message = excluded.message,
 		task = excluded.task, project = excluded.project, input = excluded.input, output = excluded.output,
 		cache_read = excluded.cache_read, cache_write_5m = excluded.cache_write_5m, cache_write_1h = excluded.cache_write_1h,
 		cost = excluded.cost`,
-		c.Agent, c.Key, c.File, c.Model, c.Session, c.Sidechain, c.Prompt, nanos(c.At), c.Turn, c.Message, c.Task.Number(), c.Project,
+		c.Agent, c.Key, c.File, c.Model, c.Session, c.Sidechain, c.Prompt, sqlite.Nanos(c.At), c.Turn, c.Message, c.Task.Number(), c.Project,
 		t.Input, t.Output, t.CacheRead, t.CacheWrite5m, t.CacheWrite1h, sql.NullInt64{Int64: int64(c.Cost), Valid: c.Priced})
-	return err
 }
 
 func scanCall(rows *sql.Rows) (c usageapi.Call, err error) {
@@ -75,7 +81,7 @@ func scanCall(rows *sql.Rows) (c usageapi.Call, err error) {
 	t := &c.Tokens
 	err = rows.Scan(&c.Agent, &c.Key, &c.File, &c.Model, &c.Session, &c.Sidechain, &c.Prompt, &at, &c.Turn, &c.Message, &task,
 		&c.Project, &t.Input, &t.Output, &t.CacheRead, &t.CacheWrite5m, &t.CacheWrite1h, &cost)
-	c.At, c.Cost, c.Priced = moment(at), usageapi.Money(cost.Int64), cost.Valid
+	c.At, c.Cost, c.Priced = sqlite.Moment(at), usageapi.Money(cost.Int64), cost.Valid
 	if task > 0 {
 		c.Task = orchestron.TaskIDOf(task)
 	}
@@ -83,8 +89,8 @@ func scanCall(rows *sql.Rows) (c usageapi.Call, err error) {
 }
 
 // PriceMark returns which prices the costs were counted with, and nothing when none were.
-func (u Usage) PriceMark(ctx context.Context) (string, error) {
-	found, err := read(ctx, u.db, scanText, `SELECT mark FROM usage_prices`)
+func (s Store) PriceMark(ctx context.Context) (string, error) {
+	found, err := sqlite.Read(ctx, s.db, scanMark, `SELECT mark FROM usage_prices`)
 	if err != nil || len(found) == 0 {
 		return "", err
 	}
@@ -92,19 +98,28 @@ func (u Usage) PriceMark(ctx context.Context) (string, error) {
 }
 
 // SetPriceMark notes which prices the costs were counted with.
-func (tx *Tx) SetPriceMark(mark string) error {
-	_, err := tx.exec(`INSERT INTO usage_prices (one, mark) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET mark = excluded.mark`, mark)
-	return err
+func (tx Tx) SetPriceMark(mark string) error {
+	return tx.Exec(`INSERT INTO usage_prices (one, mark) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET mark = excluded.mark`, mark)
 }
 
 // CallsFrom returns calls in the order in which they were stored, from the one behind a number on, and the number of the
 // last.
-func (u Usage) CallsFrom(ctx context.Context, after int64, limit int) ([]usageapi.Call, int64, error) {
-	numbers, err := read(ctx, u.db, scanInt, `SELECT n FROM usage WHERE n > ? ORDER BY n LIMIT ?`, after, limit)
+func (s Store) CallsFrom(ctx context.Context, after int64, limit int) ([]usageapi.Call, int64, error) {
+	numbers, err := sqlite.Read(ctx, s.db, scanNumber, `SELECT n FROM usage WHERE n > ? ORDER BY n LIMIT ?`, after, limit)
 	if err != nil || len(numbers) == 0 {
 		return nil, after, err
 	}
 	last := numbers[len(numbers)-1]
-	calls, err := read(ctx, u.db, scanCall, selectCall+`WHERE n > ? AND n <= ? ORDER BY n`, after, last)
+	calls, err := sqlite.Read(ctx, s.db, scanCall, selectCall+`WHERE n > ? AND n <= ? ORDER BY n`, after, last)
 	return calls, last, err
+}
+
+func scanNumber(rows *sql.Rows) (n int64, err error) {
+	err = rows.Scan(&n)
+	return n, err
+}
+
+func scanMark(rows *sql.Rows) (mark string, err error) {
+	err = rows.Scan(&mark)
+	return mark, err
 }
