@@ -86,9 +86,7 @@ func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in agentapi.Spa
 }
 
 func (s *Service) opSendToInstance(ctx context.Context, call op.Call, in agentapi.SendToInstanceIn) (agentapi.MessageOut, error) {
-	return s.post(ctx, call, agentapi.SendIn{
-		InstanceID: in.InstanceID, Text: in.Message, Urgent: in.Urgent, Wait: in.Wait, Timeout: in.Timeout,
-	})
+	return s.post(ctx, call, agentapi.SendIn{InstanceID: in.InstanceID, Text: in.Message, Urgent: in.Urgent, Wait: in.Wait, Timeout: in.Timeout})
 }
 
 func (s *Service) opStatus(ctx context.Context, call op.Call, in agentapi.StatusIn) (agentapi.ListOut, error) {
