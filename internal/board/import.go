@@ -26,12 +26,26 @@ type importing struct {
 	*edit
 	in    boardapi.ImportIn
 	out   boardapi.ImportOut
-	tasks map[orchestron.TaskID]orchestron.TaskID // from ids in the file to ids here
+	tasks map[int64]int64 // from numbers of tasks in the file to numbers here
 	notes map[orchestron.NoteID]orchestron.NoteID
 	seen  map[string]bool // projects
-	links []orchestron.Task
+	links []link
 
 	parents map[orchestron.TaskID]bool
+}
+
+// link is what a task says of others, which are not all there yet when it is read.
+type link struct {
+	id, parent orchestron.TaskID
+	dependsOn  []orchestron.TaskID
+}
+
+// here is the id that a task of the file has here, and empty when there is none in the file.
+func (im *importing) here(id orchestron.TaskID) orchestron.TaskID {
+	if n := im.tasks[id.Number()]; n > 0 {
+		return orchestron.TaskIDOf(n)
+	}
+	return ""
 }
 
 // load answers orchestron_import.
@@ -130,7 +144,7 @@ func fromSource(ctx context.Context, from Source, each func(int, boardapi.Line) 
 func (im *importing) reset(e *edit) {
 	im.edit, im.out, im.links = e, boardapi.ImportOut{Projects: []string{}}, nil
 	im.parents, im.quiet = map[orchestron.TaskID]bool{}, true
-	im.tasks, im.notes, im.seen = map[orchestron.TaskID]orchestron.TaskID{}, map[orchestron.NoteID]orchestron.NoteID{}, map[string]bool{}
+	im.tasks, im.notes, im.seen = map[int64]int64{}, map[orchestron.NoteID]orchestron.NoteID{}, map[string]bool{}
 }
 
 // line takes one line in. Tasks wait until all ids are known.
@@ -198,7 +212,7 @@ func (im *importing) task(t orchestron.Task) (err error) {
 	switch {
 	case !t.ID.Valid():
 		return orchestron.Errorf(orchestron.Invalid, "%q is no id of a task", orchestron.Quotable(string(t.ID)))
-	case im.tasks[t.ID] != "":
+	case im.here(t.ID) != "":
 		return orchestron.Errorf(orchestron.Invalid, "%s stands there twice", t.ID)
 	case !slices.Contains(orchestron.TaskTypes, t.Type), !slices.Contains(orchestron.TaskStatuses, t.Status), !slices.Contains(orchestron.Priorities, t.Priority):
 		return orchestron.Errorf(orchestron.Invalid, "%s has an unknown type, status or priority", t.ID)
@@ -221,9 +235,9 @@ func (im *importing) task(t orchestron.Task) (err error) {
 		}
 		id = orchestron.TaskIDOf(int64(n))
 	}
-	im.tasks[t.ID] = id
+	im.tasks[t.ID.Number()] = id.Number()
 	if t.Parent != "" || len(t.DependsOn) > 0 || t.Children > 0 {
-		im.links = append(im.links, orchestron.Task{ID: id, Parent: t.Parent, DependsOn: t.DependsOn, Progress: t.Progress})
+		im.links = append(im.links, link{id: id, parent: t.Parent, dependsOn: t.DependsOn})
 	}
 	t.ID, t.Parent, t.DependsOn, t.Waits, t.Children = id, "", []orchestron.TaskID{}, 0, 0
 	t.Labels, t.AcceptanceCriteria = set(t.Labels), list(t.AcceptanceCriteria)
@@ -277,7 +291,7 @@ func (im *importing) change(c orchestron.Change) (err error) {
 		return err
 	}
 	if c.Task != "" {
-		id := im.tasks[c.Task]
+		id := im.here(c.Task)
 		if id == "" {
 			return orchestron.Errorf(orchestron.Invalid, "it belongs to %q, which is not in the file", orchestron.Quotable(string(c.Task)))
 		}
@@ -290,25 +304,26 @@ func (im *importing) change(c orchestron.Change) (err error) {
 // finish ties the tasks together, as create and update would.
 func (im *importing) finish() error {
 	for _, l := range im.links {
-		t, err := im.tx.Task(l.ID)
+		t, err := im.tx.Task(l.id)
 		if err != nil {
 			return err
 		}
 		before := t
-		if l.Parent != "" {
-			if t.Parent = im.tasks[l.Parent]; t.Parent == "" {
-				return fmt.Errorf("%s is a part of %q: %w", l.ID, l.Parent, noTask(string(l.Parent)))
+		if l.parent != "" {
+			if t.Parent = im.here(l.parent); t.Parent == "" {
+				return fmt.Errorf("%s is a part of %q: %w", l.id, l.parent, noTask(string(l.parent)))
 			}
 		}
 		t.DependsOn = []orchestron.TaskID{}
-		for _, id := range l.DependsOn {
-			if im.tasks[id] == "" {
-				return fmt.Errorf("%s depends on %q: %w", l.ID, id, noTask(string(id)))
+		for _, id := range l.dependsOn {
+			other := im.here(id)
+			if other == "" {
+				return fmt.Errorf("%s depends on %q: %w", l.id, id, noTask(string(id)))
 			}
-			t.DependsOn = append(t.DependsOn, im.tasks[id])
+			t.DependsOn = append(t.DependsOn, other)
 		}
 		if err := im.tie(before, &t); err != nil {
-			return fmt.Errorf("%s: %w; nothing was imported", l.ID, err)
+			return fmt.Errorf("%s: %w; nothing was imported", l.id, err)
 		}
 	}
 	for id := range im.parents {
