@@ -15,46 +15,84 @@ import (
 	"github.com/orchestron/orchestron/internal/op"
 )
 
-// begin stores a run with its first steps and lets it be driven. A call that is repeated with its key finds its run.
-func (s *Service) begin(ctx context.Context, call op.Call, operation string, in any, run coordinateapi.Run) (coordinateapi.Run, error) {
+// begin stores the run that plan makes with its first steps and lets it be driven. A call that is repeated with its key
+// finds its run, whatever has become of the agents.
+func (s *Service) begin(ctx context.Context, call op.Call, operation string, in any, plan func() (coordinateapi.Run, error)) (coordinateapi.Run, error) {
+	none := coordinateapi.Run{}
+	if err := s.running(ctx); err != nil {
+		return none, err
+	}
+	ctx = context.WithoutCancel(ctx)
 	raw, err := json.Marshal(in)
 	if err != nil {
-		return run, fmt.Errorf("reading the arguments again: %w", err)
+		return none, fmt.Errorf("reading the arguments again: %w", err)
 	}
-	hash := sha256.Sum256(raw)
+	key := key{call: call, operation: operation, hash: sha256.Sum256(raw)}
+	var before coordinateapi.RunID
+	if call.Key != "" {
+		err := s.store.Write(ctx, func(tx Tx) (err error) { before, err = key.find(tx); return err })
+		if err != nil || before != "" {
+			return s.found(ctx, before, err)
+		}
+	}
+	run, err := plan()
+	if err != nil {
+		return none, err
+	}
 	w := s.look(run)
 	run.State, run.Actor, run.Created, run.Updated = coordinateapi.Running, call.Actor, w.now, w.now
-	made, before := run, coordinateapi.RunID("")
-	err = s.store.Write(context.WithoutCancel(ctx), func(tx Tx) error {
-		made, before = run.Clone(), ""
-		if call.Key != "" {
-			subject, found, err := tx.Keyed(call.Actor.String(), call.Key, operation, hash)
-			if err != nil || found {
-				before = coordinateapi.RunID(subject)
-				return err
-			}
-		}
-		n, err := tx.NextOrdinal("RUN")
-		if err != nil {
+	var made coordinateapi.Run
+	err = s.store.Write(ctx, func(tx Tx) (err error) {
+		made = run.Clone()
+		if before, err = key.find(tx); err != nil || before != "" {
 			return err
 		}
-		made.ID = coordinateapi.RunIDOf(int64(n))
-		advance(&made, w)
-		if err := save(tx, coordinateapi.Run{}, made); err != nil || call.Key == "" {
-			return err
-		}
-		return tx.SetKey(call.Actor.String(), call.Key, operation, hash, string(made.ID))
+		return key.make(tx, &made, w)
 	})
-	if err != nil {
-		return run, err
-	}
-	if before != "" {
-		return s.load(ctx, before)
+	if err != nil || before != "" {
+		return s.found(ctx, before, err)
 	}
 	if !made.State.Over() {
 		s.follow(made)
 	}
 	return made, nil
+}
+
+func (s *Service) found(ctx context.Context, id coordinateapi.RunID, err error) (coordinateapi.Run, error) {
+	if err != nil {
+		return coordinateapi.Run{}, err
+	}
+	return s.load(ctx, id)
+}
+
+// key is the idempotency key of a call, or none.
+type key struct {
+	call      op.Call
+	operation string
+	hash      [32]byte
+}
+
+// find returns the run that the same call began before, if any.
+func (k key) find(tx Tx) (coordinateapi.RunID, error) {
+	if k.call.Key == "" {
+		return "", nil
+	}
+	subject, _, err := tx.Keyed(k.call.Actor.String(), k.call.Key, k.operation, k.hash)
+	return coordinateapi.RunID(subject), err
+}
+
+// make stores a run that begins.
+func (k key) make(tx Tx, r *coordinateapi.Run, w world) error {
+	n, err := tx.NextOrdinal("RUN")
+	if err != nil {
+		return err
+	}
+	r.ID = coordinateapi.RunIDOf(int64(n))
+	advance(r, w)
+	if err := save(tx, coordinateapi.Run{}, *r); err != nil || k.call.Key == "" {
+		return err
+	}
+	return tx.SetKey(k.call.Actor.String(), k.call.Key, k.operation, k.hash, string(r.ID))
 }
 
 // load returns a run as it is.
@@ -97,14 +135,8 @@ func (s *Service) await(ctx context.Context, call op.Call, run coordinateapi.Run
 // coordinate answers coordinate_instances.
 func (s *Service) coordinate(ctx context.Context, call op.Call, in coordinateapi.CoordinateIn) (coordinateapi.RunOut, error) {
 	none := coordinateapi.RunOut{}
-	if err := s.running(ctx); err != nil {
-		return none, err
-	}
-	run, err := s.team(call.Actor, in)
+	run, err := s.begin(ctx, call, "coordinate_instances", in, func() (coordinateapi.Run, error) { return s.team(call.Actor, in) })
 	if err != nil {
-		return none, err
-	}
-	if run, err = s.begin(ctx, call, "coordinate_instances", in, run); err != nil {
 		return none, err
 	}
 	note := ""
@@ -181,33 +213,31 @@ func task(name, text string) (string, error) {
 
 // execute answers executeParallel.
 func (s *Service) execute(ctx context.Context, call op.Call, in coordinateapi.ExecuteIn) (coordinateapi.ExecuteOut, error) {
-	none := coordinateapi.ExecuteOut{}
-	if err := s.running(ctx); err != nil {
-		return none, err
+	run, err := s.begin(ctx, call, "executeParallel", in, func() (coordinateapi.Run, error) { return s.crew(call.Actor, in) })
+	if err == nil && in.Wait {
+		run, err = s.await(ctx, call, run, time.Duration(in.Timeout)*time.Second)
 	}
+	if err != nil {
+		return coordinateapi.ExecuteOut{}, err
+	}
+	return showExecute(run), nil
+}
+
+// crew checks whose specialists are to do what.
+func (s *Service) crew(actor orchestron.Actor, in coordinateapi.ExecuteIn) (coordinateapi.Run, error) {
 	run := coordinateapi.Run{
 		Kind: coordinateapi.Execute, Coordinator: orchestron.AgentID(in.ManagerID), WorkDir: in.WorkDir, Concurrency: in.MaxConcurrent,
 	}
-	if err := s.ready(call.Actor, run.Coordinator); err != nil {
-		return none, err
+	if err := s.ready(actor, run.Coordinator); err != nil {
+		return run, err
 	}
 	if !filepath.IsAbs(in.WorkDir) {
-		return none, orchestron.Errorf(orchestron.Invalid, "workDir %q is not an absolute path", orchestron.Quotable(in.WorkDir)).
+		return run, orchestron.Errorf(orchestron.Invalid, "workDir %q is not an absolute path", orchestron.Quotable(in.WorkDir)).
 			Try("name an existing directory, as in /jobs/auth")
 	}
 	var err error
-	if run.Jobs, err = jobs(in.Tasks); err != nil {
-		return none, err
-	}
-	if run, err = s.begin(ctx, call, "executeParallel", in, run); err != nil {
-		return none, err
-	}
-	if in.Wait {
-		if run, err = s.await(ctx, call, run, time.Duration(in.Timeout)*time.Second); err != nil {
-			return none, err
-		}
-	}
-	return showExecute(run), nil
+	run.Jobs, err = jobs(in.Tasks)
+	return run, err
 }
 
 func jobs(in []coordinateapi.JobIn) ([]coordinateapi.Job, error) {
@@ -244,34 +274,34 @@ func noTasks() error {
 
 // distribute answers distributeWork.
 func (s *Service) distribute(ctx context.Context, call op.Call, in coordinateapi.DistributeIn) (coordinateapi.DistributeOut, error) {
-	none := coordinateapi.DistributeOut{}
-	if err := s.running(ctx); err != nil {
-		return none, err
+	run, err := s.begin(ctx, call, "distributeWork", in, func() (coordinateapi.Run, error) { return s.managers(call.Actor, in) })
+	if err == nil && in.Wait {
+		run, err = s.await(ctx, call, run, time.Duration(in.Timeout)*time.Second)
 	}
+	if err != nil {
+		return coordinateapi.DistributeOut{}, err
+	}
+	return showDistribute(run), nil
+}
+
+// managers checks what is to be distributed, and finds to whom.
+func (s *Service) managers(actor orchestron.Actor, in coordinateapi.DistributeIn) (coordinateapi.Run, error) {
 	run := coordinateapi.Run{
 		Kind: coordinateapi.Distribute, Strategy: coordinateapi.Strategy(in.Strategy), Concurrency: coordinateapi.DefaultSlots,
 	}
 	var err error
 	if run.Jobs, err = items(in.Tasks); err != nil {
-		return none, err
+		return run, err
 	}
-	for _, id := range s.agents.Managers(call.Actor) {
-		if id != call.Actor.Agent {
+	for _, id := range s.agents.Managers(actor) {
+		if id != actor.Agent {
 			run.Participants = append(run.Participants, id)
 		}
 	}
 	if len(run.Participants) == 0 {
-		return none, orchestron.Errorf(orchestron.Conflict, "no manager is alive to take the tasks").Try("spawn one with role manager")
+		return run, orchestron.Errorf(orchestron.Conflict, "no manager is alive to take the tasks").Try("spawn one with role manager")
 	}
-	if run, err = s.begin(ctx, call, "distributeWork", in, run); err != nil {
-		return none, err
-	}
-	if in.Wait {
-		if run, err = s.await(ctx, call, run, time.Duration(in.Timeout)*time.Second); err != nil {
-			return none, err
-		}
-	}
-	return showDistribute(run), nil
+	return run, nil
 }
 
 // items reads tasks that are texts or objects; of an object with an instruction, managers get all of it as JSON.
