@@ -4,6 +4,7 @@ package board_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -22,7 +23,12 @@ import (
 	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "40"); err != nil { // each is long; the command line can still ask for more
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var start = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
@@ -144,10 +150,10 @@ func (h *house) call(by, key, operation string, in, out any) error {
 	return json.Unmarshal(answer, out)
 }
 
-// export is a project's board as lines, or all boards, read in small parts.
-func (h *house) export(project string) ([]string, error) {
+// export is a project's board as lines, or all boards, read in parts.
+func (h *house) export(project string, part int) ([]string, error) {
 	var lines []string
-	for in := (boardapi.ExportIn{Project: project, All: project == "", Limit: 7}); ; {
+	for in := (boardapi.ExportIn{Project: project, All: project == "", Limit: part}); ; {
 		var out boardapi.ExportOut
 		if err := h.call("operator", "", "orchestron_export", in, &out); err != nil {
 			return nil, err

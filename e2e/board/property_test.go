@@ -98,7 +98,7 @@ func (p *play) agree(t *rapid.T, what string, got, want error) bool {
 
 // dump is everything that is stored, as text.
 func (p *play) dump(t *rapid.T) string {
-	lines, err := p.export("")
+	lines, err := p.export("", 1000)
 	if err != nil {
 		t.Fatalf("export: %v", err)
 	}
@@ -363,7 +363,7 @@ func (p *play) importCopy(t *rapid.T) {
 	if p.copies == 1 || len(p.tasks) < 12 {
 		t.Skip("enough copies")
 	}
-	lines, err := p.export(home)
+	lines, err := p.export(home, 7)
 	if err != nil {
 		t.Fatalf("export: %v", err)
 	}
@@ -407,7 +407,7 @@ func (p *play) write(t *rapid.T, file, text string) {
 
 // again exports everything and imports it into an empty house, which must then export the same.
 func (p *play) again(t *rapid.T) {
-	lines, err := p.export("")
+	lines, err := p.export("", 7)
 	if err != nil {
 		t.Fatalf("export: %v", err)
 	}
@@ -432,7 +432,7 @@ func (p *play) again(t *rapid.T) {
 	if err := other.call("operator", "", "orchestron_import", boardapi.ImportIn{Path: file}, &out); err != nil {
 		t.Fatalf("importing everything: %v", err)
 	}
-	got, err := other.export("")
+	got, err := other.export("", 9)
 	if err != nil {
 		t.Fatalf("export: %v", err)
 	}
@@ -504,7 +504,7 @@ func (p *play) checkQueue(t *rapid.T, stored []orchestron.Task) {
 		}
 	}
 	got := []id{}
-	in := map[string]any{"ready": true, "limit": 2}
+	in := map[string]any{"ready": true, "limit": 3}
 	for {
 		var out boardapi.TaskListOut
 		if err := p.call("operator", "", "orchestron_task_list", in, &out); err != nil {
