@@ -24,9 +24,16 @@ type column struct {
 
 func columns(t orchestron.Task) []column {
 	return []column{
-		{"rank", t.Priority.Rank()}, {"status", string(t.Status)}, {"type", string(t.Type)}, {"assignee", t.Assignee},
-		{"sprint", t.Sprint}, {"parent", t.Parent.Number()}, {"children", t.Children}, {"progress", t.Progress},
-		{"ready", t.Ready()}, {"held", t.Lease.Holder != ""},
+		{"rank", t.Priority.Rank()},
+		{"status", string(t.Status)},
+		{"type", string(t.Type)},
+		{"assignee", t.Assignee},
+		{"sprint", t.Sprint},
+		{"parent", t.Parent.Number()},
+		{"children", t.Children},
+		{"progress", t.Progress},
+		{"ready", t.Ready()},
+		{"held", t.Lease.Holder != ""},
 	}
 }
 

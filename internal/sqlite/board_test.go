@@ -313,8 +313,14 @@ func TestChain(t *testing.T) {
 			from, to orchestron.TaskID
 			want     int // how long the chain is
 		}{
-			{"TASK-1", "TASK-5", 4}, {"TASK-1", "TASK-2", 2}, {"TASK-5", "TASK-1", 0}, {"TASK-1", "TASK-9", 0},
-			{"TASK-9", "TASK-9", 1}, {"TASK-10", "TASK-300", 291}, {"TASK-300", "TASK-10", 0}, {"TASK-2", "TASK-3", 0},
+			{"TASK-1", "TASK-5", 4},
+			{"TASK-1", "TASK-2", 2},
+			{"TASK-5", "TASK-1", 0},
+			{"TASK-1", "TASK-9", 0},
+			{"TASK-9", "TASK-9", 1},
+			{"TASK-10", "TASK-300", 291},
+			{"TASK-300", "TASK-10", 0},
+			{"TASK-2", "TASK-3", 0},
 		} {
 			got, err := tx.Chain(c.from, c.to)
 			if err != nil || len(got) != c.want {
@@ -470,7 +476,9 @@ func TestNotices(t *testing.T) {
 	mustWrite(t, db, func(tx *Tx) error { return errors.Join(tx.AddNotice(&one), tx.AddNotice(&two)) })
 	got, err := db.Board().Notices(ctx)
 	equal(t, "Notices", got, []boardapi.Notice{one, two}, err)
-	mustWrite(t, db, func(tx *Tx) error { return errors.Join(tx.SealNotices("spec_1_1", one.Seq), tx.SealNotices("spec_1_1", two.Seq)) })
+	mustWrite(t, db, func(tx *Tx) error {
+		return errors.Join(tx.SealNotices("spec_1_1", one.Seq), tx.SealNotices("spec_1_1", two.Seq))
+	})
 	one.Batch = one.Seq
 	got, err = db.Board().Notices(ctx)
 	equal(t, "Notices of which some are sealed", got, []boardapi.Notice{one, two}, err)
