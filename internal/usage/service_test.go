@@ -78,6 +78,7 @@ func TestAnyOrder(t *testing.T) {
 		dir := filepath.Join(s.dir, string(id))
 		files := []string{filepath.Join(dir, "1.jsonl"), filepath.Join(dir, "2.jsonl"), filepath.Join(dir, "3.jsonl")}
 		must(t, os.MkdirAll(dir, 0o700))
+		s.all = nil // those before are done
 		s.add(id, "", dir, files...)
 		want := map[int]usageapi.Tokens{}
 		for i := range rapid.IntRange(1, 20).Draw(rt, "steps") {
@@ -315,7 +316,8 @@ func TestKilled(t *testing.T) {
 		runAndKill(t, dir, 1+kill%4, time.Duration(kill)*time.Millisecond)
 	}
 	db := openDB(t, dir)
-	s := &stage{Service: New(database{calls.In(db)}, soloist(dir), builtIn(t), time.Now, quiet()), db: db, dir: dir}
+	one := soloist(dir)
+	s := &stage{New(database{calls.In(db)}, one, builtIn(t), time.Now, quiet()), one, db, dir}
 	before, err := calls.In(db).Totals(t.Context())
 	must(t, err)
 	events, err := db.LastEvent(t.Context())

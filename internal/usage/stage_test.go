@@ -3,6 +3,7 @@ package usage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/jsonschema-go/jsonschema"
 	"go.uber.org/goleak"
 
 	"github.com/orchestron/orchestron"
@@ -120,10 +122,9 @@ func (s *stage) count(t testing.TB) {
 		must(t, s.load(t.Context()))
 	}
 	s.notice()
-	for id, r := range s.known {
-		_, err := s.read(t.Context(), r)
-		if err != nil {
-			t.Fatalf("reading of %s: %v", id, err)
+	for _, a := range s.All() {
+		if _, err := s.read(t.Context(), s.records(a.ID)); err != nil {
+			t.Fatalf("reading of %s: %v", a.ID, err)
 		}
 	}
 }
@@ -146,7 +147,16 @@ func (s *stage) try(actor orchestron.Actor, args string) (out usageapi.Out, err 
 	if err != nil {
 		return out, err
 	}
-	return out, json.Unmarshal(raw, &out)
+	var schema jsonschema.Schema
+	var value any
+	if err := errors.Join(json.Unmarshal(s.Ops()[0].Output, &schema), json.Unmarshal(raw, &value)); err != nil {
+		return out, err
+	}
+	resolved, err := schema.Resolve(nil)
+	if err != nil {
+		return out, err
+	}
+	return out, errors.Join(resolved.Validate(value), json.Unmarshal(raw, &out))
 }
 
 // total is what an agent used.
