@@ -12,6 +12,8 @@ import (
 const (
 	runs = 10_000 // of a simulation
 	seed = 1      // the same board at the same time has the same forecast
+
+	outlinePage = 5000 // tasks that are read at once
 )
 
 // predict answers orchestron_predict_completion.
@@ -36,7 +38,7 @@ func (s *Service) predict(ctx context.Context, call op.Call, in boardapi.Predict
 		}
 		scope = func(t orchestron.Task) bool { return t.Sprint == in.Sprint }
 	}
-	tasks, err := s.store.Tasks(ctx, boardapi.Filter{Project: project})
+	tasks, err := s.outlines(ctx, project)
 	if err != nil {
 		return foresight.Prediction{}, err
 	}
@@ -44,6 +46,27 @@ func (s *Service) predict(ctx context.Context, call op.Call, in boardapi.Predict
 		scope = within(tasks, orchestron.TaskID(in.TaskID))
 	}
 	return foresight.Predict(tasks, scope, s.now(), seed, runs)
+}
+
+// outlines are all tasks of a project without their texts, which forecasts do not need and memory would not hold.
+func (s *Service) outlines(ctx context.Context, project string) ([]orchestron.Task, error) {
+	var all []orchestron.Task
+	for f := (boardapi.Filter{Project: project, Limit: outlinePage}); ; {
+		page, err := s.store.Tasks(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range page {
+			t.Project, t.CreatedBy, t.Title, t.Description = "", "", "", ""
+			t.AcceptanceCriteria, t.Labels, t.Clarifications, t.Handoff = nil, nil, nil, nil
+			all = append(all, t)
+		}
+		if len(page) < f.Limit {
+			return all, nil
+		}
+		last := page[len(page)-1]
+		f.After = boardapi.Place{Rank: last.Priority.Rank(), Number: last.ID.Number()}
+	}
 }
 
 // within chooses a task and all below it.
@@ -68,7 +91,7 @@ func (s *Service) bottlenecks(ctx context.Context, call op.Call, in boardapi.Boa
 	if err != nil {
 		return foresight.Report{}, err
 	}
-	tasks, err := s.store.Tasks(ctx, boardapi.Filter{Project: project})
+	tasks, err := s.outlines(ctx, project)
 	if err != nil {
 		return foresight.Report{}, err
 	}

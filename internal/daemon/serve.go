@@ -68,10 +68,15 @@ type stopAgents bool
 // are garbage at once: with Go's own 100 every third long answer waits for a collection.
 const garbage = 400
 
+// memory is how much there may be, in bytes, before it is collected more often than that. A thousand subscribers need
+// less; only questions about all of a very large board need more, while they are answered.
+const memory = 72 << 20
+
 // Serve runs a daemon until ctx ends or an operator stops it. ready is called once, when every agent's state is known
 // and calls are answered. Agents live on after it returns unless the operator asked otherwise.
 func Serve(ctx context.Context, in Instance, cfg config.Config, ready func()) (err error) {
 	debug.SetGCPercent(garbage)
+	debug.SetMemoryLimit(memory)
 	d := &daemon{Instance: in, cfg: cfg, started: time.Now(), stopping: make(chan stopAgents, 1)}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if d.db, err = sqlite.Open(ctx, filepath.Join(cfg.Home, "orchestron.db"), in.Log); err != nil {
