@@ -78,7 +78,11 @@ func (b Board) Changes(ctx context.Context, f boardapi.ChangeFilter) ([]orchestr
 		text, args = text+` AND task > 0 AND task = ?`, append(args, f.Task.Number())
 	}
 	if f.Project != "" {
-		text, args = text+` AND `+unindexed(f.Task != "", "board")+` = `+boardID, append(args, f.Project)
+		column := `board`
+		if f.Task != "" {
+			column = `+board` // is not searched by: a task has fewer
+		}
+		text, args = text+` AND `+column+` = `+boardID, append(args, f.Project)
 	}
 	text += ` ORDER BY seq`
 	if f.Last {
@@ -93,22 +97,11 @@ func (b Board) Changes(ctx context.Context, f boardapi.ChangeFilter) ([]orchestr
 
 // LastChange returns the number of the newest change, and 0 when there is none.
 func (b Board) LastChange(ctx context.Context) (int64, error) {
-	found, err := read(ctx, b.db, scanInt, `SELECT coalesce(max(seq), 0) FROM changes`)
-	if err != nil {
-		return 0, err
-	}
-	return found[0], nil
+	last, err := one(querier(ctx, b.db.read), scanInt, nil, `SELECT coalesce(max(seq), 0) FROM changes`)
+	return last, b.db.readError(err)
 }
 
 const boardID = `(SELECT id FROM boards WHERE project = ?)`
-
-// unindexed keeps SQLite from searching by a column when another one chooses fewer rows.
-func unindexed(is bool, column string) string {
-	if is {
-		return "+" + column
-	}
-	return column
-}
 
 // limit is how SQLite is told a limit that is none when it is 0.
 func limit(n int) int {

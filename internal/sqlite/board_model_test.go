@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,15 +22,20 @@ type boardModel struct {
 }
 
 func TestBoardModel(t *testing.T) {
-	dir, round := t.TempDir(), 0
+	db := openTemp(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		round++
-		db, err := Open(context.Background(), filepath.Join(dir, fmt.Sprint(round)), quiet())
-		if err != nil {
-			t.Fatalf("Open: %v", err)
-		}
-		defer closeDB(t, db)
 		m := &boardModel{db: db}
+		m.write(rt, func(tx *Tx) error { // each round has the boards for itself
+			for _, clear := range []string{
+				`DELETE FROM tasks`, `DELETE FROM task_labels`, `DELETE FROM task_needs`, `DELETE FROM boards`,
+				`INSERT INTO task_text (task_text) VALUES ('delete-all')`,
+			} {
+				if _, err := tx.exec(clear); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		rt.Repeat(map[string]func(*rapid.T){"add": m.add, "put": m.put, "fail": m.fail, "": m.check})
 	})
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -15,10 +16,10 @@ const (
 	many     = 1000 // tasks, which are too many to look at each
 )
 
-// place orders tasks.
-type place boardapi.Place
-
-func placeOf(t orchestron.Task) place { return place{Rank: t.Priority.Rank(), Number: t.ID.Number()} }
+// placeOf is where a task stands in the order.
+func placeOf(t orchestron.Task) boardapi.Place {
+	return boardapi.Place{Rank: t.Priority.Rank(), Number: t.ID.Number()}
+}
 
 const (
 	rankShift  = 60 // numbers have less than 60 bits
@@ -33,8 +34,8 @@ const (
 	byStatus = `` // in order for each status only
 )
 
-// key is the place as one number of the same order.
-func (p place) key() int64 { return int64(p.Rank)<<rankShift | p.Number }
+// key is a place as one number of the same order.
+func key(p boardapi.Place) int64 { return int64(p.Rank)<<rankShift | p.Number }
 
 // Tasks returns the tasks that a filter chooses, the most urgent first, then the oldest. A Text in which there is no
 // word chooses none.
@@ -145,7 +146,9 @@ func (s *selection) and(condition string, args ...any) {
 	s.where, s.args = append(s.where, condition), append(s.args, args...)
 }
 
-func in[T any](s *selection, column string, values []T) {
+// in adds a condition on a column, which is the same text however often a value is named.
+func in[T cmp.Ordered](s *selection, column string, values []T) {
+	values = distinct(values)
 	if len(values) == 0 {
 		return
 	}
@@ -154,6 +157,8 @@ func in[T any](s *selection, column string, values []T) {
 		s.args = append(s.args, v)
 	}
 }
+
+func distinct[T cmp.Ordered](all []T) []T { return slices.Compact(slices.Sorted(slices.Values(all))) }
 
 // match adds the conditions on a task's row.
 func (s *selection) match(f boardapi.Filter) {
@@ -199,7 +204,7 @@ func (s *selection) rows(columns string, f boardapi.Filter) (string, []any) {
 		order = `t.n`
 		s.and(`t.n > ?`, f.After.Number)
 	case order == byKey:
-		s.and(byKey+` > ?`, place(f.After).key())
+		s.and(byKey+` > ?`, key(f.After))
 	case f.After != boardapi.Place{}:
 		s.and(`(`+order+`) > (?, ?)`, f.After.Rank, f.After.Number)
 	}
@@ -211,7 +216,7 @@ func (s *selection) rows(columns string, f boardapi.Filter) (string, []any) {
 func eachStatus(f boardapi.Filter) (string, []any) {
 	statuses := orchestron.TaskStatuses
 	if len(f.Statuses) > 0 {
-		statuses = slices.Compact(slices.Sorted(slices.Values(f.Statuses)))
+		statuses = distinct(f.Statuses)
 	}
 	var parts []string
 	var args []any

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -86,14 +87,9 @@ func (tx *Tx) PutTask(before, after orchestron.Task) error {
 
 // putBeside stores what of a task stands in tables of its own.
 func (tx *Tx) putBeside(before, after orchestron.Task) error {
-	if err := tx.putLabels(before, after); err != nil {
-		return fmt.Errorf("storing the labels of %s: %w", after.ID, err)
-	}
-	if err := tx.putNeeds(before, after); err != nil {
-		return fmt.Errorf("storing what %s depends on: %w", after.ID, err)
-	}
-	if err := tx.putText(before, after); err != nil {
-		return fmt.Errorf("storing the words of %s: %w", after.ID, err)
+	err := errors.Join(tx.putLabels(before, after), tx.putNeeds(before, after), tx.putText(before, after))
+	if err != nil {
+		return fmt.Errorf("storing the labels, dependencies and words of %s: %w", after.ID, err)
 	}
 	return nil
 }
@@ -143,7 +139,7 @@ func (tx *Tx) putNeeds(before, after orchestron.Task) error {
 }
 
 func (tx *Tx) putText(before, after orchestron.Task) error {
-	was, is := placeOf(before).key(), placeOf(after).key()
+	was, is := key(placeOf(before)), key(placeOf(after))
 	if was == is && before.Title == after.Title && before.Description == after.Description {
 		return nil
 	}
@@ -174,13 +170,9 @@ func (b Board) Leased(ctx context.Context) ([]orchestron.Task, error) {
 
 // Rollup returns what the children of a task make together.
 func (tx *Tx) Rollup(parent orchestron.TaskID) (boardapi.Rollup, error) {
-	found, err := collect(tx.query, scanRollup, `SELECT count(*), count(*) FILTER (WHERE status NOT IN ('DONE', 'CANCELLED')),
+	return one(tx.query, scanRollup, nil, `SELECT count(*), count(*) FILTER (WHERE status NOT IN ('DONE', 'CANCELLED')),
 		count(*) FILTER (WHERE status <> 'CANCELLED'), coalesce(sum(progress) FILTER (WHERE status <> 'CANCELLED'), 0)
 		FROM tasks WHERE parent > 0 AND parent = ?`, parent.Number())
-	if err != nil {
-		return boardapi.Rollup{}, err
-	}
-	return found[0], nil
 }
 
 // Progress returns how much of a project's tasks is done, or of those in one of its sprints.
