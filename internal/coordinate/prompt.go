@@ -123,16 +123,18 @@ func votePrompt(r *coordinateapi.Run, round int, ballot []int, last []coordinate
 	var b strings.Builder
 	fmt.Fprintf(&b, "Vote for one of the proposals made for this task:\n\n%s\n\nThe proposals, in no order and without names. %s\n", r.Task, material)
 	each := room(r.Task, len(ballot)+len(last))
+	votes := map[int][]string{} // the reasons, by option
+	for _, s := range last {
+		if option, why, ok := voted(s); ok {
+			votes[option] = append(votes[option], why)
+		}
+	}
 	for i, option := range ballot {
 		fmt.Fprintf(&b, "\nProposal %c:\n%s\n", 'A'+i, fence(r.Options[option].Text, each))
-		votes := 0
-		for _, s := range last {
-			if choice, why, ok := voted(s); ok && choice == option {
-				votes++
-				fmt.Fprintf(&b, "One vote for %c in the last round, because:\n%s\n", 'A'+i, fence(why, min(reasons, each)))
-			}
+		for _, why := range votes[option] {
+			fmt.Fprintf(&b, "One vote for %c in the last round, because:\n%s\n", 'A'+i, fence(why, min(reasons, each)))
 		}
-		if round > 1 && votes == 0 {
+		if round > 1 && len(votes[option]) == 0 {
 			fmt.Fprintf(&b, "No vote for %c in the last round.\n", 'A'+i)
 		}
 	}

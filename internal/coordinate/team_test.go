@@ -169,9 +169,12 @@ func TestSequentialEndsWhereTheChainBreaks(t *testing.T) {
 	})
 }
 
-// ballot finds the letter of a proposal in a prompt.
+// ballot finds the letter of a proposal in a prompt, or takes the first when it is not there.
 func ballot(text, proposal string) string {
 	at := strings.Index(text, "\n"+proposal+"\n----- END")
+	if at < 0 {
+		return "A"
+	}
 	letter := strings.LastIndex(text[:at], "\nProposal ")
 	return text[letter+len("\nProposal ") : letter+len("\nProposal ")+1]
 }
