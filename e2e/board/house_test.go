@@ -18,6 +18,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/board"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/boardstore"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/sqlite"
@@ -63,10 +64,10 @@ func (a *agents) Changed() <-chan struct{}                 { return a.changed.Wa
 func (*agents) Post(context.Context, orchestron.AgentID, string, string, bool) error { return nil }
 
 // boards is the database as boards see it.
-type boards struct{ sqlite.Board }
+type boards struct{ boardstore.Store }
 
 func (b boards) Write(ctx context.Context, change func(board.Tx) error) error {
-	return b.Board.Write(ctx, func(tx *sqlite.Tx) error { return change(tx) })
+	return b.Store.Write(ctx, func(tx boardstore.Tx) error { return change(tx) })
 }
 
 // house is a running service of boards.
@@ -91,7 +92,7 @@ func open(dir string) (*house, error) {
 	for _, id := range workers {
 		h.agents.alive[id] = true
 	}
-	service := board.New(boards{db.Board()}, h.agents, nil, boardapi.DefaultPolicy(), h.clock, quiet)
+	service := board.New(boards{boardstore.In(db)}, h.agents, nil, boardapi.DefaultPolicy(), h.clock, quiet)
 	h.catalogue = op.NewCatalogue(db, quiet, service.Ops()...)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

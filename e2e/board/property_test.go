@@ -19,6 +19,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/boardstore"
 )
 
 const home = "default" // the board of those who work in no repository
@@ -306,7 +307,7 @@ func (p *play) timePasses(t *rapid.T) {
 func (p *play) settleLeases(t *rapid.T) {
 	p.settle()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		held, err := p.db.Board().Leased(context.Background())
+		held, err := boardstore.In(p.db).Leased(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -449,7 +450,7 @@ func (p *play) again(t *rapid.T) {
 // check compares everything with the model, and with what was seen before.
 func (p *play) check(t *rapid.T) {
 	p.whole = p.dump(t)
-	stored, err := p.db.Board().Tasks(context.Background(), boardapi.Filter{ByNumber: true})
+	stored, err := boardstore.In(p.db).Tasks(context.Background(), boardapi.Filter{ByNumber: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -527,7 +528,7 @@ var untold = words("version updatedAt children waitsFor clarifications handoff")
 
 // checkHistory tells the story of each task from its changes, and compares its end with the task.
 func (p *play) checkHistory(t *rapid.T, stored []orchestron.Task) {
-	changes, err := p.db.Board().Changes(context.Background(), boardapi.ChangeFilter{After: p.change})
+	changes, err := boardstore.In(p.db).Changes(context.Background(), boardapi.ChangeFilter{After: p.change})
 	if err != nil {
 		t.Fatal(err)
 	}

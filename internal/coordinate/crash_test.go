@@ -16,6 +16,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/coordinate"
 	"github.com/orchestron/orchestron/internal/coordinateapi"
+	"github.com/orchestron/orchestron/internal/runstore"
 	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
@@ -127,10 +128,10 @@ func TestKilledAnywhere(t *testing.T) {
 }
 
 // runs is the database as runs see it.
-type runs struct{ sqlite.Runs }
+type runs struct{ runstore.Store }
 
 func (r runs) Write(ctx context.Context, change func(coordinate.Tx) error) error {
-	return r.Runs.Write(ctx, func(tx *sqlite.Tx) error { return change(tx) })
+	return r.Store.Write(ctx, func(tx runstore.Tx) error { return change(tx) })
 }
 
 func TestARealDatabaseIsClosedInTheMidst(t *testing.T) {
@@ -144,7 +145,7 @@ func TestARealDatabaseIsClosedInTheMidst(t *testing.T) {
 		return db
 	}
 	db := openDB()
-	h := run(t, runs{db.Runs()}, agents, nil)
+	h := run(t, runs{runstore.In(db)}, agents, nil)
 	id := must[coordinateapi.RunOut](h, "coordinate_instances", team("sequential", args{"wait": false, "coordinator_id": boss})).ID
 	for _, who := range []orchestron.AgentID{ann, bob, cid, boss} {
 		deadline := time.Now().Add(30 * time.Second)
@@ -159,7 +160,7 @@ func TestARealDatabaseIsClosedInTheMidst(t *testing.T) {
 			t.Fatal(err)
 		}
 		db = openDB()
-		h = run(t, runs{db.Runs()}, agents, nil)
+		h = run(t, runs{runstore.In(db)}, agents, nil)
 	}
 	got := must[coordinateapi.RunOut](h, "get_run", args{"run_id": id, "timeout_seconds": 60})
 	if got.State != coordinateapi.Completed || got.Report != "from mgr_1_1" || len(agents.prompts("")) != 4 {

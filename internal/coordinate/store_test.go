@@ -14,6 +14,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/coordinate"
 	"github.com/orchestron/orchestron/internal/coordinateapi"
+	"github.com/orchestron/orchestron/internal/runstore"
 	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
@@ -28,7 +29,7 @@ func stores(t *testing.T) map[string]coordinate.Store {
 			t.Error(err)
 		}
 	})
-	return map[string]coordinate.Store{"sqlite": runs{db.Runs()}, "memory": newShelf()}
+	return map[string]coordinate.Store{"sqlite": runs{runstore.In(db)}, "memory": newShelf()}
 }
 
 func example(n int64, state coordinateapi.State) coordinateapi.Run {

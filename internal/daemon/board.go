@@ -8,15 +8,16 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/board"
+	"github.com/orchestron/orchestron/internal/boardstore"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
 // boards is the database as boards see it.
-type boards struct{ sqlite.Board }
+type boards struct{ boardstore.Store }
 
 func (b boards) Write(ctx context.Context, change func(board.Tx) error) error {
-	return b.Board.Write(ctx, func(tx *sqlite.Tx) error { return change(tx) })
+	return b.Store.Write(ctx, func(tx boardstore.Tx) error { return change(tx) })
 }
 
 // otherBoards opens the boards of another database for reading.
@@ -25,7 +26,7 @@ func otherBoards(ctx context.Context, path string) (board.Source, io.Closer, err
 	if err != nil {
 		return nil, nil, err
 	}
-	return db.Board(), closer(db.CloseOther), nil
+	return boardstore.In(db), closer(db.CloseOther), nil
 }
 
 type closer func() error

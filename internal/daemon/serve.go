@@ -22,6 +22,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/board"
+	"github.com/orchestron/orchestron/internal/boardstore"
 	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/journal"
@@ -134,7 +135,7 @@ func (d *daemon) assemble() (doors, error) {
 	}, d.Log)
 	events := journal.New(d.db, d.db.Told, d.agents.Within)
 	var catalogue *op.Catalogue
-	d.board = board.New(boards{d.db.Board()}, workers{d.agents, func() *op.Catalogue { return catalogue }}, otherBoards, d.cfg.Push, time.Now, d.Log)
+	d.board = board.New(boards{boardstore.In(d.db)}, workers{d.agents, func() *op.Catalogue { return catalogue }}, otherBoards, d.cfg.Push, time.Now, d.Log)
 	catalogue = op.NewCatalogue(d.db, d.Log, slices.Concat(d.agents.Ops(), d.board.Ops(), events.Ops(), d.ops())...)
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{

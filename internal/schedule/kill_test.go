@@ -10,14 +10,15 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/scheduleapi"
+	"github.com/orchestron/orchestron/internal/schedulestore"
 	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
 // database is a real store.
-type database struct{ sqlite.Schedules }
+type database struct{ schedulestore.Store }
 
 func (d database) Write(ctx context.Context, change func(Tx) error) error {
-	return d.Schedules.Write(ctx, func(tx *sqlite.Tx) error { return change(tx) })
+	return d.Store.Write(ctx, func(tx schedulestore.Tx) error { return change(tx) })
 }
 
 var errKilled = errors.New("killed")
@@ -77,7 +78,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	store := database{db.Schedules()}
+	store := database{schedulestore.In(db)}
 	kills := 0
 	for first := range 9 {
 		for second := range 9 {
@@ -122,7 +123,7 @@ func TestReopened(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return New(database{db.Schedules()}, c, clock, quiet), db
+		return New(database{schedulestore.In(db)}, c, clock, quiet), db
 	}
 	s, db := open()
 	plan(t, s, map[string]any{"at": "9am", "every": "1d", "agents": []string{"exec_1"}, "zone": "America/New_York"})

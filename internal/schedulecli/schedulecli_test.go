@@ -14,6 +14,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/console/consoletest"
 	"github.com/orchestron/orchestron/internal/schedule"
+	"github.com/orchestron/orchestron/internal/schedulestore"
 	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
@@ -30,10 +31,10 @@ func (crew) Post(context.Context, orchestron.AgentID, string, string, bool) erro
 	return nil
 }
 
-type database struct{ sqlite.Schedules }
+type database struct{ schedulestore.Store }
 
 func (d database) Write(ctx context.Context, change func(schedule.Tx) error) error {
-	return d.Schedules.Write(ctx, func(tx *sqlite.Tx) error { return change(tx) })
+	return d.Store.Write(ctx, func(tx schedulestore.Tx) error { return change(tx) })
 }
 
 // serve is a daemon with the real subject and a real database, whose clock is the commands'.
@@ -45,7 +46,7 @@ func serve(t *testing.T, now func() time.Time) (*consoletest.Daemon, *schedule.S
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	s := schedule.New(database{db.Schedules()}, crew{}, now, quiet)
+	s := schedule.New(database{schedulestore.In(db)}, crew{}, now, quiet)
 	return consoletest.New(s.Ops()...), s
 }
 

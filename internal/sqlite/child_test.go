@@ -81,11 +81,11 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 		if db.lock.clean && len(acked) > before {
 			t.Errorf("kill %d: the stop looks clean", kill)
 		}
-		stored, err := read(t.Context(), db, scanText, `SELECT id FROM messages`)
+		stored, err := Read(t.Context(), db, ScanText, `SELECT id FROM messages`)
 		if err != nil {
 			t.Fatal(err)
 		}
-		events, err := read(t.Context(), db, scanInt, `SELECT count(*) FROM events`)
+		events, err := Read(t.Context(), db, ScanInt, `SELECT count(*) FROM events`)
 		if err != nil || int(events[0]) != len(stored) {
 			t.Errorf("kill %d: %d messages but %v events, %v; a change was kept by half", kill, len(stored), events, err)
 		}

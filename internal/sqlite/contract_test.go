@@ -142,6 +142,25 @@ func TestOrdinals(t *testing.T) {
 	next("exec", 3) // the failed change gave its number to nobody
 }
 
+func TestRaiseOrdinal(t *testing.T) {
+	db := openTemp(t)
+	mustWrite(t, db, func(tx *Tx) error {
+		var got []int
+		for _, to := range []int{0, 5, 3, 5} {
+			err := tx.RaiseOrdinal("task", to)
+			n, nextErr := tx.NextOrdinal("task")
+			if err := errors.Join(err, nextErr); err != nil {
+				return err
+			}
+			got = append(got, n)
+		}
+		if diff := cmp.Diff([]int{1, 6, 7, 8}, got); diff != "" {
+			t.Errorf("ordinals (-want +got):\n%s", diff)
+		}
+		return nil
+	})
+}
+
 func TestMessages(t *testing.T) {
 	db, ctx := openTemp(t), t.Context()
 	putAgents(t, db, "exec_1", "exec_2")

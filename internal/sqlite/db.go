@@ -1,5 +1,5 @@
 // Package sqlite keeps everything that must outlive the daemon in one file: agents, messages, turns, events,
-// idempotency keys and tasks.
+// idempotency keys and tasks. Rooms keep the tables of other subjects in the same file, through Write and Read.
 package sqlite
 
 import (
@@ -142,7 +142,7 @@ func dsn(path string, pragmas ...string) string {
 
 // check looks for damage. It reads the whole file.
 func (db *DB) check(ctx context.Context) error {
-	found, err := collect(querier(ctx, db.write), scanText, "PRAGMA quick_check(10)")
+	found, err := Collect(querier(ctx, db.write), ScanText, "PRAGMA quick_check(10)")
 	if err != nil {
 		return db.explain(err)
 	}

@@ -115,7 +115,7 @@ func TestSettings(t *testing.T) {
 		{"query_only", "0"},
 	} {
 		mustWrite(t, db, func(tx *Tx) error {
-			got, err := collect(tx.query, scanText, "PRAGMA "+want.pragma)
+			got, err := Collect(tx.Query, ScanText, "PRAGMA "+want.pragma)
 			if err == nil && got[0] != want.value {
 				t.Errorf("%s = %s, want %s", want.pragma, got[0], want.value)
 			}

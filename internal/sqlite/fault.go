@@ -21,6 +21,7 @@ const (
 	codeDirFsync    = codeIO | 5<<8
 	codeShmSize     = codeIO | 19<<8 // the shared index could not grow
 	codeForeignKey  = codeConflict | 3<<8
+	codeNotNull     = codeConflict | 5<<8
 	codePrimaryKey  = codeConflict | 6<<8
 	codeUnique      = codeConflict | 8<<8
 	primaryCodeMask = 0xff
@@ -38,10 +39,17 @@ func codeOf(err error) int {
 // violates reports whether err is a constraint that refused one statement and harmed nothing else.
 func violates(err error) bool { return codeOf(err)&primaryCodeMask == codeConflict }
 
-func exists(err error) bool {
+// Exists reports whether a statement was refused because there is such a row already.
+func Exists(err error) bool {
 	code := codeOf(err)
 	return code == codeUnique || code == codePrimaryKey
 }
+
+// Orphan reports whether a statement was refused because a row that it refers to is not there.
+func Orphan(err error) bool { return codeOf(err) == codeForeignKey }
+
+// Empty reports whether a statement was refused because it left a column without a value that must have one.
+func Empty(err error) bool { return codeOf(err) == codeNotNull }
 
 func full(err error) bool {
 	code := codeOf(err)

@@ -235,7 +235,7 @@ func TestCloseWhileOthersWrite(t *testing.T) {
 	closeDB(t, db)
 	all.Wait()
 	db = openAt(t, db.path)
-	found, err := read(t.Context(), db, scanText, `SELECT type FROM events`)
+	found, err := Read(t.Context(), db, ScanText, `SELECT type FROM events`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestJoiningChangeThatWasCancelledDoesNotRun(t *testing.T) {
 func TestIgnoredFaultOfTheStorageFailsTheChange(t *testing.T) {
 	db := openTemp(t)
 	err := db.Write(t.Context(), func(tx *Tx) error {
-		_, _ = tx.exec("a statement that SQLite does not know")
+		_, _ = tx.Exec("a statement that SQLite does not know")
 		_ = tx.AddEvent(&orchestron.Event{Type: "no"})
 		return nil
 	})

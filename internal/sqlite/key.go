@@ -30,9 +30,9 @@ func scanKeyed(rows *sql.Rows) (k keyed, err error) {
 // another call.
 func (tx *Tx) keyed(actor, key, operation string, hash [32]byte) (keyed, bool, error) {
 	oldest := tx.w.db.now().Add(-keyLife)
-	found, err := collect(tx.query, scanKeyed,
+	found, err := Collect(tx.Query, scanKeyed,
 		`SELECT operation, hash, subject, answer FROM keys WHERE actor = ? AND key = ? AND created >= ?`,
-		actor, key, nanos(oldest))
+		actor, key, Nanos(oldest))
 	if err != nil || len(found) == 0 {
 		return keyed{}, false, err
 	}
@@ -52,15 +52,15 @@ func (tx *Tx) Keyed(actor, key, operation string, hash [32]byte) (subject string
 
 // SetKey stores what a call with a key made, in place of what the key stood for.
 func (tx *Tx) SetKey(actor, key, operation string, hash [32]byte, subject string) error {
-	_, err := tx.exec(`INSERT OR REPLACE INTO keys (actor, key, operation, hash, subject, created)
-		VALUES (?, ?, ?, ?, ?, ?)`, actor, key, operation, hash[:], subject, nanos(tx.w.db.now()))
+	_, err := tx.Exec(`INSERT OR REPLACE INTO keys (actor, key, operation, hash, subject, created)
+		VALUES (?, ?, ?, ?, ?, ?)`, actor, key, operation, hash[:], subject, Nanos(tx.w.db.now()))
 	return err
 }
 
 // Once reports whether the record with this id is seen for the first time, and remembers it for a day at least.
 func (tx *Tx) Once(record string) (bool, error) {
-	result, err := tx.exec(`INSERT INTO records (id, seen) VALUES (?, ?) ON CONFLICT DO NOTHING`,
-		record, nanos(tx.w.db.now()))
+	result, err := tx.Exec(`INSERT INTO records (id, seen) VALUES (?, ?) ON CONFLICT DO NOTHING`,
+		record, Nanos(tx.w.db.now()))
 	if err != nil {
 		return false, err
 	}
@@ -92,6 +92,6 @@ func (db *DB) Begin(ctx context.Context, actor, key, operation string, hash [32]
 func (db *DB) End(ctx context.Context, actor, key string, answer json.RawMessage) error {
 	missing := orchestron.Errorf(orchestron.NotFound, "no call has begun under the idempotency key %q", key)
 	return db.Write(ctx, func(tx *Tx) error {
-		return tx.touch(missing, `UPDATE keys SET answer = ? WHERE actor = ? AND key = ?`, string(answer), actor, key)
+		return tx.Touch(missing, `UPDATE keys SET answer = ? WHERE actor = ? AND key = ?`, string(answer), actor, key)
 	})
 }

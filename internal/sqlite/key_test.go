@@ -135,7 +135,7 @@ func TestPrune(t *testing.T) {
 	}
 	count := func() (n int) {
 		for _, table := range []string{"keys", "records", "mcp_tasks"} {
-			found, err := read(ctx, db, scanInt, "SELECT count(*) FROM "+table)
+			found, err := Read(ctx, db, ScanInt, "SELECT count(*) FROM "+table)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -63,8 +63,8 @@ func TestDamageIsNamedWhenMet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	overwrite(t, path, info.Size()/2, strings.Repeat("garbage ", 4096))
-	db := openAt(t, path) // nothing looks at every page after a clean stop
+	overwrite(t, path, info.Size()*3/4, strings.Repeat("garbage ", 4096))
+	db := openAt(t, path) // the events are last, and nothing looks at every page after a clean stop
 	_, err = db.Events(t.Context(), 0, 10_000)
 	wantKind(t, err, orchestron.Unavailable, "damaged", path)
 }
@@ -102,7 +102,7 @@ func TestMigrationCopiesFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := read(t.Context(), db, scanInt, `SELECT count(extra) FROM events`); err != nil {
+	if _, err := Read(t.Context(), db, ScanInt, `SELECT count(extra) FROM events`); err != nil {
 		t.Errorf("the migration did not run: %v", err)
 	}
 	closeDB(t, db)
@@ -135,7 +135,7 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 	if got, err := db.LastEvent(t.Context()); got != 2000 || err != nil {
 		t.Errorf("the last event is %d, %v; want 2000", got, err)
 	}
-	if _, err := read(t.Context(), db, scanInt, `SELECT count(extra) FROM events`); err == nil {
+	if _, err := Read(t.Context(), db, ScanInt, `SELECT count(extra) FROM events`); err == nil {
 		t.Error("half of the migration stands")
 	}
 }

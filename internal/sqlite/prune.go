@@ -29,7 +29,7 @@ func (db *DB) Prune(ctx context.Context, now time.Time) error {
 		{"messages", "done = 1 AND agent IN (" + longEnded + ")", old},
 		{"turns", "agent IN (" + longEnded + ")", old},
 	} {
-		if err := db.drop(ctx, step.table, step.condition, step.before); err != nil {
+		if err := db.Drop(ctx, step.table, step.condition, step.before); err != nil {
 			return err
 		}
 	}
@@ -39,11 +39,11 @@ func (db *DB) Prune(ctx context.Context, now time.Time) error {
 const longEnded = `SELECT id FROM agents
 	WHERE status IN ('stopped', 'failed', 'lost') AND unixepoch(doc ->> '$.ended') * 1000000000 < ?`
 
-// drop removes the rows of a table that meet a condition on a time. Readers search, so that the writer does not have to.
-func (db *DB) drop(ctx context.Context, table, condition string, before time.Time) error {
+// Drop removes the rows of a table that meet a condition on a time, in small steps. Readers search, so that the writer does not have to.
+func (db *DB) Drop(ctx context.Context, table, condition string, before time.Time) error {
 	for {
-		ids, err := read(ctx, db, scanInt,
-			fmt.Sprintf("SELECT rowid FROM %s WHERE %s LIMIT ?", table, condition), nanos(before), dropBatch)
+		ids, err := Read(ctx, db, ScanInt,
+			fmt.Sprintf("SELECT rowid FROM %s WHERE %s LIMIT ?", table, condition), Nanos(before), dropBatch)
 		if err != nil {
 			return fmt.Errorf("looking for old %s: %w", table, err)
 		}
@@ -55,8 +55,8 @@ func (db *DB) drop(ctx context.Context, table, condition string, before time.Tim
 			return err
 		}
 		err = db.Write(ctx, func(tx *Tx) error {
-			_, err := tx.exec(fmt.Sprintf("DELETE FROM %s WHERE rowid IN (SELECT value FROM json_each(?)) AND %s", table, condition),
-				string(found), nanos(before))
+			_, err := tx.Exec(fmt.Sprintf("DELETE FROM %s WHERE rowid IN (SELECT value FROM json_each(?)) AND %s", table, condition),
+				string(found), Nanos(before))
 			return err
 		})
 		if err != nil {

@@ -52,11 +52,11 @@ func TestPruneHistory(t *testing.T) {
 	if err != nil || len(events) != 500 || events[0].At != noon || events[0].Seq != 1501 {
 		t.Errorf("%d events are left, the first %+v, %v; want 500 from %s on", len(events), events[:1], err, noon)
 	}
-	kept, err := read(ctx, db, scanText, `SELECT id FROM messages ORDER BY id`)
+	kept, err := Read(ctx, db, ScanText, `SELECT id FROM messages ORDER BY id`)
 	equal(t, "messages", kept, []string{
 		"exec_1answered", "exec_1queued", "mgr_1answered", "mgr_1queued", "mgr_2queued", "mgr_3answered", "mgr_3queued", "mgr_4answered", "mgr_4queued",
 	}, err)
-	turns, err := read(ctx, db, scanText, `SELECT agent FROM turns ORDER BY agent`)
+	turns, err := Read(ctx, db, ScanText, `SELECT agent FROM turns ORDER BY agent`)
 	equal(t, "turns", turns, []string{"exec_1", "mgr_1", "mgr_3", "mgr_4"}, err)
 	last, err := db.LastEvent(ctx)
 	equal(t, "the last event", last, 2000, err)

@@ -10,15 +10,15 @@ import (
 	"github.com/orchestron/orchestron"
 )
 
-// query asks the database, on the connection that reads or inside a transaction.
-type query func(query string, args ...any) (*sql.Rows, error)
+// Query asks the database: for what was committed (DB.Reader), or inside a change (Tx.Query).
+type Query func(query string, args ...any) (*sql.Rows, error)
 
-func querier(ctx context.Context, db *sql.DB) query {
+func querier(ctx context.Context, db *sql.DB) Query {
 	return func(query string, args ...any) (*sql.Rows, error) { return db.QueryContext(ctx, query, args...) }
 }
 
-// collect returns all rows of a query, never nil.
-func collect[T any](q query, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
+// Collect returns all rows of a query, never nil.
+func Collect[T any](q Query, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
 	all := []T{}
 	rows, err := q(text, args...)
 	if err != nil {
@@ -35,9 +35,9 @@ func collect[T any](q query, scan func(*sql.Rows) (T, error), text string, args 
 	return all, rows.Err()
 }
 
-// one returns the first row of a query, or NotFound in the words given.
-func one[T any](q query, scan func(*sql.Rows) (T, error), missing *orchestron.Error, text string, args ...any) (T, error) {
-	found, err := collect(q, scan, text, args...)
+// One returns the first row of a query, or NotFound in the words given.
+func One[T any](q Query, scan func(*sql.Rows) (T, error), missing *orchestron.Error, text string, args ...any) (T, error) {
+	found, err := Collect(q, scan, text, args...)
 	if err == nil && len(found) == 0 {
 		err = missing
 	}
@@ -56,15 +56,16 @@ func noMessage(id orchestron.MessageID) *orchestron.Error {
 	return orchestron.Errorf(orchestron.NotFound, "there is no message %s", id)
 }
 
-// nanos is how a time is stored. It keeps the instant and drops the zone.
-func nanos(t time.Time) int64 {
+// Nanos is how a time is stored. It keeps the instant and drops the zone.
+func Nanos(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixNano()
 }
 
-func moment(n int64) time.Time {
+// Moment is the time that was stored as a number.
+func Moment(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}
 	}
@@ -96,14 +97,14 @@ func scanMessage(rows *sql.Rows) (m orchestron.Message, err error) {
 	var created, submitted, answered int64
 	err = rows.Scan(&m.ID, &m.Agent, &m.Seq, &m.From, &m.Text, &m.Urgent, &m.State, &m.Reason, &m.Confirmed, &m.Attempts,
 		&m.Answer, &m.Failure, &created, &submitted, &answered)
-	m.Created, m.Submitted, m.Answered = moment(created), moment(submitted), moment(answered)
+	m.Created, m.Submitted, m.Answered = Moment(created), Moment(submitted), Moment(answered)
 	return m, err
 }
 
 func scanTurn(rows *sql.Rows) (t orchestron.Turn, err error) {
 	var started, ended int64
 	err = rows.Scan(&t.ID, &t.Agent, &t.Message, &t.Prompt, &t.PromptID, &t.Answer, &t.Failure, &started, &ended)
-	t.Started, t.Ended = moment(started), moment(ended)
+	t.Started, t.Ended = Moment(started), Moment(ended)
 	return t, err
 }
 
@@ -111,7 +112,7 @@ func scanEvent(rows *sql.Rows) (e orchestron.Event, err error) {
 	var at int64
 	var data string
 	err = rows.Scan(&e.Seq, &at, &e.Type, &e.Agent, &e.Actor, &data)
-	e.At = moment(at)
+	e.At = Moment(at)
 	if data != "" {
 		e.Data = json.RawMessage(data)
 	}
@@ -119,16 +120,18 @@ func scanEvent(rows *sql.Rows) (e orchestron.Event, err error) {
 }
 
 func scanJSON(rows *sql.Rows) (json.RawMessage, error) {
-	text, err := scanText(rows)
+	text, err := ScanText(rows)
 	return json.RawMessage(text), err
 }
 
-func scanText(rows *sql.Rows) (s string, err error) {
+// ScanText reads a row of one text.
+func ScanText(rows *sql.Rows) (s string, err error) {
 	err = rows.Scan(&s)
 	return s, err
 }
 
-func scanInt(rows *sql.Rows) (n int64, err error) {
+// ScanInt reads a row of one number.
+func ScanInt(rows *sql.Rows) (n int64, err error) {
 	err = rows.Scan(&n)
 	return n, err
 }

@@ -12,9 +12,9 @@ import (
 // ended; after expires nobody asks for the record.
 func (db *DB) PutTask(ctx context.Context, id string, record json.RawMessage, live bool, expires time.Time) error {
 	return db.Write(ctx, func(tx *Tx) error {
-		_, err := tx.exec(`INSERT INTO mcp_tasks (id, record, live, expires) VALUES (?, ?, ?, ?) ON CONFLICT (id)
+		_, err := tx.Exec(`INSERT INTO mcp_tasks (id, record, live, expires) VALUES (?, ?, ?, ?) ON CONFLICT (id)
 			DO UPDATE SET record = excluded.record, live = excluded.live, expires = excluded.expires`,
-			id, string(record), live, nanos(expires))
+			id, string(record), live, Nanos(expires))
 		return err
 	})
 }
@@ -22,16 +22,15 @@ func (db *DB) PutTask(ctx context.Context, id string, record json.RawMessage, li
 // GetTask returns the record of a task, or NotFound.
 func (db *DB) GetTask(ctx context.Context, id string) (json.RawMessage, error) {
 	missing := orchestron.Errorf(orchestron.NotFound, "there is no task %q", id)
-	record, err := one(querier(ctx, db.read), scanJSON, missing, `SELECT record FROM mcp_tasks WHERE id = ?`, id)
-	return record, db.readError(err)
+	return ReadOne(ctx, db, scanJSON, missing, `SELECT record FROM mcp_tasks WHERE id = ?`, id)
 }
 
 // LiveTasks returns the records of the tasks that have not ended, oldest first.
 func (db *DB) LiveTasks(ctx context.Context) ([]json.RawMessage, error) {
-	return read(ctx, db, scanJSON, `SELECT record FROM mcp_tasks WHERE live = 1 ORDER BY n`)
+	return Read(ctx, db, scanJSON, `SELECT record FROM mcp_tasks WHERE live = 1 ORDER BY n`)
 }
 
 // DropTasks removes the records of the tasks that expired before a time.
 func (db *DB) DropTasks(ctx context.Context, before time.Time) error {
-	return db.drop(ctx, "mcp_tasks", "expires < ?", before)
+	return db.Drop(ctx, "mcp_tasks", "expires < ?", before)
 }

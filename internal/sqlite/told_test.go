@@ -10,11 +10,12 @@ import (
 // TestTold waits for events as readers do: they are told of those that are there to be read, and of nothing else.
 func TestTold(t *testing.T) {
 	db := openTemp(t)
+	putAgents(t, db, "exec_1")
 	add := func(tx *Tx) error {
 		return tx.AddEvent(&orchestron.Event{Type: orchestron.TaskCreated, Data: []byte("{}")})
 	}
 	told := db.Told()
-	if err := db.Write(t.Context(), func(tx *Tx) error { return tx.SetCursor("somebody", "a project", 1) }); err != nil {
+	if err := db.Write(t.Context(), func(tx *Tx) error { return tx.SetToken("exec_1", "h") }); err != nil {
 		t.Fatal(err)
 	}
 	failed := errors.New("no")

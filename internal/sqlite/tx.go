@@ -14,7 +14,9 @@ type Tx struct {
 	broken error // the storage failed; the change cannot succeed any more
 }
 
-func (tx *Tx) exec(query string, args ...any) (sql.Result, error) {
+// Exec runs a statement. After trouble with the storage every further one fails, and so does the change; a constraint
+// that refuses a statement harms nothing else.
+func (tx *Tx) Exec(query string, args ...any) (sql.Result, error) {
 	if tx.broken != nil {
 		return nil, tx.broken
 	}
@@ -22,7 +24,8 @@ func (tx *Tx) exec(query string, args ...any) (sql.Result, error) {
 	return result, tx.note(err)
 }
 
-func (tx *Tx) query(query string, args ...any) (*sql.Rows, error) {
+// Query asks what the change sees: what was committed, and what it wrote itself. The rows must be closed.
+func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	if tx.broken != nil {
 		return nil, tx.broken
 	}
@@ -40,9 +43,9 @@ func (tx *Tx) note(err error) error {
 	return tx.broken
 }
 
-// touch runs a statement that must change a row, or returns missing.
-func (tx *Tx) touch(missing *orchestron.Error, query string, args ...any) error {
-	result, err := tx.exec(query, args...)
+// Touch runs a statement that must change a row, or returns missing.
+func (tx *Tx) Touch(missing *orchestron.Error, query string, args ...any) error {
+	result, err := tx.Exec(query, args...)
 	if err != nil {
 		return err
 	}
@@ -54,12 +57,19 @@ func (tx *Tx) touch(missing *orchestron.Error, query string, args ...any) error 
 
 // NextOrdinal counts per stem, from 1, and never gives a number twice.
 func (tx *Tx) NextOrdinal(stem string) (int, error) {
-	found, err := collect(tx.query, scanInt,
+	found, err := Collect(tx.Query, ScanInt,
 		`INSERT INTO ordinals (stem, n) VALUES (?, 1) ON CONFLICT (stem) DO UPDATE SET n = n + 1 RETURNING n`, stem)
 	if err != nil {
 		return 0, fmt.Errorf("counting %s: %w", stem, err)
 	}
 	return int(found[0]), nil
+}
+
+// RaiseOrdinal lets the stem's next ordinal be above to, at least.
+func (tx *Tx) RaiseOrdinal(stem string, to int) error {
+	_, err := tx.Exec(`INSERT INTO ordinals (stem, n) VALUES (?, ?) ON CONFLICT (stem) DO UPDATE SET n = max(n, excluded.n)`,
+		stem, to)
+	return err
 }
 
 // PutAgent stores an agent, in place of what was stored under its id. Queued is not stored but counted when read.
@@ -69,25 +79,25 @@ func (tx *Tx) PutAgent(a orchestron.Agent) error {
 	if err != nil {
 		return fmt.Errorf("storing agent %s: %w", a.ID, err)
 	}
-	_, err = tx.exec(`INSERT INTO agents (id, doc) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc`,
+	_, err = tx.Exec(`INSERT INTO agents (id, doc) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc`,
 		a.ID, string(doc))
 	return err
 }
 
 // DeleteAgent removes an agent with its token, messages and turns, or returns NotFound. Its events stay.
 func (tx *Tx) DeleteAgent(id orchestron.AgentID) error {
-	return tx.touch(noAgent(id), `DELETE FROM agents WHERE id = ?`, id)
+	return tx.Touch(noAgent(id), `DELETE FROM agents WHERE id = ?`, id)
 }
 
 // SetToken replaces the hash of the agent's token. It is NotFound when there is no such agent, and a Conflict when
 // another agent has the token.
 func (tx *Tx) SetToken(id orchestron.AgentID, hash string) error {
-	_, err := tx.exec(`INSERT INTO tokens (agent, hash) VALUES (?, ?)
+	_, err := tx.Exec(`INSERT INTO tokens (agent, hash) VALUES (?, ?)
 		ON CONFLICT (agent) DO UPDATE SET hash = excluded.hash`, id, hash)
 	switch {
-	case codeOf(err) == codeForeignKey:
+	case Orphan(err):
 		return noAgent(id)
-	case exists(err):
+	case Exists(err):
 		return orchestron.Errorf(orchestron.Conflict, "the token of %s belongs to another agent", id)
 	}
 	return err
@@ -95,8 +105,8 @@ func (tx *Tx) SetToken(id orchestron.AgentID, hash string) error {
 
 // AddEvent appends an event and gives it its Seq.
 func (tx *Tx) AddEvent(e *orchestron.Event) error {
-	result, err := tx.exec(`INSERT INTO events (at, type, agent, actor, data) VALUES (?, ?, ?, ?, ?)`,
-		nanos(e.At), e.Type, e.Agent, e.Actor, string(e.Data))
+	result, err := tx.Exec(`INSERT INTO events (at, type, agent, actor, data) VALUES (?, ?, ?, ?, ?)`,
+		Nanos(e.At), e.Type, e.Agent, e.Actor, string(e.Data))
 	if err != nil {
 		return fmt.Errorf("adding event %s: %w", e.Type, err)
 	}

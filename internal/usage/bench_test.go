@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/calls"
 	"github.com/orchestron/orchestron/internal/usageapi"
+	"github.com/orchestron/orchestron/internal/usagestore"
 )
 
 // turnBar is how long it may take to count a turn of a long conversation.
@@ -92,7 +92,7 @@ func BenchmarkFirstRead(b *testing.B) {
 func BenchmarkAsk(b *testing.B) {
 	s := set(b)
 	for first := 0; first < 100_000; first += 1000 {
-		must(b, calls.In(s.db).Write(b.Context(), func(tx calls.Tx) error {
+		must(b, usagestore.In(s.db).Write(b.Context(), func(tx usagestore.Tx) error {
 			for i := first; i < first+1000; i++ {
 				c := usageapi.Call{Agent: orchestron.AgentID(fmt.Sprintf("exec_%d", i/10%100)), Project: fmt.Sprintf("/home/ann/%d", i%7), Turn: int64(i / 10), Priced: true, Cost: usageapi.Money(i)}
 				c.Entry = usageapi.Entry{

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/calls"
 	"github.com/orchestron/orchestron/internal/sqlite"
 	"github.com/orchestron/orchestron/internal/usageapi"
+	"github.com/orchestron/orchestron/internal/usagestore"
 )
 
 // soloist is one agent with a transcript in a directory.
@@ -30,7 +30,7 @@ func countUntilKilled(dir string) {
 	if err == nil {
 		var prices *Prices
 		if prices, err = LoadPrices(filepath.Join(dir, "none.yaml")); err == nil {
-			s := New(database{calls.In(db)}, soloist(dir), prices, time.Now, quiet())
+			s := New(database{usagestore.In(db)}, soloist(dir), prices, time.Now, quiet())
 			fmt.Println("begins")
 			go func() {
 				for {

@@ -13,9 +13,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/calls"
-	"github.com/orchestron/orchestron/internal/sqlite"
+	"github.com/orchestron/orchestron/internal/boardstore"
 	"github.com/orchestron/orchestron/internal/usageapi"
+	"github.com/orchestron/orchestron/internal/usagestore"
 )
 
 const (
@@ -89,7 +89,7 @@ func TestAnyOrder(t *testing.T) {
 			case 0:
 				s.count(t)
 			case 1:
-				s.Service = New(database{calls.In(s.db)}, s.team, builtIn(t), time.Now, quiet())
+				s.Service = New(database{usagestore.In(s.db)}, s.team, builtIn(t), time.Now, quiet())
 				s.count(t)
 			}
 		}
@@ -119,7 +119,7 @@ func TestPlaces(t *testing.T) {
 		}
 		return task
 	}
-	must(t, s.db.Write(t.Context(), func(tx *sqlite.Tx) error {
+	must(t, boardstore.In(s.db).Write(t.Context(), func(tx boardstore.Tx) error {
 		must(t, tx.PutAgent(orchestron.Agent{ID: "exec_1"}))
 		for i, turn := range []orchestron.Turn{{PromptID: "p1", Started: at(0)}, {PromptID: "p1", Started: at(12)}, {Message: "m3", Started: at(30)}} {
 			turn.Agent = "exec_1"
@@ -138,7 +138,7 @@ func TestPlaces(t *testing.T) {
 	s.count(t)
 	released := task(true)
 	released.Return(at(35))
-	must(t, s.db.Write(t.Context(), func(tx *sqlite.Tx) error {
+	must(t, boardstore.In(s.db).Write(t.Context(), func(tx boardstore.Tx) error {
 		before, err := tx.Task("TASK-1")
 		must(t, err)
 		must(t, tx.PutTask(before, released))
@@ -255,7 +255,7 @@ func TestUnpriced(t *testing.T) {
 	}
 	priced, err := own(t, "date: 2026-11-01\nmodels:\n  - {model: house-1, input: 1, output: 1}\n")
 	must(t, err)
-	s.Service = New(database{calls.In(s.db)}, s.team, priced, time.Now, quiet())
+	s.Service = New(database{usagestore.In(s.db)}, s.team, priced, time.Now, quiet())
 	s.count(t)
 	out = s.ask(t, operator, `{}`)
 	if out.Total.Unpriced != 0 || out.Total.Cost.String() != "0.016345" || out.Note != "" || len(out.Prices) != 2 {
@@ -317,8 +317,8 @@ func TestKilled(t *testing.T) {
 	}
 	db := openDB(t, dir)
 	one := soloist(dir)
-	s := &stage{New(database{calls.In(db)}, one, builtIn(t), time.Now, quiet()), one, db, dir}
-	before, err := calls.In(db).Totals(t.Context())
+	s := &stage{New(database{usagestore.In(db)}, one, builtIn(t), time.Now, quiet()), one, db, dir}
+	before, err := usagestore.In(db).Totals(t.Context())
 	must(t, err)
 	events, err := db.LastEvent(t.Context())
 	must(t, err)

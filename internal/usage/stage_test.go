@@ -17,12 +17,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/calls"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/sqlite"
 	"github.com/orchestron/orchestron/internal/tree"
 	"github.com/orchestron/orchestron/internal/usageapi"
+	"github.com/orchestron/orchestron/internal/usagestore"
 )
 
 func TestMain(m *testing.M) {
@@ -33,10 +33,10 @@ func TestMain(m *testing.M) {
 }
 
 // database is the real store.
-type database struct{ calls.Store }
+type database struct{ usagestore.Store }
 
 func (d database) Write(ctx context.Context, change func(Tx) error) error {
-	return d.Store.Write(ctx, func(tx calls.Tx) error { return change(tx) })
+	return d.Store.Write(ctx, func(tx usagestore.Tx) error { return change(tx) })
 }
 
 // team is agents as a test wants them.
@@ -112,7 +112,7 @@ func set(t testing.TB) *stage {
 	dir := t.TempDir()
 	db := openDB(t, dir)
 	m := &team{files: map[orchestron.AgentID][]string{}}
-	return &stage{New(database{calls.In(db)}, m, builtIn(t), time.Now, quiet()), m, db, dir}
+	return &stage{New(database{usagestore.In(db)}, m, builtIn(t), time.Now, quiet()), m, db, dir}
 }
 
 // count reads what there is, as Run does at its start.

@@ -1,9 +1,11 @@
-package sqlite
+package boardstore
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -63,11 +65,11 @@ func manyTask(r *rand.Rand, n int64) orchestron.Task {
 }
 
 // fillBoard adds tasks until there are n.
-func fillBoard(tb testing.TB, db *DB, n int64) {
+func fillBoard(tb testing.TB, db Store, n int64) {
 	tb.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
 	for from := int64(1); from <= n; from += 1000 {
-		mustWrite(tb, db, func(tx *Tx) error {
+		mustWrite(tb, db, func(tx Tx) error {
 			for i := from; i < min(from+1000, n+1); i++ {
 				if err := tx.AddTask(manyTask(r, i)); err != nil {
 					return err
@@ -93,14 +95,14 @@ func report(b *testing.B, took []time.Duration, bar time.Duration) {
 }
 
 // asks runs the filters in turn.
-func asks(b *testing.B, db *DB, bar time.Duration, want int, draw func(*rand.Rand) boardapi.Filter) {
+func asks(b *testing.B, db Store, bar time.Duration, want int, draw func(*rand.Rand) boardapi.Filter) {
 	b.Helper()
 	r := rand.New(rand.NewPCG(3, 4))
 	var took []time.Duration
 	for b.Loop() {
 		f := draw(r)
 		start := time.Now()
-		found, err := db.Board().Tasks(context.Background(), f)
+		found, err := db.Tasks(context.Background(), f)
 		took = append(took, time.Since(start))
 		if err != nil || len(found) < want {
 			b.Fatalf("Tasks(%+v) = %d tasks, %v, want %d", f, len(found), err, want)
@@ -161,14 +163,14 @@ func BenchmarkBoard(b *testing.B) {
 	text("letter", 50, func(*rand.Rand) string { return "s" }, none)
 	b.Run("progress", func(b *testing.B) {
 		for b.Loop() {
-			if p, err := db.Board().Progress(context.Background(), project, ""); err != nil || p.Tasks < manyTasks {
+			if p, err := db.Progress(context.Background(), project, ""); err != nil || p.Tasks < manyTasks {
 				b.Fatal(p, err)
 			}
 		}
 	})
 	b.Run("progress-sprint", func(b *testing.B) {
 		for b.Loop() {
-			if p, err := db.Board().Progress(context.Background(), project, "sprint 3"); err != nil || p.Tasks < 1000 {
+			if p, err := db.Progress(context.Background(), project, "sprint 3"); err != nil || p.Tasks < 1000 {
 				b.Fatal(p, err)
 			}
 		}
@@ -181,7 +183,7 @@ func BenchmarkBoard(b *testing.B) {
 }
 
 // change changes a task as an operation does: with a line of history and an event.
-func changeTask(tx *Tx, before orchestron.Task, change func(*orchestron.Task)) error {
+func changeTask(tx Tx, before orchestron.Task, change func(*orchestron.Task)) error {
 	now := time.Now().UTC()
 	after := before
 	change(&after)
@@ -196,21 +198,45 @@ func changeTask(tx *Tx, before orchestron.Task, change func(*orchestron.Task)) e
 	return tx.AddEvent(&orchestron.Event{At: now, Type: orchestron.TaskUpdated, Actor: "spec_1_1", Data: fields})
 }
 
-func benchPut(b *testing.B, db *DB) {
+// bare returns a function that commits one row with a full sync: the least that durability costs with this driver.
+func bare(b *testing.B) func() {
+	b.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.TempDir(), "bare.db")+
+		"?_txlock=immediate&_pragma=synchronous(FULL)&_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_pragma=mmap_size(0)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = db.Close() })
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec(`CREATE TABLE one (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT`); err != nil {
+		b.Fatal(err)
+	}
+	stmt, err := db.Prepare(`INSERT INTO one (text) VALUES (?)`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func() {
+		if _, err := stmt.Exec("Please look at the tests of the parser and tell me which of them cannot fail."); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func benchPut(b *testing.B, db Store) {
 	b.Helper()
 	r := rand.New(rand.NewPCG(5, 6))
 	commit := bare(b)
 	var bares, writes time.Duration
 	for b.Loop() {
 		id := orchestron.TaskIDOf(1 + r.Int64N(manyTasks))
-		before, err := db.Board().Task(context.Background(), id)
+		before, err := db.Task(context.Background(), id)
 		if err != nil {
 			b.Fatal(err)
 		}
 		start := time.Now()
 		commit()
 		middle := time.Now()
-		mustWrite(b, db, func(tx *Tx) error {
+		mustWrite(b, db, func(tx Tx) error {
 			return changeTask(tx, before, func(t *orchestron.Task) { t.Status = orchestron.TaskStatuses[r.IntN(6)] })
 		})
 		bares, writes = bares+middle.Sub(start), writes+time.Since(middle)
@@ -221,7 +247,7 @@ func benchPut(b *testing.B, db *DB) {
 	b.ReportMetric(1.7, "bar-x-bare")
 }
 
-func benchClaim(b *testing.B, db *DB) {
+func benchClaim(b *testing.B, db Store) {
 	b.Helper()
 	var mu sync.Mutex
 	claimed := map[orchestron.TaskID]bool{}
@@ -229,7 +255,7 @@ func benchClaim(b *testing.B, db *DB) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			var got orchestron.TaskID
-			err := db.Write(context.Background(), func(tx *Tx) error {
+			err := db.Write(context.Background(), func(tx Tx) error {
 				before, err := tx.NextReady(boardapi.Filter{Project: project})
 				got = before.ID
 				if err != nil {

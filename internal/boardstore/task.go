@@ -1,4 +1,4 @@
-package sqlite
+package boardstore
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
 func noTask(id orchestron.TaskID) *orchestron.Error {
@@ -39,7 +40,7 @@ func columns(t orchestron.Task) []column {
 }
 
 // AddTask stores a new task. It is a Conflict when there is one of that id.
-func (tx *Tx) AddTask(t orchestron.Task) error {
+func (tx Tx) AddTask(t orchestron.Task) error {
 	doc, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("storing %s: %w", t.ID, err)
@@ -52,8 +53,8 @@ func (tx *Tx) AddTask(t orchestron.Task) error {
 	for _, c := range columns(t) {
 		names, marks, args = names+", "+c.name, marks+", ?", append(args, c.value)
 	}
-	_, err = tx.exec(`INSERT INTO tasks (`+names+`) VALUES (`+marks+`)`, args...)
-	if exists(err) {
+	_, err = tx.Exec(`INSERT INTO tasks (`+names+`) VALUES (`+marks+`)`, args...)
+	if sqlite.Exists(err) {
 		return orchestron.Errorf(orchestron.Conflict, "there is a task %s already", t.ID)
 	}
 	if err != nil {
@@ -64,7 +65,7 @@ func (tx *Tx) AddTask(t orchestron.Task) error {
 
 // PutTask stores what became of a task, or returns NotFound. before is the task as it is stored: what did not change
 // is not written. A task's id and project never change.
-func (tx *Tx) PutTask(before, after orchestron.Task) error {
+func (tx Tx) PutTask(before, after orchestron.Task) error {
 	if reflect.DeepEqual(before, after) {
 		return nil
 	}
@@ -79,14 +80,14 @@ func (tx *Tx) PutTask(before, after orchestron.Task) error {
 			text, args = text+`, `+c.name+` = ?`, append(args, c.value)
 		}
 	}
-	if err := tx.touch(noTask(after.ID), text+` WHERE n = ?`, append(args, after.ID.Number())...); err != nil {
+	if err := tx.Touch(noTask(after.ID), text+` WHERE n = ?`, append(args, after.ID.Number())...); err != nil {
 		return err
 	}
 	return tx.putBeside(before, after)
 }
 
 // putBeside stores what of a task stands in tables of its own.
-func (tx *Tx) putBeside(before, after orchestron.Task) error {
+func (tx Tx) putBeside(before, after orchestron.Task) error {
 	err := errors.Join(tx.putLabels(before, after), tx.putNeeds(before, after), tx.putText(before, after))
 	if err != nil {
 		return fmt.Errorf("storing the labels, dependencies and words of %s: %w", after.ID, err)
@@ -94,13 +95,13 @@ func (tx *Tx) putBeside(before, after orchestron.Task) error {
 	return nil
 }
 
-func (tx *Tx) putLabels(before, after orchestron.Task) error {
+func (tx Tx) putLabels(before, after orchestron.Task) error {
 	was, is := before.Priority.Rank(), after.Priority.Rank()
 	for _, label := range before.Labels {
 		if was == is && slices.Contains(after.Labels, label) {
 			continue
 		}
-		if _, err := tx.exec(`DELETE FROM task_labels WHERE label = ? AND board = `+boardID+` AND rank = ? AND n = ?`,
+		if _, err := tx.Exec(`DELETE FROM task_labels WHERE label = ? AND board = `+boardID+` AND rank = ? AND n = ?`,
 			label, before.Project, was, before.ID.Number()); err != nil {
 			return err
 		}
@@ -109,7 +110,7 @@ func (tx *Tx) putLabels(before, after orchestron.Task) error {
 		if was == is && slices.Contains(before.Labels, label) {
 			continue
 		}
-		if _, err := tx.exec(`INSERT INTO task_labels (label, board, rank, n) VALUES (?, `+boardID+`, ?, ?) ON CONFLICT DO NOTHING`,
+		if _, err := tx.Exec(`INSERT INTO task_labels (label, board, rank, n) VALUES (?, `+boardID+`, ?, ?) ON CONFLICT DO NOTHING`,
 			label, after.Project, is, after.ID.Number()); err != nil {
 			return err
 		}
@@ -117,12 +118,12 @@ func (tx *Tx) putLabels(before, after orchestron.Task) error {
 	return nil
 }
 
-func (tx *Tx) putNeeds(before, after orchestron.Task) error {
+func (tx Tx) putNeeds(before, after orchestron.Task) error {
 	for _, need := range before.DependsOn {
 		if slices.Contains(after.DependsOn, need) {
 			continue
 		}
-		if _, err := tx.exec(`DELETE FROM task_needs WHERE n = ? AND need = ?`, after.ID.Number(), need.Number()); err != nil {
+		if _, err := tx.Exec(`DELETE FROM task_needs WHERE n = ? AND need = ?`, after.ID.Number(), need.Number()); err != nil {
 			return err
 		}
 	}
@@ -130,7 +131,7 @@ func (tx *Tx) putNeeds(before, after orchestron.Task) error {
 		if slices.Contains(before.DependsOn, need) {
 			continue
 		}
-		if _, err := tx.exec(`INSERT INTO task_needs (n, need) VALUES (?, ?) ON CONFLICT DO NOTHING`,
+		if _, err := tx.Exec(`INSERT INTO task_needs (n, need) VALUES (?, ?) ON CONFLICT DO NOTHING`,
 			after.ID.Number(), need.Number()); err != nil {
 			return err
 		}
@@ -138,45 +139,44 @@ func (tx *Tx) putNeeds(before, after orchestron.Task) error {
 	return nil
 }
 
-func (tx *Tx) putText(before, after orchestron.Task) error {
+func (tx Tx) putText(before, after orchestron.Task) error {
 	was, is := key(placeOf(before)), key(placeOf(after))
 	if was == is && before.Title == after.Title && before.Description == after.Description {
 		return nil
 	}
 	if before.ID != "" {
-		if _, err := tx.exec(`DELETE FROM task_text WHERE rowid = ?`, was); err != nil {
+		if _, err := tx.Exec(`DELETE FROM task_text WHERE rowid = ?`, was); err != nil {
 			return err
 		}
 	}
-	_, err := tx.exec(`INSERT INTO task_text (rowid, title, description) VALUES (?, ?, ?)`, is, after.Title, after.Description)
+	_, err := tx.Exec(`INSERT INTO task_text (rowid, title, description) VALUES (?, ?, ?)`, is, after.Title, after.Description)
 	return err
 }
 
 // Task returns a task, or NotFound.
-func (tx *Tx) Task(id orchestron.TaskID) (orchestron.Task, error) {
-	return one(tx.query, scanTask, noTask(id), selectTask+`n = ?`, id.Number())
+func (tx Tx) Task(id orchestron.TaskID) (orchestron.Task, error) {
+	return sqlite.One(tx.Query, scanTask, noTask(id), selectTask+`n = ?`, id.Number())
 }
 
 // Task returns a task, or NotFound.
-func (b Board) Task(ctx context.Context, id orchestron.TaskID) (orchestron.Task, error) {
-	t, err := one(querier(ctx, b.db.read), scanTask, noTask(id), selectTask+`n = ?`, id.Number())
-	return t, b.db.readError(err)
+func (b Store) Task(ctx context.Context, id orchestron.TaskID) (orchestron.Task, error) {
+	return sqlite.ReadOne(ctx, b.db, scanTask, noTask(id), selectTask+`n = ?`, id.Number())
 }
 
 // Leased returns all tasks that somebody holds.
-func (b Board) Leased(ctx context.Context) ([]orchestron.Task, error) {
-	return read(ctx, b.db, scanTask, selectTask+`held = 1 ORDER BY n`)
+func (b Store) Leased(ctx context.Context) ([]orchestron.Task, error) {
+	return sqlite.Read(ctx, b.db, scanTask, selectTask+`held = 1 ORDER BY n`)
 }
 
 // Rollup returns what the children of a task make together.
-func (tx *Tx) Rollup(parent orchestron.TaskID) (boardapi.Rollup, error) {
-	return one(tx.query, scanRollup, nil, `SELECT count(*), count(*) FILTER (WHERE status NOT IN ('DONE', 'CANCELLED')),
+func (tx Tx) Rollup(parent orchestron.TaskID) (boardapi.Rollup, error) {
+	return sqlite.One(tx.Query, scanRollup, nil, `SELECT count(*), count(*) FILTER (WHERE status NOT IN ('DONE', 'CANCELLED')),
 		count(*) FILTER (WHERE status <> 'CANCELLED'), coalesce(sum(progress) FILTER (WHERE status <> 'CANCELLED'), 0)
 		FROM tasks WHERE parent > 0 AND parent = ?`, parent.Number())
 }
 
 // Progress returns how much of a project's tasks is done, or of those in one of its sprints.
-func (b Board) Progress(ctx context.Context, project, sprint string) (boardapi.Progress, error) {
+func (b Store) Progress(ctx context.Context, project, sprint string) (boardapi.Progress, error) {
 	index, which, args := `tasks_status`, ``, []any{project}
 	if sprint != "" {
 		index, which, args = `tasks_sprint`, ` AND sprint <> '' AND sprint = ?`, append(args, sprint)
@@ -187,7 +187,7 @@ func (b Board) Progress(ctx context.Context, project, sprint string) (boardapi.P
 		status             orchestron.TaskStatus
 		tasks, leaves, sum int
 	}
-	parts, err := read(ctx, b.db, func(rows *sql.Rows) (p part, err error) {
+	parts, err := sqlite.Read(ctx, b.db, func(rows *sql.Rows) (p part, err error) {
 		err = rows.Scan(&p.status, &p.tasks, &p.leaves, &p.sum)
 		return p, err
 	}, text, args...)

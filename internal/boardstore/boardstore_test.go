@@ -1,4 +1,4 @@
-package sqlite
+package boardstore
 
 import (
 	"context"
@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
 // fullTask has a value in every field.
@@ -38,9 +37,9 @@ func plain(n int64) orchestron.Task {
 	}
 }
 
-func addTasks(t testing.TB, db *DB, tasks ...orchestron.Task) {
+func addTasks(t testing.TB, db Store, tasks ...orchestron.Task) {
 	t.Helper()
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		for _, task := range tasks {
 			if err := tx.AddTask(task); err != nil {
 				return err
@@ -51,9 +50,9 @@ func addTasks(t testing.TB, db *DB, tasks ...orchestron.Task) {
 }
 
 // ids are the tasks that a filter chooses, in few letters.
-func ids(t testing.TB, db *DB, f boardapi.Filter) string {
+func ids(t testing.TB, db Store, f boardapi.Filter) string {
 	t.Helper()
-	found, err := db.Board().Tasks(context.Background(), f)
+	found, err := db.Tasks(context.Background(), f)
 	if err != nil {
 		t.Errorf("Tasks(%+v): %v", f, err)
 	}
@@ -76,29 +75,29 @@ func TestTask(t *testing.T) {
 	full, bare := fullTask(7), plain(8)
 	addTasks(t, db, full, bare)
 	for _, want := range []orchestron.Task{full, bare} {
-		got, err := db.Board().Task(ctx, want.ID)
+		got, err := db.Task(ctx, want.ID)
 		equal(t, "Task", got, want, err)
-		mustWrite(t, db, func(tx *Tx) error {
+		mustWrite(t, db, func(tx Tx) error {
 			got, err := tx.Task(want.ID)
 			equal(t, "Task in a change", got, want, err)
 			return nil
 		})
 	}
-	_, err := db.Board().Task(ctx, "TASK-9")
+	_, err := db.Task(ctx, "TASK-9")
 	kind(t, "Task of none", err, orchestron.NotFound)
-	_, err = db.Board().Task(ctx, "nonsense")
+	_, err = db.Task(ctx, "nonsense")
 	kind(t, "Task of nonsense", err, orchestron.NotFound)
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		_, err := tx.Task("TASK-9")
 		kind(t, "Task of none in a change", err, orchestron.NotFound)
 		kind(t, "AddTask twice", tx.AddTask(plain(7)), orchestron.Conflict)
 		kind(t, "PutTask of none", tx.PutTask(plain(9), fullTask(9)), orchestron.NotFound)
 		return nil
 	})
-	got, err := db.Board().Task(ctx, full.ID)
+	got, err := db.Task(ctx, full.ID)
 	equal(t, "Task after a conflict", got, full, err)
-	mustWrite(t, db, func(tx *Tx) error { return tx.PutTask(bare, fullTask(8)) })
-	got, err = db.Board().Task(ctx, bare.ID)
+	mustWrite(t, db, func(tx Tx) error { return tx.PutTask(bare, fullTask(8)) })
+	got, err = db.Task(ctx, bare.ID)
 	equal(t, "Task that was put", got, fullTask(8), err)
 }
 
@@ -107,7 +106,7 @@ func TestPutTaskWritesChangesOnly(t *testing.T) {
 	db := openTemp(t)
 	addTasks(t, db, fullTask(7))
 	rows := func(change func(*orchestron.Task)) (n int64) {
-		mustWrite(t, db, func(tx *Tx) error {
+		mustWrite(t, db, func(tx Tx) error {
 			before, err := tx.Task("TASK-7")
 			if err != nil {
 				return err
@@ -115,7 +114,7 @@ func TestPutTaskWritesChangesOnly(t *testing.T) {
 			after := before
 			change(&after)
 			count := func() int64 {
-				n, err := collect(tx.query, scanInt, `SELECT total_changes()`)
+				n, err := sqlite.Collect(tx.Query, sqlite.ScanInt, `SELECT total_changes()`)
 				equal(t, "counting", len(n), 1, err)
 				return n[0]
 			}
@@ -186,12 +185,12 @@ func TestText(t *testing.T) {
 			t.Errorf("searching for %q finds %q, want %q", text, got, want)
 		}
 	}
-	_, err := db.Board().Tasks(t.Context(), boardapi.Filter{Text: strings.Repeat("word ", maxWords+1)})
+	_, err := db.Tasks(t.Context(), boardapi.Filter{Text: strings.Repeat("word ", maxWords+1)})
 	kind(t, "searching for too many words", err, orchestron.Invalid)
 
 	changed := one
 	changed.Title, changed.Priority = "Pudding", orchestron.Critical
-	mustWrite(t, db, func(tx *Tx) error { return tx.PutTask(one, changed) })
+	mustWrite(t, db, func(tx Tx) error { return tx.PutTask(one, changed) })
 	for text, want := range map[string]string{"creme": "", "pudding": "1", "the": "1 2"} {
 		if got := ids(t, db, boardapi.Filter{Text: text}); got != want {
 			t.Errorf("after the change searching for %q finds %q, want %q", text, got, want)
@@ -205,7 +204,7 @@ func TestNextReady(t *testing.T) {
 	waits.Waits, has.Children, held.Lease.Holder, done.Status = 1, 1, "spec_1_1", orchestron.Done
 	urgent.Priority, urgent.Labels = orchestron.Critical, []string{"ui"}
 	addTasks(t, db, waits, has, held, done, plain(5), urgent)
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		got, err := tx.NextReady(boardapi.Filter{Project: "/p"})
 		equal(t, "NextReady", got, urgent, err)
 		got, err = tx.NextReady(boardapi.Filter{Label: "ui"})
@@ -214,7 +213,7 @@ func TestNextReady(t *testing.T) {
 		kind(t, "NextReady of none", err, orchestron.NotFound)
 		return nil
 	})
-	leased, err := db.Board().Leased(t.Context())
+	leased, err := db.Leased(t.Context())
 	equal(t, "Leased", leased, []orchestron.Task{held}, err)
 	if got := ids(t, db, boardapi.Filter{Ready: true}); got != "6 5" {
 		t.Errorf("ready are %s, want 6 5", got)
@@ -234,7 +233,7 @@ func TestClaimsInParallel(t *testing.T) {
 		all.Go(func() {
 			for {
 				var got orchestron.TaskID
-				err := db.Board().Write(context.Background(), func(tx *Tx) error {
+				err := db.Write(context.Background(), func(tx Tx) error {
 					before, err := tx.NextReady(boardapi.Filter{Project: "/p"})
 					if err != nil {
 						return err
@@ -274,7 +273,7 @@ func TestRollup(t *testing.T) {
 	parent := plain(1)
 	parent.Children, parent.Progress = 3, 50
 	addTasks(t, db, parent, child(2, orchestron.Done, 100), child(3, orchestron.InReview, 51), child(4, orchestron.Cancelled, 7), plain(5))
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		got, err := tx.Rollup("TASK-1")
 		equal(t, "Rollup", got, boardapi.Rollup{Children: 3, Open: 1, Counted: 2, Sum: 151}, err)
 		got, err = tx.Rollup("TASK-5")
@@ -284,15 +283,15 @@ func TestRollup(t *testing.T) {
 		return nil
 	})
 	type counts = map[orchestron.TaskStatus]int
-	got, err := db.Board().Progress(t.Context(), "/p", "")
+	got, err := db.Progress(t.Context(), "/p", "")
 	equal(t, "Progress", got, boardapi.Progress{
 		ByStatus: counts{orchestron.ToDo: 2, orchestron.Done: 1, orchestron.InReview: 1, orchestron.Cancelled: 1}, Tasks: 5, Percent: 50,
 	}, err)
-	got, err = db.Board().Progress(t.Context(), "/p", "one")
+	got, err = db.Progress(t.Context(), "/p", "one")
 	equal(t, "Progress of a sprint", got, boardapi.Progress{
 		ByStatus: counts{orchestron.Done: 1, orchestron.InReview: 1, orchestron.Cancelled: 1}, Tasks: 3, Percent: 75,
 	}, err)
-	got, err = db.Board().Progress(t.Context(), "/none", "")
+	got, err = db.Progress(t.Context(), "/none", "")
 	equal(t, "Progress of nothing", got, boardapi.Progress{ByStatus: counts{}}, err)
 }
 
@@ -308,7 +307,7 @@ func TestChain(t *testing.T) {
 		task.DependsOn = needs[n]
 		addTasks(t, db, task)
 	}
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		for _, c := range []struct {
 			from, to orchestron.TaskID
 			want     int // how long the chain is
@@ -352,7 +351,7 @@ func contains(all []orchestron.TaskID, id orchestron.TaskID) bool {
 
 func TestChanges(t *testing.T) {
 	db, ctx := openTemp(t), t.Context()
-	last, err := db.Board().LastChange(ctx)
+	last, err := db.LastChange(ctx)
 	equal(t, "LastChange of none", last, 0, err)
 	want := []orchestron.Change{
 		{At: noon, By: "exec_1", Kind: orchestron.TaskCreated, Project: "/p", Task: "TASK-1", Text: "why", Fields: json.RawMessage(`{"a": "<"}`)},
@@ -361,16 +360,16 @@ func TestChanges(t *testing.T) {
 		{At: noon, By: "operator", Kind: orchestron.TaskUpdated, Project: "/p", Task: "TASK-1"},
 	}
 	for i := range want {
-		mustWrite(t, db, func(tx *Tx) error { return tx.AddChange(&want[i]) })
+		mustWrite(t, db, func(tx Tx) error { return tx.AddChange(&want[i]) })
 		if i > 0 && want[i].Seq <= want[i-1].Seq {
 			t.Errorf("Seq %d follows %d", want[i].Seq, want[i-1].Seq)
 		}
 	}
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		kind(t, "AddChange with broken fields", tx.AddChange(&orchestron.Change{Project: "/p", Fields: json.RawMessage("{")}), orchestron.Internal)
 		return nil
 	})
-	last, err = db.Board().LastChange(ctx)
+	last, err = db.LastChange(ctx)
 	equal(t, "LastChange", last, want[3].Seq, err)
 	for _, c := range []struct {
 		f    boardapi.ChangeFilter
@@ -387,7 +386,7 @@ func TestChanges(t *testing.T) {
 		{boardapi.ChangeFilter{Task: "nonsense"}, []orchestron.Change{}},
 		{boardapi.ChangeFilter{Project: "/none"}, []orchestron.Change{}},
 	} {
-		got, err := db.Board().Changes(ctx, c.f)
+		got, err := db.Changes(ctx, c.f)
 		equal(t, fmt.Sprintf("Changes(%+v)", c.f), got, c.want, err)
 	}
 }
@@ -396,16 +395,16 @@ func TestSprints(t *testing.T) {
 	db, ctx := openTemp(t), t.Context()
 	one := orchestron.Sprint{Project: "/p", Name: "one", Goal: "g", State: orchestron.Active, Start: noon, End: noon.Add(time.Hour), Created: noon}
 	two := orchestron.Sprint{Project: "/p", Name: "two", State: orchestron.Planned, Created: noon.Add(-1)}
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		_, err := tx.ActiveSprint("/p")
 		kind(t, "ActiveSprint of none", err, orchestron.NotFound)
 		return errors.Join(tx.PutSprint(one), tx.PutSprint(two))
 	})
-	got, err := db.Board().Sprints(ctx, "/p")
+	got, err := db.Sprints(ctx, "/p")
 	equal(t, "Sprints, oldest first", got, []orchestron.Sprint{two, one}, err)
-	got, err = db.Board().Sprints(ctx, "/other")
+	got, err = db.Sprints(ctx, "/other")
 	equal(t, "Sprints of another", got, []orchestron.Sprint{}, err)
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		got, err := tx.ActiveSprint("/p")
 		equal(t, "ActiveSprint", got, one, err)
 		_, err = tx.Sprint("/other", "one")
@@ -416,7 +415,7 @@ func TestSprints(t *testing.T) {
 		one.State = orchestron.Closed
 		return errors.Join(tx.PutSprint(one), tx.PutSprint(second))
 	})
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		got, err := tx.Sprint("/p", "one")
 		equal(t, "Sprint that was put", got, one, err)
 		got, err = tx.ActiveSprint("/p")
@@ -440,9 +439,9 @@ func TestNotes(t *testing.T) {
 	}
 	all := []orchestron.Note{note(4, "/p", ""), note(3, "/p", "good"), note(2, "/other", "good"), note(1, "/p", "good")}
 	for i := len(all) - 1; i >= 0; i-- {
-		mustWrite(t, db, func(tx *Tx) error { return tx.AddNote(all[i]) })
+		mustWrite(t, db, func(tx Tx) error { return tx.AddNote(all[i]) })
 	}
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		kind(t, "AddNote twice", tx.AddNote(note(1, "/p", "")), orchestron.Conflict)
 		got, err := tx.Note("CTX-3")
 		equal(t, "Note in a change", got, all[1], err)
@@ -450,9 +449,9 @@ func TestNotes(t *testing.T) {
 		kind(t, "Note of none in a change", err, orchestron.NotFound)
 		return nil
 	})
-	got, err := db.Board().Note(ctx, "CTX-2")
+	got, err := db.Note(ctx, "CTX-2")
 	equal(t, "Note", got, all[2], err)
-	_, err = db.Board().Note(ctx, "nonsense")
+	_, err = db.Note(ctx, "nonsense")
 	kind(t, "Note of none", err, orchestron.NotFound)
 	for _, c := range []struct {
 		f    boardapi.NoteFilter
@@ -464,7 +463,7 @@ func TestNotes(t *testing.T) {
 		{boardapi.NoteFilter{Project: "/p", Before: 4, Limit: 1}, []orchestron.Note{all[1]}},
 		{boardapi.NoteFilter{Project: "/none"}, []orchestron.Note{}},
 	} {
-		got, err := db.Board().Notes(ctx, c.f)
+		got, err := db.Notes(ctx, c.f)
 		equal(t, fmt.Sprintf("Notes(%+v)", c.f), got, c.want, err)
 	}
 }
@@ -473,21 +472,21 @@ func TestNotices(t *testing.T) {
 	db, ctx := openTemp(t), t.Context()
 	one := boardapi.Notice{Agent: "spec_1_1", Task: "TASK-1", Urgent: true, Text: "come", At: noon}
 	two := boardapi.Notice{Agent: "spec_1_2", Text: "go"}
-	mustWrite(t, db, func(tx *Tx) error { return errors.Join(tx.AddNotice(&one), tx.AddNotice(&two)) })
-	got, err := db.Board().Notices(ctx)
+	mustWrite(t, db, func(tx Tx) error { return errors.Join(tx.AddNotice(&one), tx.AddNotice(&two)) })
+	got, err := db.Notices(ctx)
 	equal(t, "Notices", got, []boardapi.Notice{one, two}, err)
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		return errors.Join(tx.SealNotices("spec_1_1", one.Seq), tx.SealNotices("spec_1_1", two.Seq))
 	})
 	one.Batch = one.Seq
-	got, err = db.Board().Notices(ctx)
+	got, err = db.Notices(ctx)
 	equal(t, "Notices of which some are sealed", got, []boardapi.Notice{one, two}, err)
-	mustWrite(t, db, func(tx *Tx) error { return tx.DropNotices(two.Seq, "spec_1_2") })
-	got, err = db.Board().Notices(ctx)
+	mustWrite(t, db, func(tx Tx) error { return tx.DropNotices(two.Seq, "spec_1_2") })
+	got, err = db.Notices(ctx)
 	equal(t, "the other's notices", got, []boardapi.Notice{one}, err)
-	mustWrite(t, db, func(tx *Tx) error { return tx.DropNotices(one.Seq, "spec_1_1") })
+	mustWrite(t, db, func(tx Tx) error { return tx.DropNotices(one.Seq, "spec_1_1") })
 	three := boardapi.Notice{Agent: "spec_1_1"}
-	mustWrite(t, db, func(tx *Tx) error { return tx.AddNotice(&three) })
+	mustWrite(t, db, func(tx Tx) error { return tx.AddNotice(&three) })
 	if three.Seq <= two.Seq {
 		t.Errorf("Seq %d is given after %d", three.Seq, two.Seq)
 	}
@@ -496,50 +495,31 @@ func TestNotices(t *testing.T) {
 func TestCursor(t *testing.T) {
 	db, ctx := openTemp(t), t.Context()
 	for _, c := range []struct{ set, want int64 }{{0, 0}, {5, 5}, {3, 5}} {
-		mustWrite(t, db, func(tx *Tx) error { return tx.SetCursor("exec_1", "/p", c.set) })
-		got, err := db.Board().Cursor(ctx, "exec_1", "/p")
+		mustWrite(t, db, func(tx Tx) error { return tx.SetCursor("exec_1", "/p", c.set) })
+		got, err := db.Cursor(ctx, "exec_1", "/p")
 		equal(t, "Cursor", got, c.want, err)
 	}
-	got, err := db.Board().Cursor(ctx, "exec_1", "/other")
+	got, err := db.Cursor(ctx, "exec_1", "/other")
 	equal(t, "Cursor of another project", got, 0, err)
 }
 
 func TestProjects(t *testing.T) {
 	db, ctx := openTemp(t), t.Context()
-	got, err := db.Board().Projects(ctx)
+	got, err := db.Projects(ctx)
 	equal(t, "no projects", got, []string{}, err)
 	task := plain(1)
 	task.Project = "/task"
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		return errors.Join(tx.AddTask(task), tx.PutSprint(orchestron.Sprint{Project: "/sprint"}), tx.AddNote(orchestron.Note{ID: "CTX-1", Project: "/note"}))
 	})
-	got, err = db.Board().Projects(ctx)
+	got, err = db.Projects(ctx)
 	equal(t, "Projects", got, []string{"/note", "/sprint", "/task"}, err)
-}
-
-func TestRaiseOrdinal(t *testing.T) {
-	db := openTemp(t)
-	mustWrite(t, db, func(tx *Tx) error {
-		var got []int
-		for _, to := range []int{0, 5, 3, 5} {
-			err := tx.RaiseOrdinal("task", to)
-			n, nextErr := tx.NextOrdinal("task")
-			if err := errors.Join(err, nextErr); err != nil {
-				return err
-			}
-			got = append(got, n)
-		}
-		if diff := cmp.Diff([]int{1, 6, 7, 8}, got); diff != "" {
-			t.Errorf("ordinals (-want +got):\n%s", diff)
-		}
-		return nil
-	})
 }
 
 func TestFailedChangeLeavesNoBoard(t *testing.T) {
 	db, ctx := openTemp(t), t.Context()
 	failed := errors.New("failed on purpose")
-	err := db.Write(ctx, func(tx *Tx) error {
+	err := db.Write(ctx, func(tx Tx) error {
 		n, c := boardapi.Notice{Agent: "a"}, orchestron.Change{Project: "/p", Task: "TASK-7"}
 		return errors.Join(tx.AddTask(fullTask(7)), tx.AddNote(orchestron.Note{ID: "CTX-1", Project: "/p"}), tx.AddNotice(&n), tx.AddChange(&c),
 			tx.PutSprint(orchestron.Sprint{Project: "/p", Name: "one"}), failed)
@@ -548,7 +528,7 @@ func TestFailedChangeLeavesNoBoard(t *testing.T) {
 		t.Fatalf("Write = %v, want %v alone", err, failed)
 	}
 	for _, table := range []string{"boards", "tasks", "task_labels", "task_needs", "notes", "notices", "changes", "sprints"} {
-		n, err := read(ctx, db, scanInt, `SELECT count(*) FROM `+table)
+		n, err := sqlite.Read(ctx, db.db, sqlite.ScanInt, `SELECT count(*) FROM `+table)
 		equal(t, "rows of "+table, n, []int64{0}, err)
 	}
 	if got := ids(t, db, boardapi.Filter{Text: "parse"}); got != "" {

@@ -1,4 +1,4 @@
-package sqlite
+package boardstore
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
 const (
@@ -39,15 +40,15 @@ func key(p boardapi.Place) int64 { return int64(p.Rank)<<rankShift | p.Number }
 
 // Tasks returns the tasks that a filter chooses, the most urgent first, then the oldest. A Text in which there is no
 // word chooses none.
-func (b Board) Tasks(ctx context.Context, f boardapi.Filter) ([]orchestron.Task, error) {
-	found, err := findTasks(querier(ctx, b.db.read), f)
-	return found, b.db.readError(err)
+func (b Store) Tasks(ctx context.Context, f boardapi.Filter) ([]orchestron.Task, error) {
+	found, err := findTasks(b.db.Reader(ctx), f)
+	return found, b.db.ReadError(err)
 }
 
 // NextReady returns the first task that is ready of those that a filter chooses, or NotFound.
-func (tx *Tx) NextReady(f boardapi.Filter) (orchestron.Task, error) {
+func (tx Tx) NextReady(f boardapi.Filter) (orchestron.Task, error) {
 	f.Ready, f.Limit = true, 1
-	found, err := findTasks(tx.query, f)
+	found, err := findTasks(tx.Query, f)
 	if err == nil && len(found) == 0 {
 		err = orchestron.Errorf(orchestron.NotFound, "no such task is ready")
 	}
@@ -57,7 +58,7 @@ func (tx *Tx) NextReady(f boardapi.Filter) (orchestron.Task, error) {
 	return found[0], nil
 }
 
-func findTasks(q query, f boardapi.Filter) ([]orchestron.Task, error) {
+func findTasks(q sqlite.Query, f boardapi.Filter) ([]orchestron.Task, error) {
 	words := strings.FieldsFunc(f.Text, separates)
 	switch {
 	case len(words) > maxWords:
@@ -75,18 +76,18 @@ func findTasks(q query, f boardapi.Filter) ([]orchestron.Task, error) {
 		return nil, err
 	}
 	text, args := s.tasks(f)
-	return collect(q, scanTask, text, args...)
+	return sqlite.Collect(q, scanTask, text, args...)
 }
 
 // narrowest returns the way past the fewest tasks. SQLite does not know it, because it depends on the values. Ways past
 // many tasks are equally good: enough of those that are wanted are soon found on them.
-func narrowest(q query, ways []selection) (selection, error) {
+func narrowest(q sqlite.Query, ways []selection) (selection, error) {
 	best, least := ways[0], many
 	if len(ways) == 1 {
 		return best, nil
 	}
 	for _, way := range ways {
-		n, err := collect(q, scanInt, `SELECT count(*) FROM (SELECT 1 FROM `+way.from+way.condition()+` LIMIT ?)`, append(way.args, least)...)
+		n, err := sqlite.Collect(q, sqlite.ScanInt, `SELECT count(*) FROM (SELECT 1 FROM `+way.from+way.condition()+` LIMIT ?)`, append(way.args, least)...)
 		if err != nil {
 			return best, err
 		}

@@ -1,4 +1,5 @@
-package sqlite
+// Package boardstore keeps boards in the database: tasks, sprints, saved contexts, notices and their history.
+package boardstore
 
 import (
 	"context"
@@ -9,55 +10,52 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
-const codeNotNull = codeConflict | 5<<8
+// Store is the part of a database that keeps boards. It is safe for concurrent use.
+type Store struct{ db *sqlite.DB }
 
-// Board is the part of a database that keeps boards.
-type Board struct{ db *DB }
-
-// Board returns the boards in the database. They are usable until Close.
-func (db *DB) Board() Board { return Board{db} }
+// In returns the boards in a database. They are usable until it is closed.
+func In(db *sqlite.DB) Store { return Store{db} }
 
 // Write is the database's Write.
-func (b Board) Write(ctx context.Context, do func(*Tx) error) error { return b.db.Write(ctx, do) }
+func (b Store) Write(ctx context.Context, do func(Tx) error) error {
+	return b.db.Write(ctx, func(tx *sqlite.Tx) error { return do(Tx{tx}) })
+}
+
+// Tx is one change under way.
+type Tx struct{ *sqlite.Tx }
 
 // Projects returns the projects that have tasks, sprints or notes, sorted.
-func (b Board) Projects(ctx context.Context) ([]string, error) {
-	return read(ctx, b.db, scanText, `SELECT project FROM boards ORDER BY project`)
+func (b Store) Projects(ctx context.Context) ([]string, error) {
+	return sqlite.Read(ctx, b.db, sqlite.ScanText, `SELECT project FROM boards ORDER BY project`)
 }
 
 // boardOf returns the number of a project's board, which is made when there is none.
-func (tx *Tx) boardOf(project string) (int64, error) {
-	found, err := collect(tx.query, scanInt, `SELECT id FROM boards WHERE project = ?`, project)
+func (tx Tx) boardOf(project string) (int64, error) {
+	found, err := sqlite.Collect(tx.Query, sqlite.ScanInt, `SELECT id FROM boards WHERE project = ?`, project)
 	if err != nil {
 		return 0, err
 	}
 	if len(found) > 0 {
 		return found[0], nil
 	}
-	result, err := tx.exec(`INSERT INTO boards (project) VALUES (?)`, project)
+	result, err := tx.Exec(`INSERT INTO boards (project) VALUES (?)`, project)
 	if err != nil {
 		return 0, err
 	}
 	return result.LastInsertId()
 }
 
-// RaiseOrdinal lets the stem's next ordinal be above to, at least.
-func (tx *Tx) RaiseOrdinal(stem string, to int) error {
-	_, err := tx.exec(`INSERT INTO ordinals (stem, n) VALUES (?, ?) ON CONFLICT (stem) DO UPDATE SET n = max(n, excluded.n)`,
-		stem, to)
-	return err
-}
-
 // AddChange appends a line to the history of a board and gives it its Seq.
-func (tx *Tx) AddChange(c *orchestron.Change) error {
+func (tx Tx) AddChange(c *orchestron.Change) error {
 	add := func() (sql.Result, error) {
-		return tx.exec(`INSERT INTO changes (at, actor, kind, board, task, text, fields) VALUES (?, ?, ?, `+boardID+`, ?, ?, ?)`,
-			nanos(c.At), c.By, c.Kind, c.Project, c.Task.Number(), c.Text, string(c.Fields))
+		return tx.Exec(`INSERT INTO changes (at, actor, kind, board, task, text, fields) VALUES (?, ?, ?, `+boardID+`, ?, ?, ?)`,
+			sqlite.Nanos(c.At), c.By, c.Kind, c.Project, c.Task.Number(), c.Text, string(c.Fields))
 	}
 	result, err := add()
-	if codeOf(err) == codeNotNull { // the board is not there yet, for once
+	if sqlite.Empty(err) { // the board is not there yet, for once
 		if _, err := tx.boardOf(c.Project); err != nil {
 			return err
 		}
@@ -71,7 +69,7 @@ func (tx *Tx) AddChange(c *orchestron.Change) error {
 }
 
 // Changes returns the changes that a filter chooses, in order.
-func (b Board) Changes(ctx context.Context, f boardapi.ChangeFilter) ([]orchestron.Change, error) {
+func (b Store) Changes(ctx context.Context, f boardapi.ChangeFilter) ([]orchestron.Change, error) {
 	text, args := `SELECT seq, at, actor, kind, project, task, text, fields FROM changes JOIN boards ON id = board WHERE seq > ?`,
 		[]any{f.After}
 	if f.Task != "" {
@@ -88,7 +86,7 @@ func (b Board) Changes(ctx context.Context, f boardapi.ChangeFilter) ([]orchestr
 	if f.Last {
 		text += ` DESC`
 	}
-	found, err := read(ctx, b.db, scanChange, text+` LIMIT ?`, append(args, limit(f.Limit))...)
+	found, err := sqlite.Read(ctx, b.db, scanChange, text+` LIMIT ?`, append(args, limit(f.Limit))...)
 	if f.Last {
 		slices.Reverse(found)
 	}
@@ -96,9 +94,8 @@ func (b Board) Changes(ctx context.Context, f boardapi.ChangeFilter) ([]orchestr
 }
 
 // LastChange returns the number of the newest change, and 0 when there is none.
-func (b Board) LastChange(ctx context.Context) (int64, error) {
-	last, err := one(querier(ctx, b.db.read), scanInt, nil, `SELECT coalesce(max(seq), 0) FROM changes`)
-	return last, b.db.readError(err)
+func (b Store) LastChange(ctx context.Context) (int64, error) {
+	return sqlite.ReadOne(ctx, b.db, sqlite.ScanInt, nil, `SELECT coalesce(max(seq), 0) FROM changes`)
 }
 
 const boardID = `(SELECT id FROM boards WHERE project = ?)`
@@ -115,7 +112,7 @@ func scanChange(rows *sql.Rows) (c orchestron.Change, err error) {
 	var at, task int64
 	var fields string
 	err = rows.Scan(&c.Seq, &at, &c.By, &c.Kind, &c.Project, &task, &c.Text, &fields)
-	c.At = moment(at)
+	c.At = sqlite.Moment(at)
 	if task > 0 {
 		c.Task = orchestron.TaskIDOf(task)
 	}

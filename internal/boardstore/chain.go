@@ -1,4 +1,4 @@
-package sqlite
+package boardstore
 
 import (
 	"database/sql"
@@ -7,19 +7,20 @@ import (
 	"slices"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
 // Dependents returns the tasks that depend on a task, the oldest first.
-func (tx *Tx) Dependents(id orchestron.TaskID) ([]orchestron.TaskID, error) {
-	return collect(tx.query, func(rows *sql.Rows) (orchestron.TaskID, error) {
-		n, err := scanInt(rows)
+func (tx Tx) Dependents(id orchestron.TaskID) ([]orchestron.TaskID, error) {
+	return sqlite.Collect(tx.Query, func(rows *sql.Rows) (orchestron.TaskID, error) {
+		n, err := sqlite.ScanInt(rows)
 		return orchestron.TaskIDOf(n), err
 	}, `SELECT n FROM task_needs WHERE need = ? ORDER BY n`, id.Number())
 }
 
 // Chain returns how one task depends on another, both included, or nothing when it does not. The chain from a task to
 // itself is that task.
-func (tx *Tx) Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error) {
+func (tx Tx) Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error) {
 	start, end := from.Number(), to.Number()
 	if start == end {
 		return []orchestron.TaskID{from}, nil
@@ -32,7 +33,7 @@ func (tx *Tx) Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error) {
 		if len(up.ends) < len(down.ends) {
 			one, other = up, down
 		}
-		met, err := one.step(tx.query, other)
+		met, err := one.step(tx.Query, other)
 		if err != nil {
 			return nil, fmt.Errorf("following what %s depends on: %w", from, err)
 		}
@@ -51,12 +52,12 @@ type walk struct {
 }
 
 // step goes one further and returns a task that the other walk has reached, too, or 0.
-func (w *walk) step(q query, other *walk) (int64, error) {
+func (w *walk) step(q sqlite.Query, other *walk) (int64, error) {
 	ends, err := json.Marshal(w.ends)
 	if err != nil {
 		return 0, err
 	}
-	steps, err := collect(q, scanStep, w.text, string(ends))
+	steps, err := sqlite.Collect(q, scanStep, w.text, string(ends))
 	w.ends = nil
 	for _, s := range steps {
 		if _, known := w.from[s.to]; known {

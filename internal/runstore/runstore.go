@@ -1,6 +1,8 @@
-package sqlite
+// Package runstore keeps agents working together in the database: runs and their steps.
+package runstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -10,16 +12,22 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/coordinateapi"
+	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
-// Runs is the part of a database that keeps agents working together.
-type Runs struct{ db *DB }
+// Store is the part of a database that keeps agents working together. It is safe for concurrent use.
+type Store struct{ db *sqlite.DB }
 
-// Runs returns the runs in the database. They are usable until Close.
-func (db *DB) Runs() Runs { return Runs{db} }
+// In returns the runs in a database. They are usable until it is closed.
+func In(db *sqlite.DB) Store { return Store{db} }
 
 // Write is the database's Write.
-func (r Runs) Write(ctx context.Context, do func(*Tx) error) error { return r.db.Write(ctx, do) }
+func (r Store) Write(ctx context.Context, do func(Tx) error) error {
+	return r.db.Write(ctx, func(tx *sqlite.Tx) error { return do(Tx{tx}) })
+}
+
+// Tx is one change under way.
+type Tx struct{ *sqlite.Tx }
 
 const (
 	selectRun  = `SELECT n, doc FROM runs `
@@ -31,17 +39,17 @@ func noRun(id coordinateapi.RunID) *orchestron.Error {
 }
 
 // Run returns a run with its steps, or NotFound.
-func (r Runs) Run(ctx context.Context, id coordinateapi.RunID) (coordinateapi.Run, error) {
-	run, err := one(querier(ctx, r.db.read), scanRun, noRun(id), selectRun+`WHERE n = ?`, id.Number())
+func (r Store) Run(ctx context.Context, id coordinateapi.RunID) (coordinateapi.Run, error) {
+	run, err := sqlite.ReadOne(ctx, r.db, scanRun, noRun(id), selectRun+`WHERE n = ?`, id.Number())
 	if err != nil {
-		return run, r.db.readError(err)
+		return run, err
 	}
-	run.Steps, err = read(ctx, r.db, scanRunStep, selectStep, id.Number())
+	run.Steps, err = sqlite.Read(ctx, r.db, scanRunStep, selectStep, id.Number())
 	return run, err
 }
 
 // List returns the runs that a filter chooses, without their steps' texts, the newest first.
-func (r Runs) List(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi.Run, error) {
+func (r Store) List(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi.Run, error) {
 	text, args := selectRun, []any{}
 	if len(f.States) > 0 {
 		text += `WHERE state IN (?` + strings.Repeat(", ?", len(f.States)-1) + `) `
@@ -49,12 +57,12 @@ func (r Runs) List(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi
 			args = append(args, s)
 		}
 	}
-	found, err := read(ctx, r.db, scanRun, text+`ORDER BY n DESC LIMIT ?`, append(args, limit(f.Limit))...)
+	found, err := sqlite.Read(ctx, r.db, scanRun, text+`ORDER BY n DESC LIMIT ?`, append(args, cmp.Or(f.Limit, -1))...)
 	if err != nil {
 		return found, err
 	}
 	for i := range found {
-		found[i].Steps, err = read(ctx, r.db, scanRunStep,
+		found[i].Steps, err = sqlite.Read(ctx, r.db, scanRunStep,
 			`SELECT agent, key, '', message, state, '', error, doc FROM run_steps WHERE run = ? ORDER BY n`, found[i].ID.Number())
 		if err != nil {
 			return found, err
@@ -64,13 +72,13 @@ func (r Runs) List(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi
 }
 
 // Open returns the runs that are not over with their steps, oldest first.
-func (r Runs) Open(ctx context.Context) ([]coordinateapi.Run, error) {
-	found, err := read(ctx, r.db, scanRun, selectRun+`WHERE over = 0 ORDER BY n`)
+func (r Store) Open(ctx context.Context) ([]coordinateapi.Run, error) {
+	found, err := sqlite.Read(ctx, r.db, scanRun, selectRun+`WHERE over = 0 ORDER BY n`)
 	if err != nil {
 		return found, err
 	}
 	for i := range found {
-		if found[i].Steps, err = read(ctx, r.db, scanRunStep, selectStep, found[i].ID.Number()); err != nil {
+		if found[i].Steps, err = sqlite.Read(ctx, r.db, scanRunStep, selectStep, found[i].ID.Number()); err != nil {
 			return found, err
 		}
 	}
@@ -78,48 +86,48 @@ func (r Runs) Open(ctx context.Context) ([]coordinateapi.Run, error) {
 }
 
 // Drop removes the runs that have been over since before a time.
-func (r Runs) Drop(ctx context.Context, before time.Time) error {
-	return r.db.drop(ctx, "runs", "over = 1 AND updated < ?", before)
+func (r Store) Drop(ctx context.Context, before time.Time) error {
+	return r.db.Drop(ctx, "runs", "over = 1 AND updated < ?", before)
 }
 
 // PutRun stores a run without its steps, in place of what was stored under its id.
-func (tx *Tx) PutRun(r coordinateapi.Run) error {
+func (tx Tx) PutRun(r coordinateapi.Run) error {
 	doc, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("storing %s: %w", r.ID, err)
 	}
-	_, err = tx.exec(`INSERT INTO runs (n, kind, state, over, actor, updated, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
+	_, err = tx.Exec(`INSERT INTO runs (n, kind, state, over, actor, updated, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (n) DO UPDATE SET state = excluded.state, over = excluded.over, updated = excluded.updated, doc = excluded.doc`,
-		r.ID.Number(), r.Kind, r.State, r.State.Over(), r.Actor.String(), nanos(r.Updated), string(doc))
+		r.ID.Number(), r.Kind, r.State, r.State.Over(), r.Actor.String(), sqlite.Nanos(r.Updated), string(doc))
 	return err
 }
 
 // AddStep stores a step of a run. It is a Conflict when there is one of its number or its key.
-func (tx *Tx) AddStep(id coordinateapi.RunID, s coordinateapi.Step) error {
+func (tx Tx) AddStep(id coordinateapi.RunID, s coordinateapi.Step) error {
 	doc, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(`INSERT INTO run_steps (run, n, agent, key, prompt, message, state, answer, error, doc)
+	_, err = tx.Exec(`INSERT INTO run_steps (run, n, agent, key, prompt, message, state, answer, error, doc)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id.Number(), s.N, s.Agent, s.Key, s.Prompt, s.Message, s.State, s.Answer, s.Error, string(doc))
 	switch {
-	case codeOf(err) == codeForeignKey:
+	case sqlite.Orphan(err):
 		return noRun(id)
-	case exists(err):
+	case sqlite.Exists(err):
 		return orchestron.Errorf(orchestron.Conflict, "%s has a step %d or one with the key %s already", id, s.N, s.Key)
 	}
 	return err
 }
 
 // PutStep stores what became of a step, or returns NotFound. Its prompt and its key never change.
-func (tx *Tx) PutStep(id coordinateapi.RunID, s coordinateapi.Step) error {
+func (tx Tx) PutStep(id coordinateapi.RunID, s coordinateapi.Step) error {
 	doc, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
 	missing := orchestron.Errorf(orchestron.NotFound, "%s has no step %d", id, s.N)
-	return tx.touch(missing, `UPDATE run_steps SET agent = ?, message = ?, state = ?, answer = ?, error = ?, doc = ? WHERE run = ? AND n = ?`,
+	return tx.Touch(missing, `UPDATE run_steps SET agent = ?, message = ?, state = ?, answer = ?, error = ?, doc = ? WHERE run = ? AND n = ?`,
 		s.Agent, s.Message, s.State, s.Answer, s.Error, string(doc), id.Number(), s.N)
 }
 

@@ -1,4 +1,4 @@
-package calls
+package usagestore
 
 import (
 	"context"
@@ -116,7 +116,7 @@ func (s Store) Skipped(ctx context.Context, agents []orchestron.AgentID) (int64,
 	if err != nil {
 		return 0, err
 	}
-	found, err := sqlite.Read(ctx, s.db, scanNumber, `SELECT coalesce(sum(skipped), 0) FROM usage_files`+where, args...)
+	found, err := sqlite.Read(ctx, s.db, sqlite.ScanInt, `SELECT coalesce(sum(skipped), 0) FROM usage_files`+where, args...)
 	if err != nil {
 		return 0, err
 	}

@@ -1,5 +1,5 @@
-// Package calls keeps what model calls took in the database: a row for each call.
-package calls
+// Package usagestore keeps what model calls took in the database: a row for each call.
+package usagestore
 
 import (
 	"context"
@@ -38,7 +38,7 @@ func scanCursor(rows *sql.Rows) (c usageapi.Cursor, err error) {
 
 // PutCursor stores how far a transcript was read, and gives the cursor a number when it has none.
 func (tx Tx) PutCursor(c *usageapi.Cursor) error {
-	found, err := sqlite.Find(tx.Tx, scanNumber, `INSERT INTO usage_files (agent, path, identity, head, offset, prompt, skipping, skipped)
+	found, err := sqlite.Collect(tx.Query, sqlite.ScanInt, `INSERT INTO usage_files (agent, path, identity, head, offset, prompt, skipping, skipped)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (agent, path) DO UPDATE SET identity = excluded.identity, head = excluded.head,
 		offset = excluded.offset, prompt = excluded.prompt, skipping = excluded.skipping, skipped = excluded.skipped RETURNING n`,
 		c.Agent, c.Path, c.Identity, c.Head, c.Offset, c.Prompt, c.Skipping, c.Skipped)
@@ -54,7 +54,7 @@ const selectCall = `SELECT agent, key, file, model, session, sidechain, prompt, 
 
 // Call returns a call of an agent, and false when it is not known.
 func (tx Tx) Call(agent orchestron.AgentID, key string) (usageapi.Call, bool, error) {
-	all, err := sqlite.Find(tx.Tx, scanCall, selectCall+`WHERE agent = ? AND key = ?`, agent, key)
+	all, err := sqlite.Collect(tx.Query, scanCall, selectCall+`WHERE agent = ? AND key = ?`, agent, key)
 	if err != nil || len(all) == 0 {
 		return usageapi.Call{}, false, err
 	}
@@ -64,7 +64,7 @@ func (tx Tx) Call(agent orchestron.AgentID, key string) (usageapi.Call, bool, er
 // PutCall stores a call, in place of what was stored under its agent and key.
 func (tx Tx) PutCall(c usageapi.Call) error {
 	t := c.Tokens
-	return tx.Exec(`INSERT INTO usage (agent, key, file, model, session, sidechain, prompt, at, turn, message, task, project,
+	_, err := tx.Exec(`INSERT INTO usage (agent, key, file, model, session, sidechain, prompt, at, turn, message, task, project,
 		input, output, cache_read, cache_write_5m, cache_write_1h, cost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (agent, key) DO UPDATE SET file = excluded.file, model = excluded.model, session = excluded.session,
 		sidechain = excluded.sidechain, prompt = excluded.prompt, at = excluded.at, turn = excluded.turn, message = excluded.message,
@@ -73,6 +73,7 @@ func (tx Tx) PutCall(c usageapi.Call) error {
 		cost = excluded.cost`,
 		c.Agent, c.Key, c.File, c.Model, c.Session, c.Sidechain, c.Prompt, sqlite.Nanos(c.At), c.Turn, c.Message, c.Task.Number(), c.Project,
 		t.Input, t.Output, t.CacheRead, t.CacheWrite5m, t.CacheWrite1h, sql.NullInt64{Int64: int64(c.Cost), Valid: c.Priced})
+	return err
 }
 
 func scanCall(rows *sql.Rows) (c usageapi.Call, err error) {
@@ -90,7 +91,7 @@ func scanCall(rows *sql.Rows) (c usageapi.Call, err error) {
 
 // PriceMark returns which prices the costs were counted with, and nothing when none were.
 func (s Store) PriceMark(ctx context.Context) (string, error) {
-	found, err := sqlite.Read(ctx, s.db, scanMark, `SELECT mark FROM usage_prices`)
+	found, err := sqlite.Read(ctx, s.db, sqlite.ScanText, `SELECT mark FROM usage_prices`)
 	if err != nil || len(found) == 0 {
 		return "", err
 	}
@@ -99,27 +100,18 @@ func (s Store) PriceMark(ctx context.Context) (string, error) {
 
 // SetPriceMark notes which prices the costs were counted with.
 func (tx Tx) SetPriceMark(mark string) error {
-	return tx.Exec(`INSERT INTO usage_prices (one, mark) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET mark = excluded.mark`, mark)
+	_, err := tx.Exec(`INSERT INTO usage_prices (one, mark) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET mark = excluded.mark`, mark)
+	return err
 }
 
 // CallsFrom returns calls in the order in which they were stored, from the one behind a number on, and the number of the
 // last.
 func (s Store) CallsFrom(ctx context.Context, after int64, limit int) ([]usageapi.Call, int64, error) {
-	numbers, err := sqlite.Read(ctx, s.db, scanNumber, `SELECT n FROM usage WHERE n > ? ORDER BY n LIMIT ?`, after, limit)
+	numbers, err := sqlite.Read(ctx, s.db, sqlite.ScanInt, `SELECT n FROM usage WHERE n > ? ORDER BY n LIMIT ?`, after, limit)
 	if err != nil || len(numbers) == 0 {
 		return nil, after, err
 	}
 	last := numbers[len(numbers)-1]
 	calls, err := sqlite.Read(ctx, s.db, scanCall, selectCall+`WHERE n > ? AND n <= ? ORDER BY n`, after, last)
 	return calls, last, err
-}
-
-func scanNumber(rows *sql.Rows) (n int64, err error) {
-	err = rows.Scan(&n)
-	return n, err
-}
-
-func scanMark(rows *sql.Rows) (mark string, err error) {
-	err = rows.Scan(&mark)
-	return mark, err
 }

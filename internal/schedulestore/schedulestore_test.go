@@ -1,13 +1,52 @@
-package sqlite
+package schedulestore
 
 import (
+	"context"
 	"errors"
+	"log/slog"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/scheduleapi"
+	"github.com/orchestron/orchestron/internal/sqlite"
 )
+
+var noon = time.Date(2026, 3, 4, 12, 0, 0, 123456789, time.UTC)
+
+func openTemp(t *testing.T) Store {
+	t.Helper()
+	db, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "orchestron.db"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return In(db)
+}
+
+func mustWrite(t *testing.T, db Store, do func(Tx) error) {
+	t.Helper()
+	if err := db.Write(t.Context(), do); err != nil {
+		t.Fatalf("Write: %v", err)
+	}
+}
+
+func equal[T any](t *testing.T, what string, got, want T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
 
 // fullSchedule has a value in every field.
 func fullSchedule(n int64) scheduleapi.Schedule {
@@ -24,27 +63,26 @@ func fullSchedule(n int64) scheduleapi.Schedule {
 
 func TestSchedules(t *testing.T) {
 	db, ctx := openTemp(t), t.Context()
-	s := db.Schedules()
-	got, err := s.Open(ctx)
+	got, err := db.Open(ctx)
 	equal(t, "no schedules", got, []scheduleapi.Schedule{}, err)
 
 	active, done, cancelled, underway := fullSchedule(10), fullSchedule(9), fullSchedule(2), fullSchedule(1)
 	done.State = scheduleapi.Done
 	cancelled.State, cancelled.LastRun = scheduleapi.Cancelled, nil
 	underway.State, underway.LastRun.Ended = scheduleapi.Cancelled, time.Time{}
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		return errors.Join(tx.PutSchedule(active), tx.PutSchedule(done), tx.PutSchedule(cancelled), tx.PutSchedule(underway))
 	})
-	got, err = s.All(ctx)
+	got, err = db.All(ctx)
 	equal(t, "all, oldest first", got, []scheduleapi.Schedule{underway, cancelled, done, active}, err)
-	got, err = s.Open(ctx)
+	got, err = db.Open(ctx)
 	equal(t, "open", got, []scheduleapi.Schedule{underway, active}, err)
 
 	active.Runs, active.State = 4, scheduleapi.Done
-	mustWrite(t, db, func(tx *Tx) error { return tx.PutSchedule(active) })
-	got, err = s.Open(ctx)
+	mustWrite(t, db, func(tx Tx) error { return tx.PutSchedule(active) })
+	got, err = db.Open(ctx)
 	equal(t, "open after one is done", got, []scheduleapi.Schedule{underway}, err)
-	mustWrite(t, db, func(tx *Tx) error {
+	mustWrite(t, db, func(tx Tx) error {
 		again, err := tx.Schedule(active.ID)
 		equal(t, "the one that was replaced", again, active, err)
 		if _, err := tx.Schedule("SCHED-99"); orchestron.KindOf(err) != orchestron.NotFound {
@@ -56,11 +94,11 @@ func TestSchedules(t *testing.T) {
 		return nil
 	})
 
-	mustWrite(t, db, func(tx *Tx) error { return tx.DropSchedules(noon) })
-	got, err = s.All(ctx)
+	mustWrite(t, db, func(tx Tx) error { return tx.DropSchedules(noon) })
+	got, err = db.All(ctx)
 	equal(t, "what ended at noon, when what ended before is dropped", got, []scheduleapi.Schedule{underway, cancelled, done, active}, err)
-	mustWrite(t, db, func(tx *Tx) error { return tx.DropSchedules(noon.Add(1)) })
-	got, err = s.All(ctx)
+	mustWrite(t, db, func(tx Tx) error { return tx.DropSchedules(noon.Add(1)) })
+	got, err = db.All(ctx)
 	equal(t, "what is open stays", got, []scheduleapi.Schedule{underway}, err)
 }
 
@@ -68,9 +106,9 @@ func TestSchedules(t *testing.T) {
 func TestSchedulesFailAsOne(t *testing.T) {
 	db, ctx := openTemp(t), t.Context()
 	first := fullSchedule(1)
-	mustWrite(t, db, func(tx *Tx) error { return tx.PutSchedule(first) })
+	mustWrite(t, db, func(tx Tx) error { return tx.PutSchedule(first) })
 	trouble := errors.New("trouble")
-	err := db.Schedules().Write(ctx, func(tx *Tx) error {
+	err := db.Write(ctx, func(tx Tx) error {
 		changed := first
 		changed.Runs = 99
 		return errors.Join(tx.PutSchedule(changed), trouble)
@@ -78,6 +116,6 @@ func TestSchedulesFailAsOne(t *testing.T) {
 	if !errors.Is(err, trouble) {
 		t.Errorf("the change fails with %v, want its own error", err)
 	}
-	got, err := db.Schedules().All(ctx)
+	got, err := db.All(ctx)
 	equal(t, "what is left", got, []scheduleapi.Schedule{first}, err)
 }

@@ -1,4 +1,4 @@
-package sqlite
+package boardstore
 
 import (
 	"cmp"
@@ -17,7 +17,7 @@ import (
 
 // boardModel is what the boards should hold: the tasks in the order of their numbers.
 type boardModel struct {
-	db    *DB
+	db    Store
 	tasks []orchestron.Task
 }
 
@@ -25,12 +25,12 @@ func TestBoardModel(t *testing.T) {
 	db := openTemp(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &boardModel{db: db}
-		m.write(rt, func(tx *Tx) error { // each round has the boards for itself
+		m.write(rt, func(tx Tx) error { // each round has the boards for itself
 			for _, clear := range []string{
 				`DELETE FROM tasks`, `DELETE FROM task_labels`, `DELETE FROM task_needs`, `DELETE FROM boards`,
 				`INSERT INTO task_text (task_text) VALUES ('delete-all')`,
 			} {
-				if _, err := tx.exec(clear); err != nil {
+				if _, err := tx.Exec(clear); err != nil {
 					return err
 				}
 			}
@@ -40,7 +40,7 @@ func TestBoardModel(t *testing.T) {
 	})
 }
 
-func (m *boardModel) write(t *rapid.T, do func(*Tx) error) {
+func (m *boardModel) write(t *rapid.T, do func(Tx) error) {
 	if err := m.db.Write(context.Background(), do); err != nil {
 		t.Fatalf("Write: %v", err)
 	}
@@ -99,7 +99,7 @@ func (m *boardModel) add(t *rapid.T) {
 	task := plain(int64(len(m.tasks) + 1))
 	task.Project = aProject.Draw(t, "project")
 	m.draw(t, &task)
-	m.write(t, func(tx *Tx) error { return tx.AddTask(task) })
+	m.write(t, func(tx Tx) error { return tx.AddTask(task) })
 	m.tasks = append(m.tasks, task)
 }
 
@@ -111,13 +111,13 @@ func (m *boardModel) put(t *rapid.T) {
 	before := *task
 	m.draw(t, task)
 	task.Version++
-	m.write(t, func(tx *Tx) error { return tx.PutTask(before, *task) })
+	m.write(t, func(tx Tx) error { return tx.PutTask(before, *task) })
 }
 
 // fail changes a task and adds one, and then fails: nothing of it may be seen.
 func (m *boardModel) fail(t *rapid.T) {
 	failed := errors.New("failed on purpose")
-	err := m.db.Write(context.Background(), func(tx *Tx) error {
+	err := m.db.Write(context.Background(), func(tx Tx) error {
 		if len(m.tasks) > 0 {
 			after := m.tasks[0]
 			m.draw(t, &after)
@@ -221,7 +221,7 @@ func (m *boardModel) chosen(f boardapi.Filter) []orchestron.Task {
 }
 
 func (m *boardModel) check(t *rapid.T) {
-	ctx, board := context.Background(), m.db.Board()
+	ctx, board := context.Background(), m.db
 	got, err := board.Tasks(ctx, boardapi.Filter{ByNumber: true})
 	same(t, "all tasks", got, m.chosen(boardapi.Filter{ByNumber: true}), err)
 	f := m.drawFilter(t)
@@ -241,7 +241,7 @@ func (m *boardModel) check(t *rapid.T) {
 	f = m.drawFilter(t)
 	f.Project, f.Ready, f.Limit = "/p", true, 1
 	one, other := m.someTask(t, "one"), m.someTask(t, "other")
-	m.write(t, func(tx *Tx) error {
+	m.write(t, func(tx Tx) error {
 		got, err := tx.NextReady(f)
 		if want := m.chosen(f); len(want) == 0 && orchestron.KindOf(err) != orchestron.NotFound {
 			t.Errorf("NextReady(%+v) = %v, %v, want none", f, got, err)
@@ -306,7 +306,7 @@ func (m *boardModel) reaches(from, to orchestron.TaskID, seen map[orchestron.Tas
 	return slices.ContainsFunc(m.needs(from), func(id orchestron.TaskID) bool { return m.reaches(id, to, seen) })
 }
 
-func (m *boardModel) checkNeeds(t *rapid.T, tx *Tx, one, other orchestron.TaskID) {
+func (m *boardModel) checkNeeds(t *rapid.T, tx Tx, one, other orchestron.TaskID) {
 	want := []orchestron.TaskID{}
 	for _, task := range m.tasks {
 		if slices.Contains(task.DependsOn, one) {
