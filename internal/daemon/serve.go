@@ -71,7 +71,7 @@ const garbage = 400
 
 // memory is how much there may be, in bytes, before it is collected more often than that. A thousand subscribers need
 // less; only questions about all of a very large board need more, while they are answered.
-const memory = 72 << 20
+const memory = 96 << 20
 
 // Serve runs a daemon until ctx ends or an operator stops it. ready is called once, when every agent's state is known
 // and calls are answered. Agents live on after it returns unless the operator asked otherwise.
