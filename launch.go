@@ -1,5 +1,7 @@
 package orchestron
 
+import "time"
+
 // Launch is what a driver needs to know to start an agent's program.
 type Launch struct {
 	Agent   Agent
@@ -23,10 +25,11 @@ type Command struct {
 // Channel is how prompts reach an agent's program. With Editor keys the program runs our helper on its input box,
 // which proves that the box has the focus and holds no draft, and keeps every byte. Without them the text is pasted.
 type Channel struct {
-	Editor    []Key // open the input box in the helper; empty means paste
-	Submit    []Key // submit the input box, and do nothing anywhere else where the program allows it
-	Clear     []Key // empty the input box
-	Interrupt []Key // stop the running turn
+	Editor    []Key         // open the input box in the helper; empty means paste
+	Submit    []Key         // submit the input box, and do nothing anywhere else where the program allows it
+	Clear     []Key         // empty the input box
+	Interrupt []Key         // stop the running turn
+	Settle    time.Duration // how long the program may drop keys after the helper; a key that is lost costs a second look
 }
 
 // Abilities is what a driver can know and do. What it cannot is shown to callers and never guessed at.

@@ -138,6 +138,9 @@ func (s *Service) compose(ctx context.Context, h *handle, m orchestron.Message, 
 	}
 	switch box {
 	case handoff.BoxPlaced, handoff.BoxHeld:
+		if channel.Settle > 0 {
+			h.await(ctx, channel.Settle, func() bool { return h.closed })
+		}
 		return s.submit(ctx, h, m, channel)
 	case handoff.BoxDraft:
 		return draft, nil

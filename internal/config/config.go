@@ -25,12 +25,19 @@ type Config struct {
 	Hosts        []string        // further Host values that are served
 	LogLevel     slog.Level      //
 	MaxInstances int             // agents alive at once
+	MaxDepth     int             // generations of agents
+	MaxChildren  int             // alive at once, of one agent
+	MaxSpawns    int             // by agents, in a minute
+	ChildDrivers string          // same, or any: what agents may start agents with
 	WorkspaceDir string          // where workspaces go when the caller names no directory
 	Tmux         string          // path of tmux; found in PATH when empty
 	Driver       string          // of agents that name none
 	MessageTTL   time.Duration   // how long a message waits for an agent that does not run
 	Push         boardapi.Policy // how agents are told of changes of their tasks
 	Claude       Claude
+	Codex        Vendor
+	OpenCode     Vendor
+	Gemini       Vendor
 	Custom       map[string]Custom
 }
 
@@ -40,6 +47,12 @@ type Claude struct {
 	Config         string   // auto, own or user
 	PermissionMode string   // of agents that name none
 	Env            []string // names of further variables that agents see
+}
+
+// Vendor is how another vendor's agent program is found and started.
+type Vendor struct {
+	Binary string
+	Env    []string // names of further variables that agents see
 }
 
 // Custom is an agent program that only has a terminal.
@@ -54,7 +67,8 @@ func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("home", c.Home), slog.String("dir", c.Dir), slog.String("listen", c.Listen),
 		slog.Bool("allow_remote", c.AllowRemote), slog.Any("hosts", c.Hosts), slog.String("log_level", c.LogLevel.String()),
-		slog.Int("max_instances", c.MaxInstances), slog.String("workspace_dir", c.WorkspaceDir),
+		slog.Int("max_instances", c.MaxInstances), slog.Int("max_depth", c.MaxDepth), slog.Int("max_children", c.MaxChildren),
+		slog.Int("max_spawns_per_minute", c.MaxSpawns), slog.String("child_drivers", c.ChildDrivers), slog.String("workspace_dir", c.WorkspaceDir),
 		slog.String("driver", c.Driver), slog.Duration("message_ttl", c.MessageTTL),
 		slog.String("claude_config", c.Claude.Config), slog.String("permission_mode", c.Claude.PermissionMode),
 		slog.Any("custom", slices.Sorted(maps.Keys(c.Custom))),

@@ -53,7 +53,7 @@ func TestDefaultsNeedNothing(t *testing.T) {
 	want := Config{
 		Home: state, Dir: filepath.Join(home, ".config/orchestron"), RolesDir: filepath.Join(home, ".config/orchestron/roles"),
 		DaemonSocket: state + "/run/daemon.sock", TmuxSocket: state + "/run/tmux.sock", LogFile: state + "/daemon.log",
-		Listen: "127.0.0.1:8080", LogLevel: slog.LevelInfo, MaxInstances: 10, WorkspaceDir: state + "/workspaces",
+		Listen: "127.0.0.1:8080", LogLevel: slog.LevelInfo, MaxInstances: 10, MaxDepth: 3, MaxChildren: 8, MaxSpawns: 20, ChildDrivers: "same", WorkspaceDir: state + "/workspaces",
 		Driver: "claude", MessageTTL: time.Hour, Push: boardapi.DefaultPolicy(), Claude: Claude{Config: "auto", PermissionMode: "acceptEdits"}, Custom: map[string]Custom{},
 	}
 	if diff := cmp.Diff(want, load(t, environ, "")); diff != "" {
@@ -81,8 +81,8 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 		}
 	}
 	for _, key := range []string{
-		"listen", "allow_remote", "hosts", "log_level", "log_file", "max_instances", "workspace_dir", "tmux", "driver", "message_ttl",
-		"push", "clarified", "claude", "binary", "config", "permission_mode", "env", "custom",
+		"listen", "allow_remote", "hosts", "log_level", "log_file", "max_instances", "max_depth", "max_children", "max_spawns_per_minute", "child_drivers", "workspace_dir", "tmux", "driver", "message_ttl",
+		"push", "clarified", "claude", "binary", "config", "permission_mode", "env", "codex", "opencode", "gemini", "custom",
 	} {
 		if !regexp.MustCompile(`(?m)^ *` + key + `:`).MatchString(shown) {
 			t.Errorf("the example does not show %s", key)
@@ -108,6 +108,9 @@ claude:
   config: own
   permission_mode: plan
   env: [HTTPS_PROXY, NO_PROXY]
+codex:
+  binary: /opt/codex
+  env: [MY_KEY]
 custom:
   aider:
     argv: [aider, "${BRACKETS}", "$${NOT}", "${EMPTY:-}", "${QUOTED}", $5, "a${QUOTED}b"]
@@ -120,6 +123,7 @@ custom:
 	want.LogFile, want.MaxInstances, want.WorkspaceDir = filepath.Join(home, "log/o.log"), 25, "/srv/work"
 	want.Tmux, want.Driver, want.MessageTTL = "/opt/tmux/bin/tmux", "aider", 90*time.Minute
 	want.Claude = Claude{Binary: "claude-next", Config: "own", PermissionMode: "plan", Env: []string{"HTTPS_PROXY", "NO_PROXY"}}
+	want.Codex = Vendor{Binary: "/opt/codex", Env: []string{"MY_KEY"}}
 	want.Custom = map[string]Custom{"aider": {
 		Argv: []string{"aider", "[a, b]", "${NOT}", "", "7", "$5", "a7b"}, Env: []string{"OPENAI_API_KEY"}, Clear: []orchestron.Key{"C-u"},
 	}}
@@ -201,9 +205,13 @@ func TestWrongConfigurations(t *testing.T) {
 		"relative program":   {text: "tmux: bin/tmux\n", want: []string{"c.yaml:1: tmux", "absolute"}},
 		"push occasion":      {text: "push:\n  clarfied: off\n", want: []string{"c.yaml:1: push", "clarfied", "clarified"}},
 		"push way":           {text: "push:\n  clarified: loud\n", want: []string{"c.yaml:1: push", "loud", "urgent"}},
+		"depth":              {text: "max_depth: 4\n", want: []string{"c.yaml:1: max_depth", "between 1 and 3"}},
+		"children":           {text: "max_children: 0\n", want: []string{"c.yaml:1: max_children", "leave it out for 8"}},
+		"spawns":             {text: "max_spawns_per_minute: -1\n", want: []string{"c.yaml:1: max_spawns_per_minute", "leave it out for 20"}},
+		"child drivers":      {text: "child_drivers: all\n", want: []string{"c.yaml:1: child_drivers", "same", "any"}},
 		"ttl":                {text: "message_ttl: 3ms\n", want: []string{"c.yaml:1: message_ttl", "1h"}},
 		"ttl no duration":    {text: "message_ttl: soon\n", want: []string{"line 1", "soon"}},
-		"driver":             {text: "driver: codex\ncustom: {mine: {argv: [x]}}\n", want: []string{"c.yaml:1: driver", "claude, scripted, mine"}},
+		"driver":             {text: "driver: aider\ncustom: {mine: {argv: [x]}}\n", want: []string{"c.yaml:1: driver", "claude, codex, opencode, gemini, scripted, mine"}},
 		"claude.config":      {text: "claude:\n  config: mine\n", want: []string{"c.yaml:2: claude.config", "auto, own, user"}},
 		"permission mode":    {text: "claude:\n  permission_mode: yolo\n", want: []string{"c.yaml:2: claude.permission_mode", `"yolo"`, "acceptEdits, plan"}},
 		"no permission mode": {text: "claude:\n  permission_mode: ''\n", want: []string{"c.yaml:2: claude.permission_mode"}},

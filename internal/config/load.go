@@ -56,12 +56,19 @@ type settings struct {
 	LogLevel     string            `yaml:"log_level"`
 	LogFile      string            `yaml:"log_file"`
 	MaxInstances int               `yaml:"max_instances"`
+	MaxDepth     int               `yaml:"max_depth"`
+	MaxChildren  int               `yaml:"max_children"`
+	MaxSpawns    int               `yaml:"max_spawns_per_minute"`
+	ChildDrivers string            `yaml:"child_drivers"`
 	WorkspaceDir string            `yaml:"workspace_dir"`
 	Tmux         string            `yaml:"tmux"`
 	Driver       string            `yaml:"driver"`
 	MessageTTL   time.Duration     `yaml:"message_ttl"`
 	Push         map[string]string `yaml:"push"`
 	Claude       claude            `yaml:"claude"`
+	Codex        vendor            `yaml:"codex"`
+	OpenCode     vendor            `yaml:"opencode"`
+	Gemini       vendor            `yaml:"gemini"`
 	Custom       map[string]custom `yaml:"custom"`
 
 	from map[string]string // where a field was set: file and line, or a variable
@@ -73,6 +80,11 @@ type claude struct {
 	Config         string   `yaml:"config"`
 	PermissionMode string   `yaml:"permission_mode"`
 	Env            []string `yaml:"env"`
+}
+
+type vendor struct {
+	Binary string   `yaml:"binary"`
+	Env    []string `yaml:"env"`
 }
 
 type custom struct {
@@ -87,6 +99,10 @@ func (c Config) defaults() *settings {
 		LogLevel:     "INFO",
 		LogFile:      filepath.Join(c.Home, "daemon.log"),
 		MaxInstances: 10,
+		MaxDepth:     3,
+		MaxChildren:  8,
+		MaxSpawns:    20,
+		ChildDrivers: sameDriver,
 		WorkspaceDir: filepath.Join(c.Home, "workspaces"),
 		Driver:       "claude",
 		MessageTTL:   time.Hour,
@@ -129,10 +145,13 @@ func (s *settings) override(env environment) error {
 		field string
 		value *string
 	}{
-		"ORCHESTRON_LISTEN": {"listen", &s.Listen},
-		"LOG_LEVEL":         {"log_level", &s.LogLevel},
-		"WORKSPACE_DIR":     {"workspace_dir", &s.WorkspaceDir},
-		"ORCHESTRON_CLAUDE": {"claude.binary", &s.Claude.Binary},
+		"ORCHESTRON_LISTEN":   {"listen", &s.Listen},
+		"LOG_LEVEL":           {"log_level", &s.LogLevel},
+		"WORKSPACE_DIR":       {"workspace_dir", &s.WorkspaceDir},
+		"ORCHESTRON_CLAUDE":   {"claude.binary", &s.Claude.Binary},
+		"ORCHESTRON_CODEX":    {"codex.binary", &s.Codex.Binary},
+		"ORCHESTRON_OPENCODE": {"opencode.binary", &s.OpenCode.Binary},
+		"ORCHESTRON_GEMINI":   {"gemini.binary", &s.Gemini.Binary},
 	} {
 		if v := env[variable]; v != "" {
 			*to.value, s.from[to.field] = v, variable
@@ -150,7 +169,7 @@ func (s *settings) override(env environment) error {
 
 // apply checks the settings and puts them into the configuration.
 func (s *settings) apply(c *Config) error {
-	for _, part := range []func(*Config) error{s.applyListen, s.applyLog, s.applyAgents, s.applyClaude, s.applyCustom} {
+	for _, part := range []func(*Config) error{s.applyListen, s.applyLog, s.applyAgents, s.applyClaude, s.applyVendors, s.applyCustom} {
 		if err := part(c); err != nil {
 			return err
 		}
@@ -203,9 +222,38 @@ func (s *settings) applyLog(c *Config) error {
 	return nil
 }
 
+// What agents may start agents with.
+const (
+	sameDriver = "same"
+	anyDriver  = "any"
+)
+
+func (s *settings) applyTeams(c *Config) error {
+	for _, limit := range []struct {
+		field             string
+		value, most, none int
+		to                *int
+	}{
+		{"max_instances", s.MaxInstances, 1000, 10, &c.MaxInstances},
+		{"max_depth", s.MaxDepth, 3, 3, &c.MaxDepth}, // there are no more levels
+		{"max_children", s.MaxChildren, 1000, 8, &c.MaxChildren},
+		{"max_spawns_per_minute", s.MaxSpawns, 1000, 20, &c.MaxSpawns},
+	} {
+		if limit.value < 1 || limit.value > limit.most {
+			return s.wrong(limit.field, "%d is not between 1 and %d", limit.value, limit.most).Try("leave it out for %d", limit.none)
+		}
+		*limit.to = limit.value
+	}
+	if s.ChildDrivers != sameDriver && s.ChildDrivers != anyDriver {
+		return s.wrong("child_drivers", "%q is neither same nor any", orchestron.Quotable(s.ChildDrivers)).Try("leave it out for same")
+	}
+	c.ChildDrivers = s.ChildDrivers
+	return nil
+}
+
 func (s *settings) applyAgents(c *Config) error {
-	if s.MaxInstances < 1 || s.MaxInstances > 1000 {
-		return s.wrong("max_instances", "%d is not between 1 and 1000", s.MaxInstances).Try("leave it out for 10")
+	if err := s.applyTeams(c); err != nil {
+		return err
 	}
 	if s.MessageTTL < time.Second {
 		return s.wrong("message_ttl", "%s is too short for any delivery", s.MessageTTL).Try("write it as 1h")
@@ -219,7 +267,7 @@ func (s *settings) applyAgents(c *Config) error {
 		return s.wrong("push", "%s", err)
 	}
 	c.Push = push
-	c.MaxInstances, c.MessageTTL, c.WorkspaceDir = s.MaxInstances, s.MessageTTL, dir
+	c.MessageTTL, c.WorkspaceDir = s.MessageTTL, dir
 	c.Tmux, err = s.program("tmux", s.Tmux)
 	return err
 }
@@ -243,16 +291,36 @@ func (s *settings) applyClaude(c *Config) error {
 // permissionModes are Claude Code's, by the names that its driver takes.
 var permissionModes = []string{"default", "manual", "acceptEdits", "plan", "dontAsk", "auto", "bypassPermissions"}
 
+func (s *settings) applyVendors(c *Config) error {
+	for _, v := range []struct {
+		name string
+		in   vendor
+		out  *Vendor
+	}{{"codex", s.Codex, &c.Codex}, {"opencode", s.OpenCode, &c.OpenCode}, {"gemini", s.Gemini, &c.Gemini}} {
+		if err := s.variables(v.name+".env", v.in.Env); err != nil {
+			return err
+		}
+		binary, err := s.program(v.name+".binary", v.in.Binary)
+		if err != nil {
+			return err
+		}
+		*v.out = Vendor{Binary: binary, Env: append([]string(nil), v.in.Env...)}
+	}
+	return nil
+}
+
+// builtIn are the drivers that need no configuration.
+var builtIn = []string{"claude", "codex", "opencode", "gemini", "scripted"}
+
 var driverName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,30}$`)
 
 func (s *settings) applyCustom(c *Config) error {
-	names := []string{"claude", "scripted"}
 	c.Custom = map[string]Custom{}
 	for _, name := range slices.Sorted(maps.Keys(s.Custom)) {
 		field := "custom." + name
-		if !driverName.MatchString(name) || slices.Contains(names, name) {
+		if !driverName.MatchString(name) || slices.Contains(builtIn, name) {
 			return s.wrong(field, "%q cannot be the name of a driver", orchestron.Quotable(name)).
-				Try("use small letters, digits, - and _, and not claude or scripted")
+				Try("use small letters, digits, - and _, and none of %s", strings.Join(builtIn, ", "))
 		}
 		d := s.Custom[name]
 		if len(d.Argv) == 0 || d.Argv[0] == "" {
@@ -271,9 +339,9 @@ func (s *settings) applyCustom(c *Config) error {
 		}
 		c.Custom[name] = Custom{Argv: argv, Env: d.Env, Clear: d.Clear}
 	}
-	if _, ok := c.Custom[s.Driver]; !ok && !slices.Contains(names, s.Driver) {
+	if _, ok := c.Custom[s.Driver]; !ok && !slices.Contains(builtIn, s.Driver) {
 		return s.wrong("driver", "there is no driver %q", orchestron.Quotable(s.Driver)).
-			Try("use one of %s", strings.Join(append(names, slices.Sorted(maps.Keys(c.Custom))...), ", "))
+			Try("use one of %s", strings.Join(slices.Concat(builtIn, slices.Sorted(maps.Keys(c.Custom))), ", "))
 	}
 	c.Driver = s.Driver
 	return nil

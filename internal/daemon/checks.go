@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,14 +20,41 @@ import (
 
 // checks are what doctor looks at.
 func (c commands) checks() []cli.Check {
+	vendor := func(name string) cli.Check {
+		return cli.Check{Name: name, Run: func(ctx context.Context) cli.Finding { return c.checkVendor(ctx, name) }}
+	}
 	return []cli.Check{
 		{Name: "configuration", Run: c.checkConfig},
 		{Name: "tmux", Run: c.checkTmux},
 		{Name: "git", Run: func(ctx context.Context) cli.Finding { return c.checkVersion(ctx, "git", "git", "--version", nil) }},
 		{Name: "claude", Run: c.checkClaude},
+		vendor("codex"),
 		{Name: "hooks", Run: c.checkHook},
 		{Name: "daemon", Run: c.checkDaemon},
 	}
+}
+
+// checkVendor looks at a program that nobody needs to have: what is wrong with it is a warning at most.
+func (c commands) checkVendor(ctx context.Context, name string) cli.Finding {
+	cfg, err := c.config()
+	if err != nil {
+		return unchecked()
+	}
+	all := vendors(cfg, c.Environ)
+	v := all[slices.IndexFunc(all, func(v vendor) bool { return v.Name() == name })]
+	if !v.Installed() {
+		return cli.Finding{State: cli.OK, Detail: "not installed; nobody needs it"}
+	}
+	version, err := v.Check(ctx)
+	if err != nil {
+		f := failed(err)
+		f.State = cli.Warn
+		return f
+	}
+	if why := v.Untested(version); why != "" {
+		return cli.Finding{State: cli.Warn, Detail: version, Remedy: why}
+	}
+	return cli.Finding{State: cli.OK, Detail: version}
 }
 
 func (c commands) checkConfig(context.Context) cli.Finding {

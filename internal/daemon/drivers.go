@@ -12,6 +12,9 @@ import (
 // drivers are the agent programs that can be started.
 func drivers(cfg config.Config, self string, environ []string) ([]agents.Driver, error) {
 	all := []agents.Driver{driver.NewClaude(claudeSettings(cfg, environ)), driver.NewScripted(self, claudeSettings(cfg, environ))}
+	for _, v := range vendors(cfg, environ) {
+		all = append(all, v)
+	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Custom)) {
 		custom, err := driver.NewCustom(driver.CustomSettings{
 			Name: name, Argv: cfg.Custom[name].Argv, Pass: cfg.Custom[name].Env, Environ: environ, Clear: cfg.Custom[name].Clear,
@@ -22,6 +25,21 @@ func drivers(cfg config.Config, self string, environ []string) ([]agents.Driver,
 		all = append(all, custom)
 	}
 	return all, nil
+}
+
+// vendor is the driver of another vendor's program.
+type vendor interface {
+	agents.Driver
+	Installed() bool
+	Untested(version string) string
+}
+
+// vendors are the drivers of the programs of other vendors than Claude Code's.
+func vendors(cfg config.Config, environ []string) []vendor {
+	set := func(v config.Vendor) driver.Settings {
+		return driver.Settings{Binary: v.Binary, Pass: v.Env, Environ: environ}
+	}
+	return []vendor{driver.NewCodex(set(cfg.Codex))}
 }
 
 func claudeSettings(cfg config.Config, environ []string) driver.ClaudeSettings {

@@ -37,6 +37,11 @@ func acts(text string) bool {
 	case "exit", "quit", ":q", ":q!", ":wq", ":wq!":
 		return true
 	}
+	return commands(text)
+}
+
+// commands reports whether a text begins like a command to the program or to a shell.
+func commands(text string) bool {
 	switch text[0] {
 	case '!':
 		return true

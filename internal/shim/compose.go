@@ -24,7 +24,7 @@ const lateKey = 30 * time.Second
 // returns only if it did not become an editor: 0 when the box is as it should be.
 func Compose(home handoff.Home, id orchestron.AgentID, generation int, file string, person []string, stderr io.Writer) int {
 	err := handoff.ErrNoIntent
-	ours := id.Valid() && strings.HasPrefix(filepath.Base(file), "claude-prompt-") // not the agent's own crontab -e
+	ours := id.Valid() && isBox(file)
 	if ours {
 		err = home.Compose(id, generation, file)
 	}
@@ -39,6 +39,14 @@ func Compose(home handoff.Home, id orchestron.AgentID, generation int, file stri
 		return 1
 	}
 	return 0
+}
+
+// isBox reports whether a program put its input box into a file, by the name it gives it, and not an agent that edits
+// something itself, as with crontab -e.
+func isBox(file string) bool {
+	dir, name := filepath.Split(file)
+	return strings.HasPrefix(name, "claude-prompt-") || // Claude Code
+		strings.HasSuffix(dir, "/.codex/editor/") && filepath.Ext(name) == ".md" // Codex
 }
 
 // edit becomes an editor.

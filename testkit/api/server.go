@@ -67,6 +67,7 @@ func New() *Server {
 	s.mux.HandleFunc("POST /v1/messages", s.messages)
 	s.mux.HandleFunc("POST /v1/messages/count_tokens", s.countTokens)
 	s.mux.HandleFunc("GET /api/hello", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	s.vendors()
 	s.mux.HandleFunc("GET /testkit/requests", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 200, s.Requests()) })
 	s.mux.HandleFunc("GET /testkit/prompts", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 200, s.Prompts()) })
 	s.mux.HandleFunc("POST /testkit/release", func(w http.ResponseWriter, _ *http.Request) {

@@ -1,0 +1,222 @@
+package driver
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Codex drives OpenAI's Codex in its terminal interface, with the person's own login and configuration. All that it is
+// told besides is given as flags. What is written here was measured with 0.169.0:
+//
+//   - It starts without a login when the configuration names a provider that needs none.
+//   - Its hooks have Claude Code's names and fields, and one for interrupts besides. SessionStart comes only with the first
+//     prompt; that it is ready is told by the log of its terminal interface.
+//   - A request that failed calls no hook; the session's record (rollout) tells of it, and of every end of a turn.
+//   - The editor key runs EDITOR on the input box, but not while a dialog is open. The chords given here do nothing there.
+type Codex struct{ program }
+
+// NewCodex returns the driver of Codex.
+func NewCodex(set Settings) *Codex {
+	if set.Binary == "" {
+		set.Binary = "codex"
+	}
+	return &Codex{program{
+		title: "Codex", install: "npm install -g @openai/codex", says: "codex-cli ", tested: "0.169.0", set: set, seen: map[string]string{},
+	}}
+}
+
+// Name is what agents' records call the driver.
+func (c *Codex) Name() string { return "codex" }
+
+// Abilities says that Codex tells everything.
+func (c *Codex) Abilities() orchestron.Abilities {
+	return orchestron.Abilities{Confirms: true, Answers: true, Resumes: true, Interrupts: true, Tools: true}
+}
+
+// Channel is through the editor. A text that ends with a mention (@file, $skill) opens a list that would take the submit
+// key; the newline before it closes that list, and Codex takes white space off the end of a prompt.
+func (c *Codex) Channel(string) orchestron.Channel {
+	return orchestron.Channel{
+		Editor:    []orchestron.Key{"C-^"},
+		Submit:    []orchestron.Key{"C-_", "C-]"},
+		Interrupt: []orchestron.Key{"Escape"},
+		Settle:    100 * time.Millisecond, // of keys sent at once 1 in 4 was lost, after 50 ms none
+	}
+}
+
+// Place returns the message, with a backslash before what Codex would take for a command.
+func (c *Codex) Place(text string) (string, error) { return prompted(text) }
+
+// Permission returns the permission mode that agents get who are started with one, by Claude Code's names; empty means
+// acceptEdits. Codex has a sandbox and a rule when to ask; sandboxed says what each mode makes of them.
+func (c *Codex) Permission(mode string) (string, error) {
+	switch mode {
+	case "":
+		return "acceptEdits", nil
+	case "manual":
+		return "default", nil
+	case "default", "acceptEdits", "dontAsk", "plan", "bypassPermissions":
+		return mode, nil
+	}
+	return "", orchestron.Errorf(orchestron.Invalid, "Codex has no permission mode %q", orchestron.Quotable(mode)).
+		Try("use default, acceptEdits, plan, dontAsk or bypassPermissions")
+}
+
+// sandboxed returns what a permission mode is to Codex.
+func sandboxed(mode string) (sandbox, ask string) {
+	switch mode {
+	case "default": // asks before it changes anything
+		return "read-only", "on-request"
+	case "plan":
+		return "read-only", "never"
+	case "dontAsk":
+		return "workspace-write", "never"
+	case "bypassPermissions":
+		return "danger-full-access", "never"
+	}
+	return "workspace-write", "on-request"
+}
+
+// Prepare says how to start Codex.
+func (c *Codex) Prepare(l orchestron.Launch) (orchestron.Command, error) {
+	file, err := c.find(environ(l.Environ))
+	if err != nil {
+		return orchestron.Command{}, err
+	}
+	if err := checkLaunch(l); err != nil {
+		return orchestron.Command{}, err
+	}
+	mode, err := c.Permission(l.Agent.Permission)
+	if err != nil {
+		return orchestron.Command{}, err
+	}
+	told, err := instructions(l)
+	fresh := os.WriteFile(codexLog(l.Dir), nil, 0o600) // there already, so that it can be watched
+	if err := errors.Join(err, fresh, linkSelf(l)); err != nil {
+		return orchestron.Command{}, unwritable(err)
+	}
+	open, secret := c.environment(l, codexs, "CODEX_TUI_RECORD_SESSION=1", "CODEX_TUI_SESSION_LOG_PATH="+codexLog(l.Dir))
+	return orchestron.Command{Argv: codexArguments(file, l, mode, told), Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
+}
+
+func codexLog(dir string) string { return filepath.Join(dir, "codex.jsonl") }
+
+// codexs reports whether a variable configures Codex itself. Those that tie a process to a running Codex are not among
+// them.
+func codexs(name string) bool {
+	switch name {
+	case "CODEX_HOME", "CODEX_API_KEY", "CODEX_CA_CERTIFICATE":
+		return true
+	}
+	return strings.HasPrefix(name, "OPENAI_") || strings.HasPrefix(name, "AZURE_OPENAI_")
+}
+
+// codexArguments are flags only. A value of -c is TOML.
+func codexArguments(file string, l orchestron.Launch, mode, told string) []string {
+	sandbox, ask := sandboxed(mode)
+	hook := `[{hooks=[{type="command",timeout=10,command=` + toml(hookCommand(l.Self)) + `}]}]`
+	trust := "trusted"
+	if ownConfigured(l.Agent.Workspace) {
+		trust = "untrusted" // Codex then asks a person, and leaves the project's hooks and settings alone
+	}
+	argv := []string{
+		file, "--no-daemon", "--no-alt-screen", "--sandbox=" + sandbox, "--ask-for-approval=" + ask,
+		"--dangerously-bypass-hook-trust", // there are none of the project, see above; the person's own are trusted
+		"-c", `projects={` + toml(l.Agent.Workspace) + `={trust_level="` + trust + `"}}`,
+		"-c", "check_for_update_on_startup=false",
+		"-c", `tui.keymap.composer.submit=["enter","ctrl-5","ctrl-]"]`, // a terminal's C-] is ctrl-5 to Codex, or by its name
+		"-c", `tui.keymap.editor.insert_newline=["ctrl-j","shift-enter","alt-enter","ctrl-7","ctrl-_"]`,
+		"-c", `tui.keymap.global.open_external_editor=["ctrl-g","ctrl-6","ctrl-^"]`,
+	}
+	for _, event := range []string{"SessionStart", "UserPromptSubmit", "PermissionRequest", "Stop", "Interrupt"} {
+		argv = append(argv, "-c", "hooks."+event+"="+hook)
+	}
+	if l.MCPURL != "" {
+		argv = append(argv, "-c", `mcp_servers.orchestron={url=`+toml(l.MCPURL)+`,bearer_token_env_var="`+envToken+
+			`",tool_timeout_sec=3600,default_tools_approval_mode="approve"}`)
+	}
+	if told != "" {
+		argv = append(argv, "-c", "developer_instructions="+toml(told))
+	}
+	if l.Agent.Model != "" {
+		argv = append(argv, "--model="+l.Agent.Model)
+	}
+	if a := l.Agent; l.Resume && sessionID.MatchString(a.SessionID) && recorded(a.Transcript, `"type":"response_item"`) {
+		argv = append(argv, "resume", a.SessionID)
+	}
+	return argv
+}
+
+// mostTold is how long the context may be to be an argument. Linux takes 128 KiB.
+const mostTold = 96 << 10
+
+// instructions returns the context, or where it is when it is too long.
+func instructions(l orchestron.Launch) (string, error) {
+	if len(l.Context) <= mostTold {
+		return l.Context, nil
+	}
+	file := filepath.Join(l.Dir, "context-appended.md")
+	return "Before you do anything else, read your instructions in the file " + file + ".", write(file, []byte(l.Context), 0o600)
+}
+
+// toml returns a text as a TOML string. JSON's escapes are TOML's but for DEL.
+func toml(text string) string {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(text); err != nil {
+		panic(err) // a string can be encoded
+	}
+	return strings.ReplaceAll(strings.TrimSuffix(out.String(), "\n"), "\x7f", `\u007f`)
+}
+
+// ownConfigured reports whether a project brings configuration or hooks of its own for Codex, which could run commands. It
+// looks where Codex does: from the workspace up to the root of the repository.
+func ownConfigured(workspace string) bool {
+	found := false
+	for dir := workspace; ; dir = filepath.Dir(dir) {
+		entries, _ := os.ReadDir(filepath.Join(dir, ".codex")) // missing in most projects
+		for _, e := range entries {
+			found = found || e.Name() != "editor" // where Codex keeps its input box for the editor
+		}
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil || dir == filepath.Dir(dir) {
+			return found
+		}
+	}
+}
+
+// Hook turns one call of a hook into facts. It is pure.
+func (c *Codex) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
+	var call struct {
+		hookCall
+		Turn string `json:"turn_id"`
+	}
+	if json.Unmarshal(payload, &call) != nil {
+		return nil
+	}
+	if event == "" {
+		event = call.Event
+	}
+	call.PromptID = call.Turn
+	f := orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
+	if event == "Interrupt" {
+		f.Kind, f.Text, f.PromptID, f.Detail = orchestron.FactTurnFailed, "interrupted", call.Turn, "interrupted in the terminal"
+		return []orchestron.Fact{f}
+	}
+	if !call.tell(event, &f) {
+		return nil
+	}
+	return []orchestron.Fact{f}
+}
+
+// Todos gives an empty list: Codex's plan is part of its conversation.
+func (c *Codex) Todos(orchestron.Agent, string) (json.RawMessage, error) {
+	return json.RawMessage(noTodos), nil
+}
