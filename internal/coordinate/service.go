@@ -102,13 +102,11 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // follow makes a run known that is stored and not over.
-func (s *Service) follow(run coordinateapi.Run) *live {
+func (s *Service) follow(run coordinateapi.Run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := &live{run: run}
-	s.live[run.ID] = l
+	s.live[run.ID] = &live{run: run}
 	s.opened.Raise()
-	return l
 }
 
 func (s *Service) undriven() []*live {
