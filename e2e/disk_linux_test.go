@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestDiskFull fills the disk under a running daemon: what cannot be kept is not acknowledged, and when there is
@@ -27,6 +28,14 @@ func TestDiskFull(t *testing.T) {
 	h.start()
 	h.must("spawn", "executive", "--driver", "scripted", "--wait")
 	h.must("send", "exec_1", "before", "--wait")
+	eventually(t, "the agent's state file says idle", time.Minute, func() bool { // it writes it last, and ends when it cannot
+		files, _ := filepath.Glob(filepath.Join(h.root, "agents", "exec_1", "config", "sessions", "*.json"))
+		if len(files) != 1 {
+			return false
+		}
+		text, err := os.ReadFile(files[0])
+		return err == nil && strings.Contains(string(text), `"status":"idle"`)
+	})
 
 	full := filepath.Join(h.root, "full")
 	fill(t, full)
