@@ -1,6 +1,7 @@
 package agentapi
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestReason(t *testing.T) {
 		"urgent, without a turn": {orchestron.Idle, []orchestron.Message{first}, urgent, "message a goes first: a draft"},
 	} {
 		a := orchestron.Agent{ID: "spec_1", Status: c.status}
-		inbox := append(c.before, c.m)
+		inbox := slices.Concat(c.before, []orchestron.Message{c.m})
 		if got := Reason(a, inbox, c.m); got != c.want {
 			t.Errorf("%s: it waits for %q, want %q", name, got, c.want)
 		}
