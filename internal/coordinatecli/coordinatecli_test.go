@@ -94,25 +94,30 @@ func TestArguments(t *testing.T) {
 		want string
 	}{
 		{
-			[]string{"coordinate", "Build", "--agent", "spec_1,spec_2"}, "",
+			[]string{"coordinate", "Build", "--agent", "spec_1,spec_2"},
+			"",
 			`coordinate_instances {"coordination_type":"parallel","participant_ids":["spec_1","spec_2"],"task_description":"Build","wait":false}` + wait,
 		},
 		{
-			[]string{"coordinate", "-", "--agent", "spec_1", "--how", "consensus", "--quorum", "1", "--coordinator", "mgr_1", "--background"}, "piped",
+			[]string{"coordinate", "-", "--agent", "spec_1", "--how", "consensus", "--quorum", "1", "--coordinator", "mgr_1", "--background"},
+			"piped",
 			`coordinate_instances {"coordination_type":"consensus","coordinator_id":"mgr_1","participant_ids":["spec_1"],"quorum":1,"task_description":"piped","wait":false}`,
 		},
 		{
-			[]string{"parallel", "mgr_1", "@" + file, "--dir", "/jobs", "--at-once", "2", "--timeout", "5s"}, "",
+			[]string{"parallel", "mgr_1", "@" + file, "--dir", "/jobs", "--at-once", "2", "--timeout", "5s"},
+			"",
 			`executeParallel {"managerId":"mgr_1","maxConcurrent":2,"tasks":[{"id":"a","name":"A","context":"c","instruction":"do"}],"wait":false,"workDir":"/jobs"}` +
 				"\n" + `get_run {"run_id":"RUN-3","timeout_seconds":5}`,
 		},
 		{[]string{"parallel", "mgr_1"}, "", `getParallelStatus {"managerId":"mgr_1"}`},
 		{
-			[]string{"distribute", "a", "b", "--strategy", "least-loaded", "--background"}, "",
+			[]string{"distribute", "a", "b", "--strategy", "least-loaded", "--background"},
+			"",
 			`distributeWork {"strategy":"least-loaded","tasks":["a","b"],"wait":false}`,
 		},
 		{
-			[]string{"distribute", "--file", "-"}, `["x", {"id": 1}]`,
+			[]string{"distribute", "--file", "-"},
+			`["x", {"id": 1}]`,
 			`distributeWork {"strategy":"round-robin","tasks":["x",{"id":1}],"wait":false}` + wait,
 		},
 		{[]string{"runs"}, "", `list_runs {}`},
