@@ -129,11 +129,18 @@ func (a Agent) MayLead(level Level) error {
 }
 
 // MayStart is nil when the agent may start another that has no other rights than its own: its program with its
-// permission mode.
-func (a Agent) MayStart(driver, permission string) error {
-	if driver != a.Driver {
+// permission mode; or, if any program may be, another program as it is configured.
+func (a Agent) MayStart(driver, permission string, anyDriver bool) error {
+	switch {
+	case driver == a.Driver:
+	case !anyDriver:
 		return Errorf(Forbidden, "%s may not start an agent with driver %s, whose permissions differ from its own", a.ID, Quotable(driver)).
-			Try("leave driver out, or ask the operator")
+			Try("leave driver out, or ask the operator, who can set child_drivers: any in the configuration")
+	case permission != "":
+		return Errorf(Forbidden, "%s may not choose the permission mode of an agent with another driver than its own", a.ID).
+			Try("leave permissionMode out")
+	default:
+		return nil
 	}
 	if permission != a.Permission {
 		return Errorf(Forbidden, "%s may not start an agent with permission mode %s", a.ID, Quotable(permission)).

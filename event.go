@@ -30,6 +30,7 @@ const (
 	AgentInterrupt  EventType = "agent.interrupted"
 	MessageQueued   EventType = "message.queued"
 	MessageState    EventType = "message.state"
+	MessageReply    EventType = "message.reply"
 	DaemonStarted   EventType = "daemon.started"
 	PaneForeign     EventType = "pane.foreign" // a pane claims to be an agent's and is not
 

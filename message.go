@@ -48,10 +48,11 @@ const (
 	Submitted     Delivery = "submitted"
 	Answered      Delivery = "answered" // the turn ended; Answer or Failure says how
 	Undeliverable Delivery = "undeliverable"
+	Taken         Delivery = "taken" // its agent fetched it before it was typed
 )
 
 // Done reports whether nothing more will happen to the message.
-func (d Delivery) Done() bool { return d == Answered || d == Undeliverable }
+func (d Delivery) Done() bool { return d == Answered || d == Undeliverable || d == Taken }
 
 // Outcome is the step as callers are told it.
 func (d Delivery) Outcome() Delivery {

@@ -105,8 +105,10 @@ func (SendToInstanceIn) Amend(s *jsonschema.Schema) {
 	timeout(s, "30")
 }
 
-func timeout(s *jsonschema.Schema, value string) {
-	const name = "timeout_seconds"
+func timeout(s *jsonschema.Schema, value string) { waiting(s, "timeout_seconds", value) }
+
+// waiting gives an argument in seconds its default.
+func waiting(s *jsonschema.Schema, name, value string) {
 	low, high := 0.0, 86400.0
 	p := s.Properties[name]
 	p.Default, p.Minimum, p.Maximum = json.RawMessage(value), &low, &high

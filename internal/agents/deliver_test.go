@@ -55,7 +55,7 @@ func TestStoreFailsAtEachStep(t *testing.T) {
 		var out agentapi.MessageOut
 		until(t, text+" is acknowledged", func() bool {
 			var err error
-			out, err = w.post(t.Context(), call(text), agentapi.SendIn{InstanceID: string(a.ID), Text: text})
+			out, err = w.Send(t.Context(), call(text), agentapi.SendIn{InstanceID: string(a.ID), Text: text})
 			return err == nil
 		})
 		until(t, text+" is answered", func() bool { return w.message(out.MessageID).State == orchestron.Answered })
@@ -86,7 +86,7 @@ func TestTerminalFailsAtEachStep(t *testing.T) {
 				}
 				return nil
 			})
-			out, err := w.post(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: step})
+			out, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: step})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestCutOffPasteIsNotRepeated(t *testing.T) {
 	if got.State != orchestron.Undeliverable || !strings.HasPrefix(got.Reason, "unconfirmed: ") || w.machine.steps("paste") != 0 {
 		t.Errorf("the message is %s (%s) after %d pastes, want it given up unconfirmed", got.State, got.Reason, w.machine.steps("paste"))
 	}
-	out, err := w.post(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: "next"})
+	out, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: "next"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestTypedIsNotRepeatedWhenTheStoreFails(t *testing.T) {
 		}
 		return nil
 	}, nil)
-	out, err := w.post(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: "do it once"})
+	out, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: "do it once"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,11 +170,11 @@ func TestWaitSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the dialog is known", func() bool { return w.handles[a.ID].snapshot().Status == orchestron.Waiting })
-	first, err := w.post(t.Context(), call(""), agentapi.SendIn{InstanceID: id, Text: "first"})
+	first, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: id, Text: "first"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := w.post(t.Context(), call(""), agentapi.SendIn{InstanceID: id, Text: "second"})
+	second, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: id, Text: "second"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,8 @@ const (
 	endTime       = 8 * time.Second
 )
 
-// interrupt stops the running turn. The agent stays; a message that was being answered ends with that failure.
-func (s *Service) interrupt(ctx context.Context, call op.Call, in agentapi.InstanceRef) (agentapi.View, error) {
+// Interrupt stops the running turn. The agent stays; a message that was being answered ends with that failure.
+func (s *Service) Interrupt(ctx context.Context, call op.Call, in agentapi.InstanceRef) (agentapi.View, error) {
 	if err := s.running(ctx); err != nil {
 		return agentapi.View{}, err
 	}
@@ -150,7 +150,7 @@ func (s *Service) readmit(ctx context.Context, call op.Call, h *handle) (done bo
 	if done, err = s.restartedBefore(ctx, call, h); err != nil || done {
 		return done, err
 	}
-	if err := s.checkRoom(); err != nil {
+	if err := s.set.Caps.Run(s.team(call.Actor, h.snapshot().Parent)); err != nil {
 		return false, err
 	}
 	return false, s.again(ctx, call, h)

@@ -15,8 +15,8 @@ import (
 	"github.com/orchestron/orchestron/internal/state"
 )
 
-// post puts a message into an agent's inbox, durably, and waits for its answer if asked to.
-func (s *Service) post(ctx context.Context, call op.Call, l agentapi.SendIn) (agentapi.MessageOut, error) {
+// Send puts a message into an agent's inbox, durably, and waits for its answer if asked to.
+func (s *Service) Send(ctx context.Context, call op.Call, l agentapi.SendIn) (agentapi.MessageOut, error) {
 	if err := s.running(ctx); err != nil {
 		return agentapi.MessageOut{}, err
 	}
@@ -55,6 +55,7 @@ func (s *Service) enqueue(ctx context.Context, call op.Call, h *handle, text str
 		return orchestron.Message{}, fmt.Errorf("making a message id: %w", err)
 	}
 	m := orchestron.Message{ID: orchestron.MessageID(id.String()), From: call.Actor.String(), Text: text, Urgent: urgent, Created: time.Now()}
+	m.Text = sealed(call, m)
 	hash := hashOf([]any{h.id(), text, urgent})
 	err = s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		if call.Key != "" {

@@ -72,7 +72,7 @@ func TestFailedStartKeepsWhatWasAcknowledged(t *testing.T) {
 			return nil
 		}
 		id := string(w.All()[0].ID)
-		sent, err = w.post(t.Context(), call(""), agentapi.SendIn{InstanceID: id, Text: "wait for me"})
+		sent, err = w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: id, Text: "wait for me"})
 		return errors.Join(err, errors.New("it fails"))
 	})
 	if _, err := w.opSpawn(t.Context(), call(""), agentapi.SpawnIn{Role: "specialist", WorkspaceMode: string(orchestron.Isolated)}); err == nil {
@@ -211,7 +211,7 @@ func TestCascade(t *testing.T) {
 func TestRestartHoldsNobodyUp(t *testing.T) {
 	w := newWorld(t, t.TempDir(), hooked)
 	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
-	if _, err := w.terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: string(a.ID)}); err != nil {
+	if _, err := w.Terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: string(a.ID)}); err != nil {
 		t.Fatal(err)
 	}
 	h := w.handles[a.ID]
@@ -277,7 +277,7 @@ func TestOldScreenIsForgotten(t *testing.T) {
 	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
 	id := string(a.ID)
 	end := func() {
-		if _, err := w.terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: id}); err != nil {
+		if _, err := w.Terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: id}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -311,7 +311,7 @@ func TestOwnerOf(t *testing.T) {
 			t.Errorf("a process that got the number later is %s", actor)
 		}
 	}
-	if _, err := w.terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: string(a.ID)}); err != nil {
+	if _, err := w.Terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: string(a.ID)}); err != nil {
 		t.Fatal(err)
 	}
 	if actor, found := w.OwnerOf([]orchestron.Process{h.snapshot().Process}); found {
@@ -324,7 +324,7 @@ func TestDriverFails(t *testing.T) {
 	w := newWorld(t, t.TempDir(), hooked)
 	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
 	id, h := string(a.ID), w.handles[a.ID]
-	if _, err := w.post(t.Context(), call("key"), agentapi.SendIn{InstanceID: id, Text: "/quit"}); orchestron.KindOf(err) != orchestron.Invalid || len(h.current().Inbox) != 0 {
+	if _, err := w.Send(t.Context(), call("key"), agentapi.SendIn{InstanceID: id, Text: "/quit"}); orchestron.KindOf(err) != orchestron.Invalid || len(h.current().Inbox) != 0 {
 		t.Errorf("a text that cannot be a prompt: %v, and the inbox is %v", err, h.current().Inbox)
 	}
 	fails := errors.New("it fails")
@@ -335,7 +335,7 @@ func TestDriverFails(t *testing.T) {
 	if err := w.reconcileOne(t.Context(), h, time.Now()); !errors.Is(err, fails) || h.snapshot().Status != orchestron.Busy {
 		t.Errorf("files that cannot be read: %v, and the agent is %s", err, h.snapshot().Status)
 	}
-	if _, err := w.terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: id}); err != nil {
+	if _, err := w.Terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: id}); err != nil {
 		t.Fatal(err)
 	}
 	w.driver.fail(fails, nil)

@@ -24,7 +24,7 @@ func (s *Service) Ops() []op.Op {
 		op.New("spawn_multiple_instances", op.Write, "Start several agents at the same time. Each succeeds or fails by itself.",
 			s.opSpawnMany, in, lead, op.Long(), op.Keyed()),
 		op.New("send", op.Write, "Give an agent a prompt. Acknowledged means durable: it is submitted exactly once, word for word, when the agent can take it.",
-			s.post, in, lead, op.Long(), op.Keyed()),
+			s.Send, in, lead, op.Long(), op.Keyed()),
 		op.New("send_to_instance", op.Write, "Give an agent a prompt and, unless told otherwise, wait for its answer. When the time is over first, the answer says so and wait_for_instance goes on waiting.",
 			s.opSendToInstance, in, lead, op.Long(), op.Keyed()),
 		op.New("wait_for_instance", op.Read, "Wait for the answer to a message, or until an agent is idle with an empty inbox.",
@@ -38,12 +38,12 @@ func (s *Service) Ops() []op.Op {
 		op.New("get_instance_todos", op.Read, "An agent's own list of tasks.", s.todos, in, lead),
 		op.New("list", op.Read, "The agents, oldest first, by role or level, parent and status.", s.list, in, lead),
 		op.New("interrupt_instance", op.Write, "Stop an agent's running turn. The agent and its conversation stay.",
-			s.interrupt, in, lead),
+			s.Interrupt, in, lead),
 		op.New("restart", op.Write, "Start an agent that has ended; its conversation resumes where it was.", s.restart, in, lead, op.Long(), op.Keyed()),
 		op.New("terminate", op.Write, "End an agent, with cascade also those it leads. A workspace with work in it is kept.",
 			s.opTerminate, in, lead, op.Long(), op.Destructive()),
 		op.New("terminate_instance", op.Write, "End an agent, with force at once. A workspace with work in it is kept.",
-			s.terminate, in, lead, op.Long(), op.Destructive()),
+			s.Terminate, in, lead, op.Long(), op.Destructive()),
 	}
 }
 
@@ -86,7 +86,7 @@ func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in agentapi.Spa
 }
 
 func (s *Service) opSendToInstance(ctx context.Context, call op.Call, in agentapi.SendToInstanceIn) (agentapi.MessageOut, error) {
-	return s.post(ctx, call, agentapi.SendIn{InstanceID: in.InstanceID, Text: in.Message, Urgent: in.Urgent, Wait: in.Wait, Timeout: in.Timeout})
+	return s.Send(ctx, call, agentapi.SendIn{InstanceID: in.InstanceID, Text: in.Message, Urgent: in.Urgent, Wait: in.Wait, Timeout: in.Timeout})
 }
 
 func (s *Service) opStatus(ctx context.Context, call op.Call, in agentapi.StatusIn) (agentapi.ListOut, error) {
@@ -104,7 +104,7 @@ func (s *Service) opStatus(ctx context.Context, call op.Call, in agentapi.Status
 }
 
 func (s *Service) opTerminate(ctx context.Context, call op.Call, in agentapi.TerminateIn) (agentapi.TerminateOut, error) {
-	return s.terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: in.InstanceID, Cascade: in.Cascade})
+	return s.Terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: in.InstanceID, Cascade: in.Cascade})
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

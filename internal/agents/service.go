@@ -11,6 +11,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/quota"
 	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/screen"
 	"github.com/orchestron/orchestron/internal/signal"
@@ -25,7 +26,8 @@ type Settings struct {
 	Environ       []string // KEY=value of the daemon's environment that agents may see
 	MCPURL        string   // where agents reach Orchestron
 	WorkspaceDir  string   // where workspaces go when the caller names no directory
-	MaxInstances  int      // agents alive at once
+	Caps          quota.Caps
+	AnyDriver     bool // an agent may start agents with other drivers than its own
 	DefaultDriver string
 	MessageTTL    time.Duration // how long a message waits for an agent that does not run
 }

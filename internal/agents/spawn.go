@@ -16,6 +16,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/quota"
 	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/state"
 	"github.com/orchestron/orchestron/internal/workspace"
@@ -150,8 +151,10 @@ func (s *Service) checkRights(actor orchestron.Actor, p *plan) error {
 		return err
 	}
 	caller := h.snapshot()
-	p.PermissionMode = cmp.Or(p.PermissionMode, caller.Permission)
-	if err := caller.MayStart(p.Driver, p.PermissionMode); err != nil {
+	if p.Driver == caller.Driver { // modes mean something to their own program only
+		p.PermissionMode = cmp.Or(p.PermissionMode, caller.Permission)
+	}
+	if err := caller.MayStart(p.Driver, p.PermissionMode, s.set.AnyDriver); err != nil {
 		return err
 	}
 	return workspace.MayUse(caller, p.WorkDir, s.set.WorkspaceDir)
@@ -159,7 +162,7 @@ func (s *Service) checkRights(actor orchestron.Actor, p *plan) error {
 
 // create makes the agent's row with its id. When the call's key has made one before, that one is returned.
 func (s *Service) create(ctx context.Context, call op.Call, p plan) (h *handle, again bool, err error) {
-	if err := s.checkRoom(); err != nil {
+	if err := s.set.Caps.Spawn(s.team(call.Actor, p.leader)); err != nil {
 		return nil, false, err // before an id is spent
 	}
 	a, err := s.reserve(ctx, p)
@@ -179,7 +182,7 @@ func (s *Service) create(ctx context.Context, call op.Call, p plan) (h *handle, 
 	if h, err := s.madeBefore(ctx, call, "spawn", p.asked); h != nil || err != nil {
 		return h, true, err
 	}
-	if err := errors.Join(s.checkRoom(), s.checkParent(call.Actor, &p)); err != nil {
+	if err := errors.Join(s.set.Caps.Spawn(s.team(call.Actor, p.leader)), s.checkParent(call.Actor, &p)); err != nil {
 		return nil, false, err
 	}
 	if err := s.insert(ctx, call, p.asked, a); err != nil {
@@ -209,19 +212,9 @@ func (s *Service) insert(ctx context.Context, call op.Call, hash [32]byte, a orc
 	})
 }
 
-// checkRoom refuses an agent over the limit of agents alive.
-func (s *Service) checkRoom() error {
-	alive := 0
-	for _, h := range s.all() {
-		if h.snapshot().Alive() {
-			alive++
-		}
-	}
-	if alive < s.set.MaxInstances {
-		return nil
-	}
-	return orchestron.Errorf(orchestron.Limit, "%d agents are alive, as many as allowed", alive).
-		Try("terminate one, or raise max_instances in the configuration (environment MAX_INSTANCES) and restart the daemon")
+// team is what limits are checked against when one more agent is to run below a parent.
+func (s *Service) team(actor orchestron.Actor, parent orchestron.AgentID) quota.Team {
+	return quota.Team{All: s.All(), Parent: parent, Actor: actor, Now: time.Now()}
 }
 
 func (s *Service) newAgent(p plan, id orchestron.AgentID) orchestron.Agent {

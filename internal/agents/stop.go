@@ -16,8 +16,8 @@ import (
 	"github.com/orchestron/orchestron/internal/workspace"
 )
 
-// terminate ends an agent, and its descendants first when asked. Workspaces with work in them are kept.
-func (s *Service) terminate(ctx context.Context, call op.Call, in agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
+// Terminate ends an agent, and its descendants first when asked. Workspaces with work in them are kept.
+func (s *Service) Terminate(ctx context.Context, call op.Call, in agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
 	if err := s.running(ctx); err != nil {
 		return agentapi.TerminateOut{}, err
 	}
@@ -171,7 +171,7 @@ func (s *Service) StopAll(ctx context.Context) error {
 		}
 		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(orchestron.Progress) {}}
 		g.Go(func() error {
-			_, err := s.terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: string(h.id()), Cascade: true})
+			_, err := s.Terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: string(h.id()), Cascade: true})
 			return err
 		})
 	}

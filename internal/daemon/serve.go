@@ -28,9 +28,11 @@ import (
 	"github.com/orchestron/orchestron/internal/journal"
 	"github.com/orchestron/orchestron/internal/mcpapi"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/quota"
 	"github.com/orchestron/orchestron/internal/restapi"
 	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/sqlite"
+	"github.com/orchestron/orchestron/internal/team"
 	"github.com/orchestron/orchestron/internal/tmux"
 )
 
@@ -55,6 +57,7 @@ type daemon struct {
 	term     *terminal
 	agents   *agents.Service
 	board    *board.Service
+	team     *team.Service
 	mcp      *mcpapi.Server
 	tcp      net.Listener
 	unix     net.Listener
@@ -130,17 +133,20 @@ func (d *daemon) assemble() (doors, error) {
 		return doors{}, err
 	}
 	d.agents = agents.New(store{d.db}, d.term, processes{}, handoff.Home{Root: d.cfg.Home}, drivers, missingDriver, roles, agents.Settings{
-		Self: d.Self, Environ: d.Environ, MCPURL: d.url() + "/mcp", WorkspaceDir: d.cfg.WorkspaceDir, MaxInstances: d.cfg.MaxInstances,
+		Self: d.Self, Environ: d.Environ, MCPURL: d.url() + "/mcp", WorkspaceDir: d.cfg.WorkspaceDir,
+		Caps:          quota.Caps{Agents: d.cfg.MaxInstances, Depth: d.cfg.MaxDepth, Children: d.cfg.MaxChildren, Spawns: d.cfg.MaxSpawns},
+		AnyDriver:     d.cfg.ChildDrivers == "any",
 		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL,
 	}, d.Log)
+	d.team = d.newTeam()
 	events := journal.New(d.db, d.db.Told, d.agents.Within)
 	var catalogue *op.Catalogue
 	d.board = board.New(boards{boardstore.In(d.db)}, workers{d.agents, func() *op.Catalogue { return catalogue }}, otherBoards, d.cfg.Push, time.Now, d.Log)
-	catalogue = op.NewCatalogue(d.db, d.Log, slices.Concat(d.agents.Ops(), d.board.Ops(), events.Ops(), d.ops())...)
+	catalogue = op.NewCatalogue(d.db, d.Log, slices.Concat(d.agents.Ops(), d.team.Ops(), d.board.Ops(), events.Ops(), d.ops())...)
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{
 		Catalogue: catalogue, Version: d.Version, Instructions: instructions, Tasks: d.db, Log: d.Log, Hosts: d.cfg.Hosts,
-		Resources: slices.Concat(resources(), board.Resources()), Authenticate: callers.bearer,
+		Resources: slices.Concat(resources(), board.Resources()), Authenticate: callers.bearer, Notice: d.team.Notice,
 	})
 	return doors{
 		callers: callers, mcp: d.mcp, rest: restapi.New(catalogue, d.Log), log: d.Log,
@@ -181,6 +187,7 @@ func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
 	group.Go(func() error { return d.tellSubscribers(ctx) })
 	group.Go(func() error { return d.tellOfBoards(ctx) })
 	group.Go(func() error { return d.keepBoards(core) })
+	group.Go(func() error { return d.team.Run(core) })
 	group.Go(func() error { return d.keepRegistry(core) })
 	group.Go(func() error {
 		var agentsToo stopAgents

@@ -48,7 +48,7 @@ func tool(o op.Op) *mcp.Tool {
 	}
 	if len(o.Output) > 0 {
 		// Some clients hold failures against the schema too.
-		t.OutputSchema = json.RawMessage(`{"type":"object","anyOf":[` + string(o.Output) + `,` + failureSchema + `]}`)
+		t.OutputSchema = json.RawMessage(`{"type":"object","anyOf":[` + string(withNotice(o.Output)) + `,` + failureSchema + `]}`)
 	}
 	if long(o) {
 		t.Meta = mcp.Meta{"anthropic/maxResultSizeChars": 500_000}
@@ -82,7 +82,7 @@ func (v *view) handler(o op.Op) mcp.ToolHandler {
 		defer progress.stop()
 		call := op.Call{Actor: actorOf(req.Extra), Key: key, Report: progress.report}
 		answer, err := v.server.cfg.Catalogue.Call(ctx, o.Name, req.Params.Arguments, call)
-		return result(answer, err), nil
+		return result(v.server.noted(call.Actor, answer), err), nil
 	}
 }
 

@@ -82,8 +82,7 @@ func (c *Catalogue) Call(ctx context.Context, name string, args json.RawMessage,
 			Try("orchestron tools lists them")
 	}
 	if !o.Allows(call.Actor) {
-		return nil, orchestron.Errorf(orchestron.Forbidden, "%s (%s) may not call %s", call.Actor, call.Actor.Level, name).
-			Try("ask the agent that leads you")
+		return nil, o.forbidden(call.Actor)
 	}
 	args, err := o.check(args)
 	if err != nil {

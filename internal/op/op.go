@@ -101,6 +101,16 @@ func (o Op) Allows(a orchestron.Actor) bool {
 	return a.Trusted()
 }
 
+// forbidden says why an actor may not call the operation.
+func (o Op) forbidden(a orchestron.Actor) *orchestron.Error {
+	who := "operators only"
+	if o.Lowest != "" {
+		who = "agents from the level " + string(o.Lowest) + " upwards"
+	}
+	return orchestron.Errorf(orchestron.Forbidden, "%s (%s) may not call %s, which is for %s", a, a.Level, o.Name, who).
+		Try("ask the agent that leads you, in your answer or with reply_to_caller")
+}
+
 func schemaOf[T any](name string) *jsonschema.Schema {
 	anything := map[reflect.Type]*jsonschema.Schema{reflect.TypeFor[json.RawMessage](): {}}
 	s, err := jsonschema.For[T](&jsonschema.ForOptions{TypeSchemas: anything})

@@ -28,6 +28,7 @@ func (db *DB) Prune(ctx context.Context, now time.Time) error {
 		{"events", "at < ? AND seq < 1000 + (SELECT min(seq) FROM events)", old}, // the oldest come first
 		{"messages", "done = 1 AND agent IN (" + longEnded + ")", old},
 		{"turns", "agent IN (" + longEnded + ")", old},
+		{"replies", "created < ?", old},
 	} {
 		if err := db.Drop(ctx, step.table, step.condition, step.before); err != nil {
 			return err

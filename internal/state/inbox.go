@@ -75,6 +75,29 @@ func Attempt(tx Tx, st *State, id orchestron.MessageID) (orchestron.Message, boo
 	return *m, true, tx.PutMessage(*m)
 }
 
+// Fetch takes out of the inbox those of the replies that nobody types at the moment, and returns them. They are done.
+func Fetch(tx Tx, st *State, pending []orchestron.Reply, at time.Time) ([]orchestron.Reply, error) {
+	fetched := []orchestron.Reply{}
+	for _, r := range pending {
+		m := st.Message(r.ID)
+		if m != nil && m.State != orchestron.Queued {
+			continue
+		}
+		if m != nil {
+			m.State, m.Reason = orchestron.Taken, ""
+			if err := PutMessage(tx, *m); err != nil {
+				return nil, err
+			}
+		}
+		if err := tx.TakeReply(r.ID, at); err != nil {
+			return nil, err
+		}
+		r.Taken = at
+		fetched = append(fetched, r)
+	}
+	return fetched, nil
+}
+
 // Withdraw takes an attempt back of which it is certain that the agent was not given the message.
 func Withdraw(tx Tx, st *State, id orchestron.MessageID) error {
 	m := st.Message(id)

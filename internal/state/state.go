@@ -25,6 +25,11 @@ type Tx interface {
 	PutMessage(m orchestron.Message) error
 	Message(id orchestron.MessageID) (orchestron.Message, error)
 	Pending(id orchestron.AgentID) ([]orchestron.Message, error)
+	AddReply(r orchestron.Reply) error
+	Reply(id orchestron.MessageID) (orchestron.Reply, error)
+	PendingReplies(recipient string) ([]orchestron.Reply, error) // that have not reached their recipient, oldest first
+	// TakeReply notes that a reply reached its recipient. It does nothing when there is none of that id.
+	TakeReply(id orchestron.MessageID, at time.Time) error
 	AddTurn(t *orchestron.Turn) error // gives t its ID
 	PutTurn(t orchestron.Turn) error
 	// OpenTurns returns the agent's turns that have not ended, oldest first.

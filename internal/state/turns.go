@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -18,11 +19,19 @@ func BeginTurn(tx Tx, st *State, f orchestron.Fact) error {
 	if m != nil {
 		m.State, m.Confirmed, m.Submitted, m.Reason = orchestron.Submitted, true, f.At, ""
 		turn.Prompt = m.Text
-		if err := PutMessage(tx, *m); err != nil {
+		if err := errors.Join(PutMessage(tx, *m), reached(tx, *m, f.At)); err != nil {
 			return err
 		}
 	}
 	return tx.AddTurn(&turn)
+}
+
+// reached notes that a message which was a reply is with whom it is for.
+func reached(tx Tx, m orchestron.Message, at time.Time) error {
+	if !orchestron.AgentID(m.From).Valid() {
+		return nil
+	}
+	return tx.TakeReply(m.ID, at)
 }
 
 // Pasted notes a message that was typed into a program whose records tell nothing of it: it is submitted, unconfirmed.
@@ -36,10 +45,7 @@ func Pasted(tx Tx, st *State, id orchestron.MessageID, can orchestron.Abilities,
 	if !can.Answers {
 		turn.Ended = at // nothing will tell
 	}
-	if err := tx.AddTurn(&turn); err != nil {
-		return err
-	}
-	return PutMessage(tx, *m)
+	return errors.Join(tx.AddTurn(&turn), PutMessage(tx, *m), reached(tx, *m, at))
 }
 
 // Outcome is how turns ended.
