@@ -57,6 +57,7 @@ type daemon struct {
 	term     *terminal
 	agents   *agents.Service
 	board    *board.Service
+	subjects []subject
 	team     *team.Service
 	mcp      *mcpapi.Server
 	tcp      net.Listener
@@ -141,8 +142,16 @@ func (d *daemon) assemble() (doors, error) {
 	d.team = d.newTeam()
 	events := journal.New(d.db, d.db.Told, d.agents.Within)
 	var catalogue *op.Catalogue
-	d.board = board.New(boards{boardstore.In(d.db)}, workers{d.agents, func() *op.Catalogue { return catalogue }}, otherBoards, d.cfg.Push, time.Now, d.Log)
-	catalogue = op.NewCatalogue(d.db, d.Log, slices.Concat(d.agents.Ops(), d.team.Ops(), d.board.Ops(), events.Ops(), d.ops())...)
+	w := workers{d.agents, func() *op.Catalogue { return catalogue }}
+	d.board = board.New(boards{boardstore.In(d.db)}, w, otherBoards, d.cfg.Push, time.Now, d.Log)
+	if d.subjects, err = d.others(w, drivers); err != nil {
+		return doors{}, err
+	}
+	ops := slices.Concat(d.agents.Ops(), d.board.Ops(), events.Ops(), d.ops())
+	for _, s := range d.subjects {
+		ops = append(ops, s.ops...)
+	}
+	catalogue = op.NewCatalogue(d.db, d.Log, append(ops, d.team.Ops()...)...)
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{
 		Catalogue: catalogue, Version: d.Version, Instructions: instructions, Tasks: d.db, Log: d.Log, Hosts: d.cfg.Hosts,
@@ -187,6 +196,9 @@ func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
 	group.Go(func() error { return d.tellSubscribers(ctx) })
 	group.Go(func() error { return d.tellOfBoards(ctx) })
 	group.Go(func() error { return d.keepBoards(core) })
+	for _, s := range d.subjects {
+		group.Go(func() error { return d.keep(core, s) })
+	}
 	group.Go(func() error { return d.team.Run(core) })
 	group.Go(func() error { return d.keepRegistry(core) })
 	group.Go(func() error {

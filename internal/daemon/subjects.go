@@ -1,0 +1,170 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/coordinate"
+	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/runstore"
+	"github.com/orchestron/orchestron/internal/schedule"
+	"github.com/orchestron/orchestron/internal/schedulestore"
+	"github.com/orchestron/orchestron/internal/usage"
+	"github.com/orchestron/orchestron/internal/usagestore"
+)
+
+// subject is a use case beside that of agents: what callers can do with it, and what it does by itself once every
+// agent's state is known.
+type subject struct {
+	ops []op.Op
+	run func(ctx context.Context) error
+}
+
+// keep runs a subject until ctx ends.
+func (d *daemon) keep(ctx context.Context, s subject) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-d.agents.Ready():
+		return s.run(ctx)
+	}
+}
+
+// others are the subjects that stand on agents and know nothing of each other.
+func (d *daemon) others(w workers, drivers []agents.Driver) ([]subject, error) {
+	prices, err := usage.LoadPrices(filepath.Join(d.cfg.Dir, "prices.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	spent := usage.New(spending{usagestore.In(d.db)}, readers{w, drivers, handoff.Home{Root: d.cfg.Home}}, prices, time.Now, d.Log)
+	runs := coordinate.New(runs{runstore.In(d.db)}, crews{w, d}, time.Now, d.Log)
+	plans := schedule.New(plans{schedulestore.In(d.db)}, w, time.Now, d.Log)
+	return []subject{
+		{spent.Ops(), spent.Run},
+		{runs.Ops(), runs.Run},
+		{plans.Ops(), func(ctx context.Context) error { plans.Run(ctx); return nil }},
+	}, nil
+}
+
+// spending, runs and plans are the database as usage, runs and schedules see it.
+type (
+	spending struct{ usagestore.Store }
+	runs     struct{ runstore.Store }
+	plans    struct{ schedulestore.Store }
+)
+
+func (s spending) Write(ctx context.Context, change func(usage.Tx) error) error {
+	return s.Store.Write(ctx, func(tx usagestore.Tx) error { return change(tx) })
+}
+
+func (r runs) Write(ctx context.Context, change func(coordinate.Tx) error) error {
+	return r.Store.Write(ctx, func(tx runstore.Tx) error { return change(tx) })
+}
+
+func (p plans) Write(ctx context.Context, change func(schedule.Tx) error) error {
+	return p.Store.Write(ctx, func(tx schedulestore.Tx) error { return change(tx) })
+}
+
+// readers is the agents as usage sees them.
+type readers struct {
+	workers
+	drivers []agents.Driver
+	home    handoff.Home
+}
+
+// Transcripts returns the files in which the agent's model calls are recorded, and none when its program has none.
+func (r readers) Transcripts(a orchestron.Agent) []string {
+	for _, d := range r.drivers {
+		recorder, can := d.(interface {
+			Transcripts(a orchestron.Agent, dir string) []string
+		})
+		if can && d.Name() == a.Driver {
+			return recorder.Transcripts(a, r.home.Agent(a.ID))
+		}
+	}
+	return nil
+}
+
+// crews is the agents as runs see them.
+type crews struct {
+	workers
+	daemon *daemon
+}
+
+// Known reports whether the actor may know of the agent.
+func (c crews) Known(actor orchestron.Actor, id orchestron.AgentID) bool {
+	_, known := c.Agent(id)
+	return known && c.Within(actor, id)
+}
+
+// Managers returns the managers that are alive and below the actor.
+func (c crews) Managers(actor orchestron.Actor) []orchestron.AgentID {
+	var ids []orchestron.AgentID
+	for _, a := range c.All() {
+		if a.Level == orchestron.Manager && a.Alive() && a.ID != actor.Agent && c.Within(actor, a.ID) {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
+}
+
+// Load is how many messages wait for the agent, and whether it works.
+func (c crews) Load(id orchestron.AgentID) (queued int, busy bool) {
+	a, _ := c.Agent(id)
+	return a.Queued, a.Status == orchestron.Busy
+}
+
+// Post puts a message into the agent's inbox.
+func (c crews) Post(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
+	var out agentapi.MessageOut
+	err := c.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "send", map[string]any{"instanceId": id, "text": text}, &out)
+	return out.MessageID, err
+}
+
+// Outcome returns a message, and whether nothing more will be known of it.
+func (c crews) Outcome(ctx context.Context, id orchestron.MessageID) (orchestron.Message, bool, error) {
+	m, err := c.daemon.db.Message(ctx, id)
+	return m, err == nil && (m.State.Done() || !c.Alive(m.Agent)), err
+}
+
+// Spawn starts a specialist below an agent.
+func (c crews) Spawn(ctx context.Context, actor orchestron.Actor, key string, s coordinate.Specialist) (orchestron.AgentID, error) {
+	in := map[string]any{"role": "specialist", "parentId": s.Parent, "name": s.Name, "context": s.Context}
+	if s.WorkDir != "" {
+		in["workDir"] = s.WorkDir
+	}
+	var out agentapi.View
+	err := c.call(ctx, actor, key, "spawn", in, &out)
+	return out.ID, err
+}
+
+// Terminate ends an agent.
+func (c crews) Terminate(ctx context.Context, id orchestron.AgentID) error {
+	if !c.Alive(id) {
+		return nil
+	}
+	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, "", "terminate", map[string]any{"instanceId": id}, &agentapi.TerminateOut{})
+}
+
+// Interrupt stops the agent's running turn.
+func (c crews) Interrupt(ctx context.Context, id orchestron.AgentID) error {
+	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, "", "interrupt_instance", map[string]any{"instance_id": id}, &agentapi.View{})
+}
+
+func (w workers) call(ctx context.Context, actor orchestron.Actor, key, operation string, in map[string]any, out any) error {
+	args, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	answer, err := w.catalogue().Call(ctx, operation, args, op.Call{Actor: actor, Key: key})
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(answer, out)
+}
