@@ -9,6 +9,9 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardcli"
 	"github.com/orchestron/orchestron/internal/console"
+	"github.com/orchestron/orchestron/internal/coordinatecli"
+	"github.com/orchestron/orchestron/internal/schedulecli"
+	"github.com/orchestron/orchestron/internal/usagecli"
 )
 
 // root is all commands.
@@ -21,7 +24,8 @@ func (a *app) root() *cobra.Command {
 		Version: a.program.Version,
 	}
 	a.Root(root)
-	root.AddGroup(&cobra.Group{ID: "agents", Title: "Agents"}, &cobra.Group{ID: "boards", Title: "Boards"},
+	root.AddGroup(&cobra.Group{ID: "agents", Title: "Agents"}, &cobra.Group{ID: "teams", Title: "Teams"},
+		&cobra.Group{ID: "boards", Title: "Boards"},
 		&cobra.Group{ID: "daemon", Title: "Daemon"}, &cobra.Group{ID: "tools", Title: "Operations and set-up"})
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
@@ -31,6 +35,9 @@ func (a *app) root() *cobra.Command {
 	}
 	add("agents", a.spawn(), a.list(), a.send(), a.wait(), a.read(), a.output(), a.todos(), a.attach(), a.interrupt(), a.restart(), a.terminate())
 	add("boards", boardcli.Commands(a.App)...)
+	add("teams", coordinatecli.Commands(a.App)...)
+	add("teams", schedulecli.Commands(a.App)...)
+	add("teams", usagecli.Commands(a.App)...)
 	add("daemon", a.up(), a.down(), a.status(), a.events(), a.doctor(), a.serve())
 	add("tools", a.tools(), a.callCommand(), a.install(), a.mcp(), a.testkit(), a.version())
 	root.SetHelpCommandGroupID("tools")
