@@ -1,6 +1,9 @@
 package orchestron
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Status is the state of an agent. It is derived in one place, from evidence, and is the same on every surface.
 type Status string
@@ -50,9 +53,10 @@ type Evidence struct {
 
 // Question is what a dialog asks.
 type Question struct {
-	Tool   string    `json:"tool,omitempty"`
-	Detail string    `json:"detail"` // the question in words, or the tool's arguments as JSON
-	At     time.Time `json:"at"`
+	Tool     string    `json:"tool,omitempty"`
+	Detail   string    `json:"detail"` // the question in words, or the tool's arguments as JSON
+	At       time.Time `json:"at"`
+	Approval string    `json:"approvalId,omitempty"` // under which it can be answered without the terminal
 }
 
 // Fact is one thing that is known to have happened to an agent. Drivers turn hooks, state files, transcripts and
@@ -70,7 +74,9 @@ type Fact struct {
 	Model      string
 	Background int // work that goes on after FactTurnEnded and will start a turn by itself
 	Question   *Question
-	Status     Status // of FactStatus
+	Input      json.RawMessage // of FactAsked: the tool's arguments
+	Choices    []Choice        // of FactAsked: what can be chosen, when it is more than yes and no
+	Status     Status          // of FactStatus
 }
 
 // FactKind is what happened.

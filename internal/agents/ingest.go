@@ -33,7 +33,11 @@ func (s *Service) ingest(records []handoff.Record) error {
 }
 
 func (s *Service) ingestOne(h *handle, records []handoff.Record) error {
-	err := s.change(s.ctx, h, func(tx state.Tx, st *state.State) error {
+	asked, err := s.asked(h, records)
+	if err != nil {
+		return err
+	}
+	err = s.change(s.ctx, h, func(tx state.Tx, st *state.State) error {
 		for _, r := range records {
 			first, err := tx.Once(r.ID)
 			if err != nil {
@@ -42,7 +46,10 @@ func (s *Service) ingestOne(h *handle, records []handoff.Record) error {
 			if !first || r.Generation != st.Agent.Generation {
 				continue
 			}
-			if err := s.record(tx, h, st, r); err != nil {
+			if asked[r.ID].settled {
+				continue // nobody has to answer it
+			}
+			if err := s.record(tx, h, st, r, asked[r.ID].approval); err != nil {
 				return fmt.Errorf("taking in record %s: %w", r.ID, err)
 			}
 		}
@@ -81,8 +88,42 @@ func (s *Service) endSoon(h *handle) error {
 	return nil
 }
 
-// record takes one record into the state.
-func (s *Service) record(tx state.Tx, h *handle, st *state.State, r handoff.Record) error {
+// question is what became of a question that a program asked.
+type question struct {
+	approval string // its id
+	settled  bool
+}
+
+// asked hands questions whose hooks wait for a decision to whoever decides, before the state tells of them, and takes back
+// those that a program waits no more for. It returns what became of the questions, by record.
+func (s *Service) asked(h *handle, records []handoff.Record) (map[string]question, error) {
+	all := map[string]question{}
+	for _, r := range records {
+		a := h.snapshot()
+		switch {
+		case s.set.Approvals == nil || r.Generation != a.Generation || !a.Alive():
+		case r.Kind == handoff.Withdrawn:
+			if err := s.set.Approvals.Withdraw(s.ctx, r.Of); err != nil {
+				return nil, err
+			}
+		case r.Kind == handoff.Hooked && r.Hold != nil:
+			for _, f := range h.driver.Hook(r.Event, r.Payload, r.At) {
+				if f.Kind != orchestron.FactAsked || f.Question == nil {
+					continue
+				}
+				id, open, err := s.set.Approvals.Ask(s.ctx, a, r, f)
+				if err != nil {
+					return nil, err
+				}
+				all[r.ID] = question{id, !open}
+			}
+		}
+	}
+	return all, nil
+}
+
+// record takes one record into the state. approval is the id of the question that it asks, if it asks one.
+func (s *Service) record(tx state.Tx, h *handle, st *state.State, r handoff.Record, approval string) error {
 	switch r.Kind {
 	case handoff.Started:
 		st.Agent.Process, st.Agent.Started = *r.Process, r.At
@@ -96,20 +137,23 @@ func (s *Service) record(tx state.Tx, h *handle, st *state.State, r handoff.Reco
 	case handoff.Exited:
 		return state.Exited(tx, st, *r.Exit, s.home.WasSubmitted)
 	case handoff.Hooked:
-		return s.hooked(tx, h, st, r)
-	case handoff.Composed:
+		return s.hooked(tx, h, st, r, approval)
+	case handoff.Composed, handoff.Withdrawn:
 		return nil
 	}
 	return nil
 }
 
-func (s *Service) hooked(tx state.Tx, h *handle, st *state.State, r handoff.Record) error {
+func (s *Service) hooked(tx state.Tx, h *handle, st *state.State, r handoff.Record, approval string) error {
 	if r.Blocked {
 		s.log.Warn("a prompt was refused because it had been submitted before", "agent", st.Agent.ID, "message", r.Message)
 		return nil
 	}
 	facts := h.driver.Hook(r.Event, r.Payload, r.At)
 	for i := range facts {
+		if facts[i].Question != nil && approval != "" {
+			facts[i].Question.Approval, facts[i].Detail = approval, approval+": "+facts[i].Detail
+		}
 		if facts[i].Kind == orchestron.FactSubmitted {
 			facts[i].Message = r.Message
 			if r.Message == "" {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/state"
 )
 
@@ -62,6 +63,15 @@ type Processes interface {
 	Signal(p orchestron.Process, kill bool) (bool, error)
 	// WaitExit returns when the process has ended or ctx is done.
 	WaitExit(ctx context.Context, p orchestron.Process) error
+}
+
+// Approvals answers the questions of programs whose hooks wait for a decision.
+type Approvals interface {
+	// Ask takes in the question that a record tells of, durably, and returns its id and whether somebody must answer it.
+	// The same record gives the same id.
+	Ask(ctx context.Context, a orchestron.Agent, r handoff.Record, f orchestron.Fact) (id string, open bool, err error)
+	// Withdraw notes that the program waits no more for the decision on a record.
+	Withdraw(ctx context.Context, record string) error
 }
 
 // Driver knows one agent program. Its methods are safe for concurrent use.

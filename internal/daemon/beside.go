@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
@@ -55,6 +56,11 @@ func (p Process) hook(args []string) int {
 		event = args[0]
 	}
 	home, id, generation := p.beside()
+	if len(args) > 1 { // how long the hook may wait for a decision
+		if hold, err := time.ParseDuration(args[1]); err == nil && hold > 0 {
+			return shim.Ask(home, id, generation, event, hold, p.Stdin, p.Stdout, p.Stderr)
+		}
+	}
 	return shim.Hook(home, id, generation, event, p.Stdin, p.Stdout, p.Stderr)
 }
 

@@ -31,6 +31,8 @@ type ClaudeSettings struct {
 	Permission string     // the permission mode of agents that name none; acceptEdits when empty
 	Pass       []string   // names of further variables that agents see
 	Environ    []string   // the daemon's environment, as in orchestron.Launch
+
+	Hold time.Duration // how long the hook of a permission question may wait for a decision; 0 when nobody decides
 }
 
 // Claude drives Claude Code, and any program that has its flags, files and hooks.

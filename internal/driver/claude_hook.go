@@ -66,6 +66,7 @@ func (call hookCall) tell(event string, f *orchestron.Fact) bool {
 	case "PermissionRequest":
 		f.Kind, f.Detail = orchestron.FactAsked, call.Tool
 		f.Question = &orchestron.Question{Tool: call.Tool, Detail: call.question(), At: f.At}
+		f.Input, f.Choices = call.Input, call.asked().choices()
 	case "PreToolUse", "PostToolUse", "PostToolUseFailure":
 		f.Kind, f.Detail = orchestron.FactWorking, call.Tool
 	case "SessionEnd":
@@ -95,21 +96,48 @@ func (call hookCall) pending() int {
 // arguments as JSON.
 func (call hookCall) question() string {
 	var input struct {
-		Plan      string `json:"plan"`
-		Questions []struct {
-			Question string `json:"question"`
-		} `json:"questions"`
+		Plan string `json:"plan"`
 	}
 	_ = json.Unmarshal(call.Input, &input) // arguments of another shape are shown as they are
-	switch {
-	case call.Tool == "ExitPlanMode" && input.Plan != "":
+	if call.Tool == "ExitPlanMode" && input.Plan != "" {
 		return input.Plan
-	case call.Tool == "AskUserQuestion" && len(input.Questions) > 0:
-		var asked []string
-		for _, q := range input.Questions {
-			asked = append(asked, q.Question)
-		}
+	}
+	var asked []string
+	for _, q := range call.asked().Questions {
+		asked = append(asked, q.Question)
+	}
+	if len(asked) > 0 {
 		return strings.Join(asked, "\n")
 	}
 	return string(call.Input)
+}
+
+// questions is the arguments of AskUserQuestion.
+type questions struct {
+	Questions []struct {
+		Question string `json:"question"`
+		Many     bool   `json:"multiSelect"`
+		Options  []struct {
+			Label string `json:"label"`
+		} `json:"options"`
+	} `json:"questions"`
+}
+
+// asked is what the tool asks a person; nothing for tools that only need permission.
+func (call hookCall) asked() (q questions) {
+	if call.Tool == "AskUserQuestion" {
+		_ = json.Unmarshal(call.Input, &q) // arguments of another shape ask nothing that we can show
+	}
+	return q
+}
+
+func (q questions) choices() (all []orchestron.Choice) {
+	for _, one := range q.Questions {
+		c := orchestron.Choice{Question: one.Question, Many: one.Many}
+		for _, o := range one.Options {
+			c.Options = append(c.Options, o.Label)
+		}
+		all = append(all, c)
+	}
+	return all
 }

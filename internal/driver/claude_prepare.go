@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orchestron/orchestron"
 )
@@ -31,7 +32,7 @@ func (c *Claude) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	appended, err := writeFiles(l, permission)
+	appended, err := c.writeFiles(l, permission)
 	if err != nil {
 		return orchestron.Command{}, err
 	}
@@ -84,10 +85,10 @@ func (c *Claude) permission(mode string, env environ) (string, error) {
 }
 
 // writeFiles writes what the arguments name, and returns the file with the context when that is not in CLAUDE.md.
-func writeFiles(l orchestron.Launch, permission string) (string, error) {
+func (c *Claude) writeFiles(l orchestron.Launch, permission string) (string, error) {
 	err := errors.Join(
 		linkSelf(l),
-		writeJSON(settingsFile(l.Dir), settings(l.Self, permission)),
+		writeJSON(settingsFile(l.Dir), settings(l.Self, permission, c.set.Hold)),
 		writeJSON(mcpFile(l.Dir), mcpConfig(l.MCPURL)),
 	)
 	if err != nil {
@@ -239,18 +240,23 @@ func binDir(dir string) string       { return filepath.Join(dir, "bin") }
 func settingsFile(dir string) string { return filepath.Join(dir, "settings.json") }
 func mcpFile(dir string) string      { return filepath.Join(dir, "mcp.json") }
 
-// hookTime is how long Claude Code waits for a hook. Ours writes one file.
+// hookTime is how long Claude Code waits for a hook, in seconds. Ours writes one file.
 const hookTime = 10
 
 // settings is what Claude Code is told beside the person's own settings. Hooks for single tools are left out: they
 // cost a process each, and the state file says as much.
-func settings(self, permission string) map[string]any {
-	hook := []any{map[string]any{"hooks": []any{
-		map[string]any{"type": "command", "command": self, "args": []string{"hook"}, "timeout": hookTime},
-	}}}
+func settings(self, permission string, hold time.Duration) map[string]any {
+	hook := func(seconds int, args ...string) []any {
+		return []any{map[string]any{"hooks": []any{
+			map[string]any{"type": "command", "command": self, "args": append([]string{"hook"}, args...), "timeout": seconds},
+		}}}
+	}
 	hooks := map[string]any{}
 	for _, event := range []string{"SessionStart", "UserPromptSubmit", "PermissionRequest", "Stop", "StopFailure", "SessionEnd"} {
-		hooks[event] = hook
+		hooks[event] = hook(hookTime)
+	}
+	if hold > 0 { // the hook lets go first: Claude Code could not be told from a person who says no
+		hooks["PermissionRequest"] = hook(int(hold/time.Second)+30, "PermissionRequest", hold.String())
 	}
 	out := map[string]any{"hooks": hooks, "spinnerTipsEnabled": false, "promptSuggestionEnabled": false}
 	if permission == "bypassPermissions" {

@@ -55,6 +55,9 @@ func (h Home) WriteRun(r Run) error {
 		return fmt.Errorf("making the directory of %s: %w", r.Agent, err)
 	}
 	h.tidy(dir, time.Now())
+	if err := os.RemoveAll(h.decisions(r.Agent)); err != nil { // on questions of the run before
+		return fmt.Errorf("removing old decisions for %s: %w", r.Agent, err)
+	}
 	secrets, err := json.Marshal(r.Command.Secrets)
 	if err != nil {
 		return err
@@ -171,6 +174,9 @@ func readJSON(path string, v any) error {
 	}
 	return json.Unmarshal(data, v)
 }
+
+// NewID returns an id for a record that is to be known before it is put.
+func NewID() string { return unique() }
 
 // unique returns a name that nobody else has and that sorts by time.
 func unique() string {

@@ -34,6 +34,8 @@ type Record struct {
 	Attempt int                  `json:"attempt,omitempty"` // of Composed
 	Box     Box                  `json:"box,omitempty"`     // of Composed
 	Blocked bool                 `json:"blocked,omitempty"` // of Hooked: the prompt had been submitted before and was refused
+	Hold    *Hold                `json:"hold,omitempty"`    // of Hooked: the hook waits for a decision on this record
+	Of      string               `json:"of,omitempty"`      // of Withdrawn: the id of the record that was held
 }
 
 // Kind is what a record tells.
@@ -41,10 +43,11 @@ type Kind string
 
 // The kinds of record.
 const (
-	Started  Kind = "started"  // the shim started the agent's program
-	Exited   Kind = "exited"   // the agent's program ended
-	Hooked   Kind = "hooked"   // the agent's program called a hook
-	Composed Kind = "composed" // the agent's program opened its input box in our helper
+	Started   Kind = "started"   // the shim started the agent's program
+	Exited    Kind = "exited"    // the agent's program ended
+	Hooked    Kind = "hooked"    // the agent's program called a hook
+	Composed  Kind = "composed"  // the agent's program opened its input box in our helper
+	Withdrawn Kind = "withdrawn" // the agent's program ended a hook that waited for a decision
 )
 
 // MaxPayload is the longest payload of a record in bytes.
@@ -55,9 +58,11 @@ const (
 	maxBatch  = 64
 )
 
-// Put makes a record durable. It fills in ID and At.
+// Put makes a record durable. It fills in At, and ID unless it has one from NewID.
 func (h Home) Put(r Record) error {
-	r.ID, r.At = unique(), time.Now()
+	if r.At = time.Now(); r.ID == "" {
+		r.ID = NewID()
+	}
 	var data bytes.Buffer
 	enc := json.NewEncoder(&data)
 	enc.SetEscapeHTML(false) // it could make a payload six times as long
@@ -80,11 +85,11 @@ func (r Record) check(name string) error {
 		return fmt.Errorf("the record calls itself %q", r.ID)
 	case !r.Agent.Valid():
 		return fmt.Errorf("the record names the agent %q", r.Agent)
-	case r.Kind == Started && r.Process == nil, r.Kind == Exited && r.Exit == nil:
+	case r.Kind == Started && r.Process == nil, r.Kind == Exited && r.Exit == nil, r.Kind == Withdrawn && r.Of == "":
 		return fmt.Errorf("the record of kind %q is incomplete", r.Kind)
 	}
 	switch r.Kind {
-	case Started, Exited, Hooked, Composed:
+	case Started, Exited, Hooked, Composed, Withdrawn:
 		return nil
 	}
 	return fmt.Errorf("records of kind %q are not known", r.Kind)

@@ -1,0 +1,98 @@
+package approval
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/approvalapi"
+)
+
+//go:embed tools.yaml
+var tools []byte
+
+// tool is what a tool can do.
+type tool struct {
+	Tool    string           `yaml:"tool"` // a pattern
+	Risk    approvalapi.Risk `yaml:"risk"`
+	Subject string           `yaml:"subject"` // the argument that says what it does it to
+	Kind    string           `yaml:"kind"`
+}
+
+func readTools(data []byte) ([]tool, error) {
+	var table []tool
+	if err := yaml.Load(data, &table, yaml.WithKnownFields()); err != nil {
+		return nil, fmt.Errorf("the table of tools: %w", err)
+	}
+	return table, nil
+}
+
+// look returns what is asked for, as rules and people see it.
+func look(table []tool, a orchestron.Agent, f orchestron.Fact) (approvalapi.Asked, approvalapi.Risk) {
+	q := approvalapi.Asked{Tool: f.Question.Tool, Agent: a}
+	row := tool{Risk: approvalapi.High}
+	for _, t := range table {
+		if match, err := path.Match(t.Tool, q.Tool); match && err == nil {
+			row = t
+			break
+		}
+	}
+	known := false
+	if row.Subject != "" {
+		var args map[string]any
+		_ = json.Unmarshal(f.Input, &args) // arguments of another shape are shown as they are
+		q.Subject, known = args[row.Subject].(string)
+	}
+	if row.Kind == "path" {
+		q.Path = locate(a.Workspace, q.Subject)
+		q.Subject = q.Path.Named
+		if q.Path.Outside() {
+			row.Risk = approvalapi.High
+		}
+		return q, row.Risk
+	}
+	if !known {
+		q.Subject = compact(f.Input)
+	}
+	q.Shell = row.Kind == "command"
+	return q, row.Risk
+}
+
+func compact(input json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Compact(&b, input) != nil {
+		return string(input)
+	}
+	return b.String()
+}
+
+func locate(workspace, name string) *approvalapi.Path {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(workspace, name)
+	}
+	p := approvalapi.Path{Named: filepath.Clean(name), Workspace: filepath.Clean(workspace)}
+	p.Real, p.RealWorkspace = follow(p.Named), follow(p.Workspace)
+	return &p
+}
+
+// follow resolves the links in a path as far as it exists.
+func follow(name string) string {
+	rest := ""
+	for dir := name; ; dir = filepath.Dir(dir) {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
+			return "/dev/null/" + strings.TrimPrefix(name, "/") // a link to nowhere can become one to anywhere
+		}
+		rest = filepath.Join(filepath.Base(dir), rest)
+	}
+}
