@@ -331,7 +331,7 @@ func (im *importing) finish() error {
 			return err
 		}
 	}
-	im.uris = append(im.uris, CurrentURI, SprintURI, ContextURI)
+	im.uris, im.leased = append(im.uris, CurrentURI, SprintURI, ContextURI), true
 	return im.event(orchestron.BoardImported, map[string]any{"tasks": im.out.Tasks, "contexts": im.out.Contexts, "projects": im.out.Projects})
 }
 

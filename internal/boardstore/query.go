@@ -67,35 +67,35 @@ func findTasks(q sqlite.Query, f boardapi.Filter) ([]orchestron.Task, error) {
 	case len(words) == 0 && f.Text != "":
 		return []orchestron.Task{}, nil
 	}
-	all := ways(f)
-	if len(words) > 0 {
-		all = []selection{byText(words)}
-	}
-	s, err := narrowest(q, all)
+	s, few, err := narrowest(q, ways(f), len(words) > 0)
 	if err != nil {
 		return nil, err
+	}
+	if f.Text = phrase(words); f.Text != "" && !few {
+		s, f.Text = byText(f.Text), ""
 	}
 	text, args := s.tasks(f)
 	return sqlite.Collect(q, scanTask, text, args...)
 }
 
-// narrowest returns the way past the fewest tasks. SQLite does not know it, because it depends on the values. Ways past
-// many tasks are equally good: enough of those that are wanted are soon found on them.
-func narrowest(q sqlite.Query, ways []selection) (selection, error) {
+// narrowest returns the way past the fewest tasks, and whether those are few, which one way alone is asked only when
+// that must be known. SQLite does not know it, because it depends on the values. Ways past many tasks are equally good:
+// enough of those that are wanted are soon found on them.
+func narrowest(q sqlite.Query, ways []selection, must bool) (best selection, few bool, err error) {
 	best, least := ways[0], many
-	if len(ways) == 1 {
-		return best, nil
+	if len(ways) == 1 && !must {
+		return best, false, nil
 	}
 	for _, way := range ways {
 		n, err := sqlite.Collect(q, sqlite.ScanInt, `SELECT count(*) FROM (SELECT 1 FROM `+way.from+way.condition()+` LIMIT ?)`, append(way.args, least)...)
 		if err != nil {
-			return best, err
+			return best, false, err
 		}
 		if n := int(n[0]); n < least {
 			best, least = way, n
 		}
 	}
-	return best, nil
+	return best, least < many, nil
 }
 
 // ways returns the indexes that have the tasks of a filter in order.
@@ -181,6 +181,9 @@ func (s *selection) match(f boardapi.Filter) {
 	if f.Label != "" {
 		s.and(`EXISTS (SELECT 1 FROM task_labels WHERE label = ? AND board = t.board AND rank = t.rank AND n = t.n)`, f.Label)
 	}
+	if f.Text != "" { // a phrase by now
+		s.and(`(t.rank << 60 | t.n) IN (SELECT rowid FROM task_text WHERE task_text MATCH ?)`, f.Text)
+	}
 	in(s, `t.status`, f.Statuses)
 	in(s, `t.type`, f.Types)
 	in(s, `t.rank`, ranks(f.Priorities))
@@ -232,11 +235,19 @@ func eachStatus(f boardapi.Filter) (string, []any) {
 		CROSS JOIN tasks USING (n) ORDER BY c.rank, c.n`, append(args, limit(f.Limit))
 }
 
-// byText finds tasks by words that need no escaping.
-func byText(words []string) selection {
+// byText finds tasks by a phrase, in the order in which they are listed.
+func byText(phrase string) selection {
 	s := selection{from: `task_text`, join: ` CROSS JOIN tasks t ON t.n = task_text.rowid & ` + numberMask, place: byKey}
-	s.and(`task_text MATCH ?`, `"`+strings.Join(words, `" "`)+`" *`)
+	s.and(`task_text MATCH ?`, phrase)
 	return s
+}
+
+// phrase is how words that need no escaping are searched for.
+func phrase(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return `"` + strings.Join(words, `" "`) + `" *`
 }
 
 func ranks(priorities []orchestron.Priority) []int {
