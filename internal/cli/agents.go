@@ -155,7 +155,8 @@ func (a *app) list() *cobra.Command {
 
 // checkRole refuses what is neither a level nor a role.
 func (a *app) checkRole(cmd *cobra.Command, role string) error {
-	known, err := a.program.Roles()
+	roles, err := a.program.Roles()
+	known := roles.Names()
 	if err != nil || slices.Contains(known, role) {
 		return err
 	}
@@ -172,7 +173,7 @@ func (a *app) roleNames(cmd *cobra.Command, given []string, typed string) ([]cob
 	if err != nil {
 		known = nil
 	}
-	return console.Words(known...)(cmd, given, typed)
+	return console.Words(known.Names()...)(cmd, given, typed)
 }
 
 // tree prints agents below the agents that lead them.

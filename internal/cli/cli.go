@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/orchestron/orchestron/internal/console"
+	"github.com/orchestron/orchestron/internal/role"
 )
 
 // Program is the process that the commands run in. Everything outside reaches them through it.
@@ -27,8 +28,8 @@ type Program struct {
 	Attach func(ctx context.Context, session string) ([]string, error)
 	// Exec replaces the process. It returns only an error.
 	Exec func(argv, env []string) error
-	// Roles are the names of the role templates.
-	Roles func() ([]string, error)
+	// Roles are the role templates.
+	Roles func() (role.Set, error)
 	// Checks are what doctor looks at, in order.
 	Checks []Check
 	// BindKeys adds Orchestron's keys to the person's own Claude Code and says what it did.

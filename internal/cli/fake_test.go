@@ -13,6 +13,7 @@ import (
 	"github.com/orchestron/orchestron/internal/cli"
 	"github.com/orchestron/orchestron/internal/console/consoletest"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/role"
 )
 
 var now = consoletest.Now()
@@ -174,7 +175,9 @@ func (f *fake) stop(_ context.Context, _ op.Call, in struct {
 // program is the command line in front of a fake, with its output in buffers.
 func program(f *fake, stdin string) (cli.Program, *bytes.Buffer, *bytes.Buffer) {
 	p, stdout, stderr := consoletest.Process(f.Daemon, stdin)
-	roles := func() ([]string, error) { return []string{"executive", "manager", "specialist", "tester"}, nil }
+	roles := func() (role.Set, error) {
+		return role.Set{"executive": {}, "manager": {}, "specialist": {}, "tester": {}}, nil
+	}
 	return cli.Program{Process: p, Version: "1.0", Self: "/usr/bin/orchestron", Roles: roles}, stdout, stderr
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/orchestron/orchestron/internal/console"
 	"github.com/orchestron/orchestron/internal/coordinatecli"
 	"github.com/orchestron/orchestron/internal/schedulecli"
+	"github.com/orchestron/orchestron/internal/teamcli"
 	"github.com/orchestron/orchestron/internal/usagecli"
 )
 
@@ -35,6 +36,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("agents", a.spawn(), a.list(), a.send(), a.wait(), a.read(), a.output(), a.todos(), a.attach(), a.interrupt(), a.restart(), a.terminate())
 	add("boards", boardcli.Commands(a.App)...)
+	add("teams", teamcli.Commands(a.App, a.program.Roles)...)
 	add("teams", coordinatecli.Commands(a.App)...)
 	add("teams", schedulecli.Commands(a.App)...)
 	add("teams", usagecli.Commands(a.App)...)

@@ -171,13 +171,12 @@ func (c commands) attach(_ context.Context, session string) ([]string, error) {
 	return append(argv, "-t", "="+session), nil
 }
 
-func (c commands) roles() ([]string, error) {
+func (c commands) roles() (role.Set, error) {
 	cfg, err := c.config()
 	if err != nil {
 		return nil, err
 	}
-	roles, err := role.Load(cfg.RolesDir)
-	return roles.Names(), err
+	return role.Load(cfg.RolesDir)
 }
 
 // bindKeys puts our keys into the person's own Claude Code.
