@@ -27,6 +27,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 			for range rapid.IntRange(0, 30).Draw(rt, "steps") {
 				synctest.Wait()
 				act(rt, h, agents)
+				synctest.Wait()
 				if k.dead {
 					h.stop()
 					k = &knife{left: rapid.IntRange(0, 20).Draw(rt, "places")}
@@ -47,7 +48,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 
 // act is something that happens.
 func act(rt *rapid.T, h *house, agents *crowd) {
-	ids := slices.Sorted(maps.Keys(agents.alive))
+	ids := agents.ids()
 	id := rapid.SampledFrom(ids).Draw(rt, "agent")
 	switch what := rapid.IntRange(0, 20).Draw(rt, "what"); {
 	case what == 0:
@@ -66,12 +67,18 @@ func settle(h *house, agents *crowd) {
 	for again := true; again; {
 		synctest.Wait()
 		again = false
-		for _, id := range slices.Sorted(maps.Keys(agents.alive)) {
+		for _, id := range agents.ids() {
 			if open := agents.open(id); open != "" && agents.Alive(id) {
 				again = agents.answer(id, script(id, open)) || again
 			}
 		}
 	}
+}
+
+func (c *crowd) ids() []orchestron.AgentID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.alive))
 }
 
 // open is the oldest prompt of an agent that it has not answered.

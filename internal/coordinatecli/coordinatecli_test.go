@@ -143,7 +143,7 @@ func TestWrongArguments(t *testing.T) {
 		"needs TASK":                    "coordinate --agent spec_1",
 		"--timeout is how long to wait": "coordinate Build --agent spec_1 --background --timeout 3s",
 		"is not between":                "coordinate Build --agent spec_1 --timeout 48h",
-		"coordination_type":             "coordinate Build --agent spec_1 --how voting",
+		"--how: voting is none of":      "coordinate Build --agent spec_1 --how voting",
 		"give --dir":                    "parallel mgr_1 []",
 		"no list in JSON":               "parallel mgr_1 {} --dir /",
 		"give TASK or --file":           "distribute",
