@@ -1,0 +1,280 @@
+package limit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/limitapi"
+)
+
+// act brings one agent one step nearer to what its limits say. Everything that takes time is done beside.
+func (s *Service) act(ctx context.Context, group *errgroup.Group, a orchestron.Agent) error {
+	s.mu.Lock()
+	st, busy := s.standings[a.ID], s.ending[a.ID]
+	f, over := s.over[a.ID]
+	s.mu.Unlock()
+	if busy {
+		return nil // whoever ends it looks at the limits itself
+	}
+	if st.Stop != nil && st.Stop.Generation != a.Generation { // somebody started it again
+		var err error
+		if st, err = s.clear(ctx, st); err != nil {
+			return err
+		}
+	}
+	switch {
+	case over && a.Alive():
+		if st.Stop == nil {
+			if err := s.begin(ctx, &st, a, f); err != nil {
+				return err
+			}
+		}
+		s.beside(group, a.ID, func() error { return s.end(ctx, a.ID) })
+	case st.Stop == nil:
+	case over:
+		return s.reach(ctx, &st, limitapi.Ended)
+	case a.Alive():
+		_, err := s.clear(ctx, st) // the limit was raised before anything was done
+		return err
+	default:
+		s.beside(group, a.ID, func() error { return s.resume(ctx, a.ID) })
+	}
+	return nil
+}
+
+// beside does something to an agent beside everything else, one thing at a time.
+func (s *Service) beside(group *errgroup.Group, id orchestron.AgentID, do func() error) {
+	s.mu.Lock()
+	s.ending[id] = true
+	s.mu.Unlock()
+	group.Go(func() error {
+		err := do()
+		if err != nil {
+			s.log.Error("an agent is not held to its limits, which will be tried again", "agent", id, "err", err)
+		}
+		s.mu.Lock()
+		delete(s.ending, id)
+		s.mu.Unlock()
+		s.changed.Raise()
+		return nil
+	})
+}
+
+// begin makes it durable that an agent is to end.
+func (s *Service) begin(ctx context.Context, st *limitapi.Standing, a orchestron.Agent, f finding) error {
+	e := s.event(limitapi.Hit, f, orchestron.System)
+	e.Agent = a.ID
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	err := s.store.Write(ctx, func(tx Tx) error {
+		n, err := tx.NextOrdinal(stem)
+		if err != nil {
+			return err
+		}
+		st.Stop = &limitapi.Stop{
+			Number: int64(n), Scope: f.scope, What: f.what, Used: f.used, Ceiling: f.ceiling,
+			Generation: a.Generation, At: s.now().UTC(), Stage: limitapi.Reached,
+		}
+		if err := tx.PutStanding(*st); err != nil {
+			return err
+		}
+		return tx.AddEvent(e)
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.standings[a.ID] = *st
+	return nil
+}
+
+// reach notes how far an agent has come.
+func (s *Service) reach(ctx context.Context, st *limitapi.Standing, stage limitapi.Stage) error {
+	if st.Stop.Stage == stage {
+		return nil
+	}
+	next := *st.Stop
+	next.Stage = stage
+	st.Stop = &next
+	return s.stand(ctx, nil, *st)
+}
+
+// cut notes that an agent's turn is interrupted.
+func (s *Service) cut(ctx context.Context, st *limitapi.Standing) error {
+	next := *st.Stop
+	next.Cut = true
+	st.Stop = &next
+	return s.stand(ctx, nil, *st)
+}
+
+// clear forgets that a limit stopped an agent, and tells of it when the agent was started again for that.
+func (s *Service) clear(ctx context.Context, st limitapi.Standing) (limitapi.Standing, error) {
+	stop := *st.Stop
+	st.Stop = nil
+	if stop.Stage != limitapi.Resuming {
+		return st, s.stand(ctx, nil, st)
+	}
+	if stop.Cut {
+		text := fmt.Sprintf("You were stopped by a limit (%s), which was raised. Go on with what you were doing.", reasonOf(stop))
+		if err := s.agents.Tell(ctx, st.Agent, fmt.Sprintf("limit-%d-go-on", stop.Number), text, false); refused(err) {
+			return st, err
+		}
+	}
+	e := s.event(limitapi.Resumed, finding{stop.Scope, stop.What, stop.Used, stop.Ceiling}, orchestron.System)
+	e.Agent = st.Agent
+	return st, s.stand(ctx, e, st)
+}
+
+// end tells an agent that works, lets it come to an end, interrupts it, and ends it. When the limit is raised meanwhile
+// it goes on.
+func (s *Service) end(ctx context.Context, id orchestron.AgentID) error {
+	st := s.standing(id)
+	if st.Stop == nil {
+		return nil
+	}
+	if st.Stop.Stage == limitapi.Reached {
+		if s.status(id) == orchestron.Busy {
+			text := fmt.Sprintf("A limit is reached: %s. You are interrupted in %s and then stopped. Say in one line where you are and end your turn.", reasonOf(*st.Stop), grace)
+			if err := s.agents.Tell(ctx, id, fmt.Sprintf("limit-%d-reached", st.Stop.Number), text, true); refused(err) {
+				return err
+			}
+		}
+		if err := s.reach(ctx, &st, limitapi.Told); err != nil {
+			return err
+		}
+	}
+	s.await(ctx, grace, func() bool { return !working(s.status(id)) || !s.isOver(id) })
+	if !s.mustEnd(ctx, id) {
+		return nil
+	}
+	if working(s.status(id)) {
+		if err := s.cut(ctx, &st); err != nil {
+			return err
+		}
+		if err := s.agents.Interrupt(ctx, id); err != nil && ctx.Err() == nil {
+			s.log.Warn("an agent at its limit cannot be interrupted and is ended", "agent", id, "err", err)
+		}
+	}
+	s.await(ctx, endTime, func() bool { return !s.leads(id) || !s.isOver(id) })
+	if !s.mustEnd(ctx, id) {
+		return nil
+	}
+	if err := s.agents.Stop(ctx, id); err != nil {
+		pause(ctx, retry)
+		return err
+	}
+	return s.reach(ctx, &st, limitapi.Ended)
+}
+
+// resume starts an agent again whose limit was raised, once.
+func (s *Service) resume(ctx context.Context, id orchestron.AgentID) error {
+	st := s.standing(id)
+	if st.Stop == nil {
+		return nil
+	}
+	if err := s.reach(ctx, &st, limitapi.Resuming); err != nil {
+		return err
+	}
+	err := s.agents.Restart(ctx, id, fmt.Sprintf("limit-%d-resumed", st.Stop.Number))
+	if refused(err) || orchestron.KindOf(err) == orchestron.Limit && err != nil {
+		pause(ctx, retry)
+		return err
+	}
+	if err != nil {
+		s.log.Warn("an agent whose limit was raised is not started again", "agent", id, "err", err)
+		st.Stop = nil
+		return s.stand(ctx, nil, st)
+	}
+	_, err = s.clear(ctx, st)
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	rest(ctx, d, nil, nil, nil)
+}
+
+// await waits until cond holds, but no longer than a time.
+func (s *Service) await(ctx context.Context, most time.Duration, cond func() bool) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for ctx.Err() == nil {
+		agents, usage, own := s.agents.Changed(), s.usage.Changed(), s.changed.Wait()
+		if cond() {
+			return
+		}
+		rest(ctx, 0, agents, usage, own)
+	}
+}
+
+// leads reports whether an agent leads others that live. They end before it.
+func (s *Service) leads(id orchestron.AgentID) bool {
+	return slices.ContainsFunc(s.agents.All(), func(a orchestron.Agent) bool { return a.Parent == id && a.Alive() })
+}
+
+// working reports whether an agent in this state is in a turn.
+func working(status orchestron.Status) bool {
+	return status == orchestron.Busy || status == orchestron.Waiting
+}
+
+// mustEnd reports whether an agent is still to end, and there is still somebody to end it.
+func (s *Service) mustEnd(ctx context.Context, id orchestron.AgentID) bool {
+	return ctx.Err() == nil && s.isOver(id)
+}
+
+// isOver reports whether an agent has used up what it may.
+func (s *Service) isOver(id orchestron.AgentID) bool {
+	_, over := s.judgeAll(s.agents.All())[id]
+	return over
+}
+
+func (s *Service) standing(id orchestron.AgentID) limitapi.Standing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.standings[id]
+}
+
+func (s *Service) status(id orchestron.AgentID) orchestron.Status {
+	for _, a := range s.agents.All() {
+		if a.ID == id {
+			return a.Status
+		}
+	}
+	return orchestron.Lost
+}
+
+func reasonOf(stop limitapi.Stop) string {
+	return finding{stop.Scope, stop.What, stop.Used, stop.Ceiling}.String()
+}
+
+// Held reports whether an agent gets no further prompts, and why: a limit ends it.
+func (s *Service) Held(id orchestron.AgentID) (reason string, held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stop := s.standings[id].Stop; stop != nil && stop.Stage != limitapi.Resuming {
+		return reasonOf(*stop), true
+	}
+	return "", false
+}
+
+// Admit is nil when an agent may be started, and otherwise a Limit with the figures. An agent that is not known yet is
+// judged by where it will work.
+func (s *Service) Admit(a orchestron.Agent) error {
+	all := s.agents.All()
+	spent := s.spent(all)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, scope := range s.scopes(a, parents(all)) {
+		for _, f := range judge(s.limits[scope], spent[scope]) {
+			if f.verdict() == over || f.what == limitapi.Instances && f.used >= f.ceiling {
+				return orchestron.Errorf(orchestron.Limit, "a limit is reached: %s", f).Try("set_limits raises it")
+			}
+		}
+	}
+	return nil
+}
