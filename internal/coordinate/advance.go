@@ -56,7 +56,7 @@ func withdraw(r *coordinateapi.Run, w world) {
 func end(r *coordinateapi.Run, w world, state coordinateapi.State, reason string) {
 	r.State, r.Reason, r.Ended = state, reason, w.now
 	if r.Report == "" {
-		r.Report = gathered(only(r, coordinateapi.Piece, coordinateapi.Link, coordinateapi.Work, coordinateapi.Batch))
+		r.Report = gathered(r, only(r, coordinateapi.Piece, coordinateapi.Link, coordinateapi.Work, coordinateapi.Batch))
 	}
 }
 

@@ -185,10 +185,10 @@ func (e *effect) take(ctx context.Context) error {
 		return e.settle(ctx, coordinateapi.Stopped, "", "the turn ended without an answer")
 	case m.State == orchestron.Undeliverable:
 		return e.settle(ctx, coordinateapi.Stopped, "", "undeliverable: "+m.Reason)
-	case settled:
-		return e.settle(ctx, coordinateapi.Stopped, "", "the agent's program does not tell what it answers")
 	case !alive:
 		return e.settle(ctx, coordinateapi.Stopped, "", fmt.Sprintf("%s ended before it answered", e.step.Agent))
+	case settled && e.service.agents.Alive(e.step.Agent): // else it ended this moment, and the next look says so
+		return e.settle(ctx, coordinateapi.Stopped, "", "the agent's program does not tell what it answers")
 	case e.run.Interrupt && m.State == orchestron.Submitted && !e.step.Interrupted:
 		return e.interrupt(ctx)
 	}

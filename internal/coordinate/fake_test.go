@@ -202,8 +202,9 @@ type crowd struct {
 	spawned  []coordinate.Specialist
 	ended    []orchestron.AgentID
 	stopped  []orchestron.AgentID
-	most     int // specialists alive at the same time
-	rooms    int // for specialists; 0 means any number
+	most     int                         // specialists alive at the same time
+	mute     map[orchestron.AgentID]bool // whose program does not tell what it answers
+	rooms    int                         // for specialists; 0 means any number
 	changed  signal.Signal
 
 	// reply is what an agent answers to a prompt; empty leaves the message for later.
@@ -306,7 +307,7 @@ func (c *crowd) Outcome(_ context.Context, id orchestron.MessageID) (orchestron.
 	if m == nil {
 		return orchestron.Message{}, false, orchestron.Errorf(orchestron.NotFound, "there is no message %s", id)
 	}
-	return *m, m.State.Done(), nil
+	return *m, m.State.Done() || c.mute[m.Agent], nil
 }
 
 func (c *crowd) Spawn(_ context.Context, _ orchestron.Actor, key string, s coordinate.Specialist) (orchestron.AgentID, error) {

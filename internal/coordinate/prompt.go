@@ -181,14 +181,18 @@ func batchPrompt(r *coordinateapi.Run, jobs []int) string {
 }
 
 // gathered is the report when nobody writes one: the answers under each other.
-func gathered(steps []coordinateapi.Step) string {
+func gathered(r *coordinateapi.Run, steps []coordinateapi.Step) string {
 	var b strings.Builder
 	for _, s := range steps {
+		head := string(s.Agent)
+		if s.Part == coordinateapi.Work {
+			head = strings.TrimSpace(title(r.Jobs[s.Jobs[0]]) + " " + head)
+		}
 		text := s.Answer
 		if s.State != coordinateapi.Answered {
 			text = "no answer: " + s.Error
 		}
-		fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.Agent, strings.TrimSpace(text))
+		fmt.Fprintf(&b, "## %s\n\n%s\n\n", head, strings.TrimSpace(text))
 	}
 	return strings.TrimSpace(b.String())
 }

@@ -92,6 +92,32 @@ func TestConcurrencyIsHonoured(t *testing.T) {
 	})
 }
 
+func TestExecuteReports(t *testing.T) {
+	bubble(t, people, func(t *testing.T, h *house) {
+		h.crowd.reply = func(_ orchestron.AgentID, text string) string { return text + " done" }
+		got := must[coordinateapi.ExecuteOut](h, "executeParallel", work(2, args{"maxConcurrent": 1}))
+		if want := "## Task 0 spec_9_1\n\ndo 0 done\n\n## Task 1 spec_9_2\n\ndo 1 done"; got.Report != want {
+			t.Errorf("the report is %q", got.Report)
+		}
+	})
+}
+
+func TestAProgramThatTellsNoAnswers(t *testing.T) {
+	bubble(t, people, func(t *testing.T, h *house) {
+		h.crowd.mute = map[orchestron.AgentID]bool{ann: true}
+		h.crowd.reply = func(id orchestron.AgentID, _ string) string {
+			if id == ann {
+				return ""
+			}
+			return "done"
+		}
+		got := must[coordinateapi.RunOut](h, "coordinate_instances", team("parallel", nil))
+		if want := "spec_1_1_1: the agent's program does not tell what it answers"; got.State != coordinateapi.Partial || got.Reason != want {
+			t.Errorf("the run is %s: %s", got.State, got.Reason)
+		}
+	})
+}
+
 func TestExecuteWaitsForRoom(t *testing.T) {
 	bubble(t, people, func(t *testing.T, h *house) {
 		h.crowd.rooms = 1
