@@ -20,19 +20,12 @@ const (
 	history = 30 * 24 * time.Hour // how long those that were settled are shown
 )
 
-// Policy is what a person decided beforehand.
-type Policy struct {
-	Expiry           time.Duration // after which a question is denied
-	AgentsMayApprove bool          // agents may answer for those below them
-	Rules            []approvalapi.Rule
-}
-
 // Service is the use cases of approvals. It is safe for concurrent use.
 type Service struct {
 	store  Store
 	agents Agents
 	hooks  Hooks
-	policy Policy
+	policy approvalapi.Policy
 	tools  []tool
 	now    func() time.Time
 	log    *slog.Logger
@@ -51,7 +44,7 @@ type live struct {
 }
 
 // New makes a service. Run keeps the clock and watches the hooks.
-func New(store Store, agents Agents, hooks Hooks, policy Policy, now func() time.Time, log *slog.Logger) (*Service, error) {
+func New(store Store, agents Agents, hooks Hooks, policy approvalapi.Policy, now func() time.Time, log *slog.Logger) (*Service, error) {
 	table, err := readTools(tools)
 	return &Service{
 		store: store, agents: agents, hooks: hooks, policy: policy, tools: table, now: func() time.Time { return now().Round(0).UTC() },

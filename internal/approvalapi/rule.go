@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orchestron/orchestron"
 )
@@ -17,6 +18,28 @@ const (
 	RuleDeny  Verdict = "deny"
 	RuleAsk   Verdict = "ask"
 )
+
+// Policy is what a person decided beforehand.
+type Policy struct {
+	Expiry           time.Duration `yaml:"expiry"`             // after which a question is denied
+	AgentsMayApprove bool          `yaml:"agents_may_approve"` // agents may answer for those below them
+	Rules            []Rule        `yaml:"rules"`              // the first that matches counts
+}
+
+// Check says what is wrong with a policy.
+func (p Policy) Check() *orchestron.Error {
+	if p.Expiry < time.Second || p.Expiry > 24*time.Hour {
+		return orchestron.Errorf(orchestron.Invalid, "expiry: %s is not between 1s and 24h", p.Expiry).Try("leave it out for 10m")
+	}
+	for i, rule := range p.Rules {
+		if err := rule.Check(); err != nil {
+			where := orchestron.Errorf(err.Kind, "rule %d: %s", i+1, err.Message)
+			where.Remedy = err.Remedy
+			return where
+		}
+	}
+	return nil
+}
 
 // Rule decides questions that match all of what it names. In a pattern * stands for any text and ? for one character.
 type Rule struct {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/approvalapi"
 	"github.com/orchestron/orchestron/internal/boardapi"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	Driver       string          // of agents that name none
 	MessageTTL   time.Duration   // how long a message waits for an agent that does not run
 	Push         boardapi.Policy // how agents are told of changes of their tasks
+	Approvals    approvalapi.Policy
 	Claude       Claude
 	Codex        Vendor
 	OpenCode     Vendor

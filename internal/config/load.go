@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/approvalapi"
 	"github.com/orchestron/orchestron/internal/boardapi"
 )
 
@@ -50,26 +51,27 @@ func Load(environ []string, file string) (Config, error) {
 
 // settings is the file. Every field has its default before the file is read.
 type settings struct {
-	Listen       string            `yaml:"listen"`
-	AllowRemote  bool              `yaml:"allow_remote"`
-	Hosts        []string          `yaml:"hosts"`
-	LogLevel     string            `yaml:"log_level"`
-	LogFile      string            `yaml:"log_file"`
-	MaxInstances int               `yaml:"max_instances"`
-	MaxDepth     int               `yaml:"max_depth"`
-	MaxChildren  int               `yaml:"max_children"`
-	MaxSpawns    int               `yaml:"max_spawns_per_minute"`
-	ChildDrivers string            `yaml:"child_drivers"`
-	WorkspaceDir string            `yaml:"workspace_dir"`
-	Tmux         string            `yaml:"tmux"`
-	Driver       string            `yaml:"driver"`
-	MessageTTL   time.Duration     `yaml:"message_ttl"`
-	Push         map[string]string `yaml:"push"`
-	Claude       claude            `yaml:"claude"`
-	Codex        vendor            `yaml:"codex"`
-	OpenCode     vendor            `yaml:"opencode"`
-	Gemini       vendor            `yaml:"gemini"`
-	Custom       map[string]custom `yaml:"custom"`
+	Listen       string             `yaml:"listen"`
+	AllowRemote  bool               `yaml:"allow_remote"`
+	Hosts        []string           `yaml:"hosts"`
+	LogLevel     string             `yaml:"log_level"`
+	LogFile      string             `yaml:"log_file"`
+	MaxInstances int                `yaml:"max_instances"`
+	MaxDepth     int                `yaml:"max_depth"`
+	MaxChildren  int                `yaml:"max_children"`
+	MaxSpawns    int                `yaml:"max_spawns_per_minute"`
+	ChildDrivers string             `yaml:"child_drivers"`
+	WorkspaceDir string             `yaml:"workspace_dir"`
+	Tmux         string             `yaml:"tmux"`
+	Driver       string             `yaml:"driver"`
+	MessageTTL   time.Duration      `yaml:"message_ttl"`
+	Push         map[string]string  `yaml:"push"`
+	Approvals    approvalapi.Policy `yaml:"approvals"`
+	Claude       claude             `yaml:"claude"`
+	Codex        vendor             `yaml:"codex"`
+	OpenCode     vendor             `yaml:"opencode"`
+	Gemini       vendor             `yaml:"gemini"`
+	Custom       map[string]custom  `yaml:"custom"`
 
 	from map[string]string // where a field was set: file and line, or a variable
 	home string            // what ~ stands for
@@ -106,6 +108,7 @@ func (c Config) defaults() *settings {
 		WorkspaceDir: filepath.Join(c.Home, "workspaces"),
 		Driver:       "claude",
 		MessageTTL:   time.Hour,
+		Approvals:    approvalapi.Policy{Expiry: 10 * time.Minute},
 		Claude:       claude{Config: "auto", PermissionMode: "acceptEdits"},
 		from:         map[string]string{},
 	}
@@ -169,7 +172,7 @@ func (s *settings) override(env environment) error {
 
 // apply checks the settings and puts them into the configuration.
 func (s *settings) apply(c *Config) error {
-	for _, part := range []func(*Config) error{s.applyListen, s.applyLog, s.applyAgents, s.applyClaude, s.applyVendors, s.applyCustom} {
+	for _, part := range []func(*Config) error{s.applyListen, s.applyLog, s.applyAgents, s.applyApprovals, s.applyClaude, s.applyVendors, s.applyCustom} {
 		if err := part(c); err != nil {
 			return err
 		}
@@ -270,6 +273,14 @@ func (s *settings) applyAgents(c *Config) error {
 	c.MessageTTL, c.WorkspaceDir = s.MessageTTL, dir
 	c.Tmux, err = s.program("tmux", s.Tmux)
 	return err
+}
+
+func (s *settings) applyApprovals(c *Config) error {
+	if err := s.Approvals.Check(); err != nil {
+		return s.wrong("approvals", "%s", err)
+	}
+	c.Approvals = s.Approvals
+	return nil
 }
 
 func (s *settings) applyClaude(c *Config) error {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/config"
@@ -39,12 +40,13 @@ func vendors(cfg config.Config, environ []string) []vendor {
 	set := func(v config.Vendor) driver.Settings {
 		return driver.Settings{Binary: v.Binary, Pass: v.Env, Environ: environ}
 	}
-	return []vendor{driver.NewCodex(set(cfg.Codex))}
+	return []vendor{driver.NewCodex(set(cfg.Codex)), driver.NewOpenCode(set(cfg.OpenCode))}
 }
 
 func claudeSettings(cfg config.Config, environ []string) driver.ClaudeSettings {
 	return driver.ClaudeSettings{
 		Binary: cfg.Claude.Binary, Config: driver.ConfigMode(cfg.Claude.Config), Permission: cfg.Claude.PermissionMode, Pass: cfg.Claude.Env, Environ: environ,
+		Hold: cfg.Approvals.Expiry + time.Minute, // the clock decides before the hook gives up
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/approval"
 	"github.com/orchestron/orchestron/internal/board"
 	"github.com/orchestron/orchestron/internal/boardstore"
 	"github.com/orchestron/orchestron/internal/config"
@@ -52,18 +53,19 @@ type Instance struct {
 // daemon is one running daemon.
 type daemon struct {
 	Instance
-	cfg      config.Config
-	db       *sqlite.DB
-	term     *terminal
-	agents   *agents.Service
-	board    *board.Service
-	subjects []subject
-	team     *team.Service
-	mcp      *mcpapi.Server
-	tcp      net.Listener
-	unix     net.Listener
-	started  time.Time
-	stopping chan stopAgents // one request to stop
+	cfg       config.Config
+	db        *sqlite.DB
+	term      *terminal
+	agents    *agents.Service
+	board     *board.Service
+	approvals *approval.Service
+	subjects  []subject
+	team      *team.Service
+	mcp       *mcpapi.Server
+	tcp       net.Listener
+	unix      net.Listener
+	started   time.Time
+	stopping  chan stopAgents // one request to stop
 }
 
 // stopAgents says whether the agents end with the daemon.
@@ -133,11 +135,14 @@ func (d *daemon) assemble() (doors, error) {
 	if err != nil {
 		return doors{}, err
 	}
+	if d.approvals, err = d.newApprovals(drivers); err != nil {
+		return doors{}, err
+	}
 	d.agents = agents.New(store{d.db}, d.term, processes{}, handoff.Home{Root: d.cfg.Home}, drivers, missingDriver, roles, agents.Settings{
 		Self: d.Self, Environ: d.Environ, MCPURL: d.url() + "/mcp", WorkspaceDir: d.cfg.WorkspaceDir,
 		Caps:          quota.Caps{Agents: d.cfg.MaxInstances, Depth: d.cfg.MaxDepth, Children: d.cfg.MaxChildren, Spawns: d.cfg.MaxSpawns},
 		AnyDriver:     d.cfg.ChildDrivers == "any",
-		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL,
+		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL, Approvals: d.approvals,
 	}, d.Log)
 	d.team = d.newTeam()
 	events := journal.New(d.db, d.db.Told, d.agents.Within)
@@ -155,7 +160,7 @@ func (d *daemon) assemble() (doors, error) {
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{
 		Catalogue: catalogue, Version: d.Version, Instructions: instructions, Tasks: d.db, Log: d.Log, Hosts: d.cfg.Hosts,
-		Resources: slices.Concat(resources(), board.Resources()), Authenticate: callers.bearer, Notice: d.team.Notice,
+		Resources: slices.Concat(resources(), board.Resources(), approval.Resources()), Authenticate: callers.bearer, Notice: d.team.Notice,
 	})
 	return doors{
 		callers: callers, mcp: d.mcp, rest: restapi.New(catalogue, d.Log), log: d.Log,
@@ -195,6 +200,7 @@ func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
 	group.Go(func() error { return d.announce(ctx, ready) })
 	group.Go(func() error { return d.tellSubscribers(ctx) })
 	group.Go(func() error { return d.tellOfBoards(ctx) })
+	group.Go(func() error { return d.tellOfApprovals(ctx) })
 	group.Go(func() error { return d.keepBoards(core) })
 	for _, s := range d.subjects {
 		group.Go(func() error { return d.keep(core, s) })

@@ -48,6 +48,7 @@ func (d *daemon) others(w workers, drivers []agents.Driver) ([]subject, error) {
 	return []subject{
 		{spent.Ops(), spent.Run},
 		{runs.Ops(), runs.Run},
+		{d.approvals.Ops(), d.approvals.Run},
 		{plans.Ops(), func(ctx context.Context) error { plans.Run(ctx); return nil }},
 	}, nil
 }
