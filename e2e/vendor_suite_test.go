@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -21,6 +22,7 @@ import (
 type vendorHouse struct {
 	*claudeHouse
 	driver string
+	placed map[string]string // bodies that the driver changes, besides those that all change
 }
 
 // newVendorHouse makes a house with a program that a variable names. configure writes what the program needs to find the
@@ -42,7 +44,7 @@ func newVendorHouse(t *testing.T, driver string, configure func(home, url string
 	})
 	h := newHouse(t, program, variable+"="+file)
 	h.env = append(h.env, configure(h.home, server.URL)...)
-	return &vendorHouse{&claudeHouse{h, model, file, woken}, driver}
+	return &vendorHouse{claudeHouse: &claudeHouse{h, model, file, woken}, driver: driver}
 }
 
 // put writes a file below a person's home.
@@ -83,7 +85,7 @@ func (h *vendorHouse) checkBody(v agentapi.View, body, want string) {
 
 // conversation is what every vendor's program must do: take prompts of any kind and answer them, tell of failures, be
 // stopped in a turn, and go on with its conversation after it was killed.
-func (h *vendorHouse) conversation() {
+func (h *vendorHouse) conversation() agentapi.View {
 	h.t.Helper()
 	began := time.Now()
 	v := h.spawn(h.driver)
@@ -101,6 +103,7 @@ func (h *vendorHouse) conversation() {
 		h.t.Errorf("a request that failed is %s: %s %q, want the failure\n%s", out.State, out.Failure, out.Response, h.screen(v))
 	}
 	h.resumed(v)
+	return v
 }
 
 func (h *vendorHouse) bodies(v agentapi.View) {
@@ -114,7 +117,7 @@ func (h *vendorHouse) bodies(v agentapi.View) {
 		"two\nlines", long, "/etc/hosts is a path", "exit", "@file", "look at @work", "#remember", "$(touch " + canary + "4)", "?",
 		"ends with a backslash \\", "👩‍👩‍👧‍👦 é 世界", "one line again", "one line again",
 	} {
-		h.checkBody(v, body, body)
+		h.checkBody(v, body, cmp.Or(h.placed[body], body))
 	}
 	hostile := "a\x1b[201~\r!touch " + canary + "7\r"
 	clean, _, err := orchestron.Clean(hostile)

@@ -29,6 +29,7 @@ func (c commands) checks() []cli.Check {
 		{Name: "git", Run: func(ctx context.Context) cli.Finding { return c.checkVersion(ctx, "git", "git", "--version", nil) }},
 		{Name: "claude", Run: c.checkClaude},
 		vendor("codex"),
+		vendor("opencode"),
 		{Name: "hooks", Run: c.checkHook},
 		{Name: "daemon", Run: c.checkDaemon},
 	}

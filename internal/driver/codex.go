@@ -57,16 +57,7 @@ func (c *Codex) Place(text string) (string, error) { return prompted(text) }
 // Permission returns the permission mode that agents get who are started with one, by Claude Code's names; empty means
 // acceptEdits. Codex has a sandbox and a rule when to ask; sandboxed says what each mode makes of them.
 func (c *Codex) Permission(mode string) (string, error) {
-	switch mode {
-	case "":
-		return "acceptEdits", nil
-	case "manual":
-		return "default", nil
-	case "default", "acceptEdits", "dontAsk", "plan", "bypassPermissions":
-		return mode, nil
-	}
-	return "", orchestron.Errorf(orchestron.Invalid, "Codex has no permission mode %q", orchestron.Quotable(mode)).
-		Try("use default, acceptEdits, plan, dontAsk or bypassPermissions")
+	return permissionOf("Codex", mode)
 }
 
 // sandboxed returns what a permission mode is to Codex.
@@ -194,26 +185,7 @@ func ownConfigured(workspace string) bool {
 
 // Hook turns one call of a hook into facts. It is pure.
 func (c *Codex) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
-	var call struct {
-		hookCall
-		Turn string `json:"turn_id"`
-	}
-	if json.Unmarshal(payload, &call) != nil {
-		return nil
-	}
-	if event == "" {
-		event = call.Event
-	}
-	call.PromptID = call.Turn
-	f := orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
-	if event == "Interrupt" {
-		f.Kind, f.Text, f.PromptID, f.Detail = orchestron.FactTurnFailed, "interrupted", call.Turn, "interrupted in the terminal"
-		return []orchestron.Fact{f}
-	}
-	if !call.tell(event, &f) {
-		return nil
-	}
-	return []orchestron.Fact{f}
+	return vendorHook(event, payload, at)
 }
 
 // Todos gives an empty list: Codex's plan is part of its conversation.

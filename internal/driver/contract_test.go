@@ -85,6 +85,9 @@ func TestContract(t *testing.T) {
 	t.Run("codex", func(t *testing.T) {
 		contract(t, func(env []string) driver { return NewCodex(Settings{Binary: "/bin/cat", Environ: env}) })
 	})
+	t.Run("opencode", func(t *testing.T) {
+		contract(t, func(env []string) driver { return NewOpenCode(Settings{Binary: "/bin/cat", Environ: env}) })
+	})
 	t.Run("custom", func(t *testing.T) {
 		contract(t, func(env []string) driver {
 			c, err := NewCustom(CustomSettings{Name: "cat", Argv: []string{"cat", "-u"}, Environ: env})
@@ -185,7 +188,8 @@ func environmentOnly(t *testing.T, open func([]string) driver) {
 		"ORCHESTRON_MCP_URL", "EDITOR", "VISUAL", "GIT_EDITOR", "IS_SANDBOX", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR",
 		"CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN", "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL",
 		"CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD", "DISABLE_AUTOUPDATER",
-		"CODEX_TUI_RECORD_SESSION", "CODEX_TUI_SESSION_LOG_PATH",
+		"CODEX_TUI_RECORD_SESSION", "CODEX_TUI_SESSION_LOG_PATH", "OPENCODE_CONFIG_CONTENT", "OPENCODE_TUI_CONFIG", "OPENCODE_PERMISSION",
+		"OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_MOUSE",
 	}
 	seen := map[string]bool{}
 	for _, entry := range slices.Concat(command.Env, command.Secrets) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -135,6 +136,45 @@ func (p *program) environment(l orchestron.Launch, allow func(name string) bool,
 		secret = append(secret, envToken+"="+l.Token)
 	}
 	return open, secret
+}
+
+// permissionOf returns a permission mode by the name that records have it under; empty means acceptEdits. It is Invalid
+// when there is none of that name.
+func permissionOf(title, mode string) (string, error) {
+	switch mode {
+	case "":
+		return "acceptEdits", nil
+	case "manual":
+		return "default", nil
+	case "default", "acceptEdits", "dontAsk", "plan", "bypassPermissions":
+		return mode, nil
+	}
+	return "", orchestron.Errorf(orchestron.Invalid, "%s has no permission mode %q", title, orchestron.Quotable(mode)).
+		Try("use default, acceptEdits, plan, dontAsk or bypassPermissions")
+}
+
+// vendorHook turns one call of a hook that speaks as Claude Code's do into facts. It knows one hook more: Interrupt.
+func vendorHook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
+	var call struct {
+		hookCall
+		Turn string `json:"turn_id"`
+	}
+	if json.Unmarshal(payload, &call) != nil {
+		return nil
+	}
+	if event == "" {
+		event = call.Event
+	}
+	call.PromptID = call.Turn
+	f := orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
+	if event == "Interrupt" {
+		f.Kind, f.Text, f.PromptID, f.Detail = orchestron.FactTurnFailed, "interrupted", call.Turn, "interrupted in the terminal"
+		return []orchestron.Fact{f}
+	}
+	if !call.tell(event, &f) {
+		return nil
+	}
+	return []orchestron.Fact{f}
 }
 
 // hookCommand is the shell's command for our hook.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -46,8 +47,11 @@ func Compose(home handoff.Home, id orchestron.AgentID, generation int, file stri
 func isBox(file string) bool {
 	dir, name := filepath.Split(file)
 	return strings.HasPrefix(name, "claude-prompt-") || // Claude Code
-		strings.HasSuffix(dir, "/.codex/editor/") && filepath.Ext(name) == ".md" // Codex
+		strings.HasSuffix(dir, "/.codex/editor/") && filepath.Ext(name) == ".md" || // Codex
+		dir == filepath.Clean(os.TempDir())+"/" && numbered.MatchString(name) // OpenCode: the time in milliseconds
 }
+
+var numbered = regexp.MustCompile(`^[0-9]{13}\.md$`)
 
 // edit becomes an editor.
 func edit(file string, person []string) error {
