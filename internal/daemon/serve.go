@@ -60,6 +60,7 @@ type daemon struct {
 	board     *board.Service
 	approvals *approval.Service
 	subjects  []subject
+	drivers   []agents.Driver
 	team      *team.Service
 	mcp       *mcpapi.Server
 	tcp       net.Listener
@@ -149,7 +150,8 @@ func (d *daemon) assemble() (doors, error) {
 	var catalogue *op.Catalogue
 	w := workers{d.agents, func() *op.Catalogue { return catalogue }}
 	d.board = board.New(boards{boardstore.In(d.db)}, w, otherBoards, d.cfg.Push, time.Now, d.Log)
-	if d.subjects, err = d.others(w, drivers); err != nil {
+	d.drivers = drivers
+	if d.subjects, err = d.others(w); err != nil {
 		return doors{}, err
 	}
 	ops := slices.Concat(d.agents.Ops(), d.board.Ops(), events.Ops(), d.ops())

@@ -37,12 +37,12 @@ func (d *daemon) keep(ctx context.Context, s subject) error {
 }
 
 // others are the subjects that stand on agents and know nothing of each other.
-func (d *daemon) others(w workers, drivers []agents.Driver) ([]subject, error) {
+func (d *daemon) others(w workers) ([]subject, error) {
 	prices, err := usage.LoadPrices(filepath.Join(d.cfg.Dir, "prices.yaml"))
 	if err != nil {
 		return nil, err
 	}
-	spent := usage.New(spending{usagestore.In(d.db)}, readers{w, drivers, handoff.Home{Root: d.cfg.Home}}, prices, time.Now, d.Log)
+	spent := usage.New(spending{usagestore.In(d.db)}, readers{w, d.drivers, handoff.Home{Root: d.cfg.Home}}, prices, time.Now, d.Log)
 	runs := coordinate.New(runs{runstore.In(d.db)}, crews{w, d}, time.Now, d.Log)
 	plans := schedule.New(plans{schedulestore.In(d.db)}, w, time.Now, d.Log)
 	return []subject{
@@ -118,7 +118,7 @@ func (c crews) Managers(actor orchestron.Actor) []orchestron.AgentID {
 // Load is how many messages wait for the agent, and whether it works.
 func (c crews) Load(id orchestron.AgentID) (queued int, busy bool) {
 	a, _ := c.Agent(id)
-	return a.Queued, a.Status == orchestron.Busy
+	return a.Queued, a.Status == orchestron.Busy || a.Status == orchestron.Waiting
 }
 
 // Post puts a message into the agent's inbox.
@@ -131,7 +131,16 @@ func (c crews) Post(ctx context.Context, id orchestron.AgentID, key, text string
 // Outcome returns a message, and whether nothing more will be known of it.
 func (c crews) Outcome(ctx context.Context, id orchestron.MessageID) (orchestron.Message, bool, error) {
 	m, err := c.daemon.db.Message(ctx, id)
-	return m, err == nil && (m.State.Done() || !c.Alive(m.Agent)), err
+	if err != nil || m.State != orchestron.Submitted {
+		return m, err == nil && m.State.Done(), err
+	}
+	a, _ := c.Agent(m.Agent)
+	for _, d := range c.daemon.drivers {
+		if d.Name() == a.Driver {
+			return m, m.Settled(d.Abilities()), nil
+		}
+	}
+	return m, false, nil
 }
 
 // Spawn starts a specialist below an agent.
