@@ -45,10 +45,13 @@ func TestClarifiedOnce(t *testing.T) {
 	}
 	<-done
 	told := func(text string) int { return strings.Count(strings.Join(h.accepted(id), "\n"), text) }
-	eventually(t, "the agent is told the last clarification", time.Minute, func() bool {
+	settled := within(time.Minute, func() bool {
 		v := h.status(id)
 		return told(said[len(said)-1]) > 0 && v.Queued == 0 && v.Status == orchestron.Idle
 	})
+	if v := h.status(id); !settled {
+		t.Errorf("the agent is not told the last clarification; it is %s (%+v), its inbox is %+v", v.Status, v.Evidence, v.Inbox)
+	}
 	for _, text := range said {
 		if n := told(text); n != 1 {
 			t.Errorf("the agent was told %q %d times", text, n)

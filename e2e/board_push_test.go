@@ -83,7 +83,8 @@ func TestBoardsAreApart(t *testing.T) {
 	project, other := h.repository("shop"), h.repository("other")
 	mine, foreign := h.create(project, "mine"), h.create(other, "a secret")
 	h.mustCall("orchestron_context_save", fields{"context": fields{"a": "secret"}, "project": other}, nil)
-	token := h.token(h.spawn("scripted", at(project)))
+	v := h.spawn("scripted", at(project))
+	token := h.token(v)
 	c := client.Dial(h.socket(), token)
 	t.Cleanup(c.Close)
 	for _, call := range []struct {
@@ -112,6 +113,11 @@ func TestBoardsAreApart(t *testing.T) {
 	raw, err := c.Call(t.Context(), "orchestron_check_updates", fields{}, "", nil)
 	if err != nil || !strings.Contains(string(raw), string(mine)) || strings.Contains(string(raw), "secret") {
 		t.Errorf("the agent is told of the changes %s %v, want those of its own project", raw, err)
+	}
+	for id, want := range map[orchestron.TaskID]string{mine: `"title":"mine"`, foreign: "there is no task"} {
+		if out := h.ask(v.ID, fmt.Sprintf("@@run %s task show %s --json", h.bin, id)); !strings.Contains(out.Response, want) {
+			t.Errorf("a command of the agent's for %s said %.300q, want %s", id, out.Response, want)
+		}
 	}
 	for _, modern := range []bool{false, true} {
 		t.Run(fmt.Sprintf("modern %v", modern), func(t *testing.T) { h.checkApart(t, modern, token, mine, foreign) })
