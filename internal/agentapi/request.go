@@ -1,6 +1,7 @@
 package agentapi
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -18,7 +19,7 @@ func (in SpawnClaudeIn) Check() error {
 // Spawn is the same request in the words of spawn.
 func (in SpawnClaudeIn) Spawn() SpawnIn {
 	return SpawnIn{
-		Role: in.Role, Name: in.Name, WorkDir: in.WorkspaceDir, Context: in.SystemPrompt, ParentID: in.Parent,
+		Role: cmp.Or(in.Role, "general"), Name: in.Name, WorkDir: in.WorkspaceDir, Context: in.SystemPrompt, ParentID: in.Parent,
 		WorkspaceMode: string(orchestron.Isolated), Model: in.Model, PermissionMode: in.PermissionMode, Driver: in.Driver, Wait: in.Wait,
 	}
 }

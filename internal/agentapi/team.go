@@ -58,10 +58,10 @@ type BroadcastOut struct {
 
 // Answer is one agent's part of a broadcast.
 type Answer struct {
-	AgentID orchestron.AgentID   `json:"id"`
-	Message *MessageOut `json:"message,omitempty"`
-	Replies []orchestron.Reply   `json:"replies,omitempty" jsonschema:"what it said through reply_to_caller"`
-	Error   *orchestron.Error    `json:"error,omitempty" jsonschema:"why the message was not sent"`
+	AgentID orchestron.AgentID `json:"id"`
+	Message *MessageOut        `json:"message,omitempty"`
+	Replies []orchestron.Reply `json:"replies,omitempty" jsonschema:"what it said through reply_to_caller"`
+	Error   *orchestron.Error  `json:"error,omitempty" jsonschema:"why the message was not sent"`
 }
 
 // Over reports whether nothing more needs to be waited for: the agent replied, its turn is over, or it was not asked.

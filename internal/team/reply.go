@@ -70,9 +70,7 @@ func (s *Service) caller(ctx context.Context, me orchestron.AgentID, named orche
 		}
 		return m, err
 	}
-	open := slices.DeleteFunc(s.agents.Inbox(me), func(m orchestron.Message) bool {
-		return m.State != orchestron.Submitted || m.From == string(orchestron.System)
-	})
+	open := s.open(ctx, me)
 	if len(open) == 0 {
 		return orchestron.Message{}, orchestron.Errorf(orchestron.Conflict, "you work on no message at the moment").
 			Try("name the message that you answer with correlation_id")
@@ -85,6 +83,31 @@ func (s *Service) caller(ctx context.Context, me orchestron.AgentID, named orche
 		}
 	}
 	return last, nil
+}
+
+// hookTime is how long the word may be on its way that an agent was given a message.
+const hookTime = 5 * time.Second
+
+// open returns the messages that an agent works on. One that was typed and not yet told of is waited for: the agent may
+// be quicker than the word that it has it.
+func (s *Service) open(ctx context.Context, me orchestron.AgentID) []orchestron.Message {
+	ctx, cancel := context.WithTimeout(ctx, hookTime)
+	defer cancel()
+	for {
+		news := s.agents.Changed()
+		inbox := s.agents.Inbox(me)
+		open := slices.DeleteFunc(slices.Clone(inbox), func(m orchestron.Message) bool {
+			return m.State != orchestron.Submitted || m.From == string(orchestron.System)
+		})
+		if len(open) > 0 || !slices.ContainsFunc(inbox, func(m orchestron.Message) bool { return m.State == orchestron.Attempting }) {
+			return open
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // key is the idempotency key of a reply, or none.
