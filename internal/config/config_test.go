@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/approvalapi"
 	"github.com/orchestron/orchestron/internal/boardapi"
 )
 
@@ -54,7 +55,8 @@ func TestDefaultsNeedNothing(t *testing.T) {
 		Home: state, Dir: filepath.Join(home, ".config/orchestron"), RolesDir: filepath.Join(home, ".config/orchestron/roles"),
 		DaemonSocket: state + "/run/daemon.sock", TmuxSocket: state + "/run/tmux.sock", LogFile: state + "/daemon.log",
 		Listen: "127.0.0.1:8080", LogLevel: slog.LevelInfo, MaxInstances: 10, MaxDepth: 3, MaxChildren: 8, MaxSpawns: 20, ChildDrivers: "same", WorkspaceDir: state + "/workspaces",
-		Driver: "claude", MessageTTL: time.Hour, Push: boardapi.DefaultPolicy(), Claude: Claude{Config: "auto", PermissionMode: "acceptEdits"}, Custom: map[string]Custom{},
+		Driver: "claude", MessageTTL: time.Hour, Push: boardapi.DefaultPolicy(),
+		Approvals: approvalapi.Policy{Expiry: 10 * time.Minute}, Claude: Claude{Config: "auto", PermissionMode: "acceptEdits"}, Custom: map[string]Custom{},
 	}
 	if diff := cmp.Diff(want, load(t, environ, "")); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -73,8 +75,8 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	shown := regexp.MustCompile(`(?m)^( *)#([a-z_]+:)`).ReplaceAllString(Example(), "$1$2")
 	for what, text := range map[string]string{"example": Example(), "example without its #": shown} {
 		got := load(t, environ, write(t, text))
-		if len(got.Hosts) == 0 && len(got.Claude.Env) == 0 {
-			got.Hosts, got.Claude.Env = want.Hosts, want.Claude.Env // nothing and an empty list are the same
+		if len(got.Hosts) == 0 && len(got.Claude.Env) == 0 && len(got.Approvals.Rules) == 0 {
+			got.Hosts, got.Claude.Env, got.Approvals.Rules = want.Hosts, want.Claude.Env, want.Approvals.Rules // nothing and an empty list are the same
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,24 +72,6 @@ type settings struct {
 
 	from map[string]string // where a field was set: file and line, or a variable
 	home string            // what ~ stands for
-}
-
-type claude struct {
-	Binary         string   `yaml:"binary"`
-	Config         string   `yaml:"config"`
-	PermissionMode string   `yaml:"permission_mode"`
-	Env            []string `yaml:"env"`
-}
-
-type vendor struct {
-	Binary string   `yaml:"binary"`
-	Env    []string `yaml:"env"`
-}
-
-type custom struct {
-	Argv  []string         `yaml:"argv"`
-	Env   []string         `yaml:"env"`
-	Clear []orchestron.Key `yaml:"clear"`
 }
 
 func (c Config) defaults() *settings {
@@ -281,126 +260,4 @@ func (s *settings) applyApprovals(c *Config) error {
 	}
 	c.Approvals = s.Approvals
 	return nil
-}
-
-func (s *settings) applyClaude(c *Config) error {
-	if !slices.Contains([]string{"auto", "own", "user"}, s.Claude.Config) {
-		return s.wrong("claude.config", "%q is none of auto, own, user", orchestron.Quotable(s.Claude.Config)).Try("leave it out for auto")
-	}
-	if !slices.Contains(permissionModes, s.Claude.PermissionMode) {
-		return s.wrong("claude.permission_mode", "%q is none of %s", orchestron.Quotable(s.Claude.PermissionMode), strings.Join(permissionModes, ", ")).
-			Try("leave it out for acceptEdits")
-	}
-	if err := s.variables("claude.env", s.Claude.Env); err != nil {
-		return err
-	}
-	binary, err := s.program("claude.binary", s.Claude.Binary)
-	c.Claude = Claude{Binary: binary, Config: s.Claude.Config, PermissionMode: s.Claude.PermissionMode, Env: s.Claude.Env}
-	return err
-}
-
-// permissionModes are Claude Code's, by the names that its driver takes.
-var permissionModes = []string{"default", "manual", "acceptEdits", "plan", "dontAsk", "auto", "bypassPermissions"}
-
-func (s *settings) applyVendors(c *Config) error {
-	for _, v := range []struct {
-		name string
-		in   vendor
-		out  *Vendor
-	}{{"codex", s.Codex, &c.Codex}, {"opencode", s.OpenCode, &c.OpenCode}, {"gemini", s.Gemini, &c.Gemini}} {
-		if err := s.variables(v.name+".env", v.in.Env); err != nil {
-			return err
-		}
-		binary, err := s.program(v.name+".binary", v.in.Binary)
-		if err != nil {
-			return err
-		}
-		*v.out = Vendor{Binary: binary, Env: append([]string(nil), v.in.Env...)}
-	}
-	return nil
-}
-
-// builtIn are the drivers that need no configuration.
-var builtIn = []string{"claude", "codex", "opencode", "gemini", "scripted"}
-
-var driverName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,30}$`)
-
-func (s *settings) applyCustom(c *Config) error {
-	c.Custom = map[string]Custom{}
-	for _, name := range slices.Sorted(maps.Keys(s.Custom)) {
-		field := "custom." + name
-		if !driverName.MatchString(name) || slices.Contains(builtIn, name) {
-			return s.wrong(field, "%q cannot be the name of a driver", orchestron.Quotable(name)).
-				Try("use small letters, digits, - and _, and none of %s", strings.Join(builtIn, ", "))
-		}
-		d := s.Custom[name]
-		if len(d.Argv) == 0 || d.Argv[0] == "" {
-			return s.wrong(field, "it has no command").Try("add argv: [program, argument]")
-		}
-		if err := s.variables(field+".env", d.Env); err != nil {
-			return err
-		}
-		if err := s.keys(field+".clear", d.Clear); err != nil {
-			return err
-		}
-		argv := slices.Clone(d.Argv)
-		var err error
-		if argv[0], err = s.program(field+".argv", argv[0]); err != nil {
-			return err
-		}
-		c.Custom[name] = Custom{Argv: argv, Env: d.Env, Clear: d.Clear}
-	}
-	if _, ok := c.Custom[s.Driver]; !ok && !slices.Contains(builtIn, s.Driver) {
-		return s.wrong("driver", "there is no driver %q", orchestron.Quotable(s.Driver)).
-			Try("use one of %s", strings.Join(slices.Concat(builtIn, slices.Sorted(maps.Keys(c.Custom))), ", "))
-	}
-	c.Driver = s.Driver
-	return nil
-}
-
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-// variables checks names of environment variables. Their values never pass through the configuration.
-func (s *settings) variables(field string, names []string) error {
-	for _, name := range names {
-		if !variableName.MatchString(name) {
-			bare, _, _ := strings.Cut(name, "=") // what follows may be a secret
-			return s.wrong(field, "%q is no name of a variable", orchestron.Quotable(bare)).
-				Try("list names only; the values come from the environment of the daemon")
-		}
-	}
-	return nil
-}
-
-// keyName is a key as tmux names it. What is no such name would be typed as text.
-var keyName = regexp.MustCompile(`^([CMS]-){0,3}([A-Za-z0-9\]^_/]|Enter|Escape|Tab|BTab|Space|BSpace|Up|Down|Left|Right|` +
-	`Home|End|PageUp|PageDown|PgUp|PgDn|PPage|NPage|Insert|IC|Delete|DC|F[1-9]|F1[0-2])$`)
-
-// keys checks names of keys.
-func (s *settings) keys(field string, keys []orchestron.Key) error {
-	for _, k := range keys {
-		if !keyName.MatchString(string(k)) {
-			return s.wrong(field, "%q is not the name of a key", orchestron.Quotable(string(k))).Try("write keys as C-u, Escape, M-BSpace")
-		}
-	}
-	return nil
-}
-
-// program is a path, or a name to be found in PATH.
-func (s *settings) program(field, value string) (string, error) {
-	if !strings.Contains(value, "/") {
-		return value, nil
-	}
-	return s.path(field, value)
-}
-
-// path is an absolute path; ~ is the person's home.
-func (s *settings) path(field, value string) (string, error) {
-	if rest, ok := strings.CutPrefix(value, "~/"); ok && s.home != "" {
-		value = filepath.Join(s.home, rest)
-	}
-	if !filepath.IsAbs(value) {
-		return "", s.wrong(field, "%q is no absolute path", orchestron.Quotable(value)).Try("begin it with / or ~/")
-	}
-	return filepath.Clean(value), nil
 }
