@@ -35,10 +35,10 @@ func (r chatRequest) request() request {
 		}{t.Function.Name})
 	}
 	for _, m := range r.Messages {
-		switch {
-		case m.Role == "system":
+		switch m.Role {
+		case "system":
 			out.System = m.Content
-		case m.Role == "tool":
+		case "tool":
 			out.Messages = append(out.Messages, message{Role: "user", Content: content{{Type: "tool_result", Content: parts(m.Content)}}})
 		default:
 			said := message{Role: m.Role, Content: parts(m.Content)}
