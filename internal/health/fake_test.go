@@ -1,0 +1,247 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/healthapi"
+	"github.com/orchestron/orchestron/internal/signal"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errKilled = errors.New("killed")
+
+// world is what outlives a daemon: the agents, and what is stored.
+type world struct {
+	mu         sync.Mutex
+	agents     []orchestron.Agent
+	moved      map[orchestron.AgentID]time.Time
+	trees      map[int]Tree
+	failures   map[orchestron.AgentID]int
+	recoveries map[orchestron.AgentID]healthapi.Recovery
+	events     []orchestron.Event
+	told       map[string]bool
+	restarted  map[string]bool
+	effects    []string
+	starts     []time.Time
+	began      func(id orchestron.AgentID) // a program was started again
+	changed    signal.Signal
+	last       *life
+}
+
+func newWorld(agents ...orchestron.Agent) *world {
+	w := &world{
+		agents: agents, moved: map[orchestron.AgentID]time.Time{}, trees: map[int]Tree{}, failures: map[orchestron.AgentID]int{},
+		recoveries: map[orchestron.AgentID]healthapi.Recovery{}, told: map[string]bool{}, restarted: map[string]bool{},
+		began: func(orchestron.AgentID) {},
+	}
+	return w
+}
+
+func someone(id orchestron.AgentID, status orchestron.Status) orchestron.Agent {
+	return orchestron.Agent{
+		ID: id, Status: status, Wanted: orchestron.WantRunning, Generation: 1, Created: time.Now(), Started: time.Now(),
+		Process: orchestron.Process{PID: 100 + len(id), Start: 1}, Evidence: orchestron.Evidence{At: time.Now()},
+	}
+}
+
+func (w *world) alter(id orchestron.AgentID, change func(*orchestron.Agent)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.agents = slices.Clone(w.agents)
+	for i := range w.agents {
+		if w.agents[i].ID == id {
+			change(&w.agents[i])
+		}
+	}
+	w.changed.Raise()
+}
+
+func (w *world) crash(id orchestron.AgentID) {
+	w.alter(id, func(a *orchestron.Agent) {
+		if a.Alive() {
+			a.Status, a.Ended = orchestron.Failed, time.Now()
+			a.Exit = &orchestron.Exit{Code: -1, Signal: "SIGKILL", At: a.Ended}
+			a.Evidence = orchestron.Evidence{Source: orchestron.FromProcess, At: a.Ended, Detail: a.Exit.String()}
+		}
+	})
+}
+
+func (w *world) did() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.effects)
+}
+
+// begun is when programs were started again.
+func (w *world) begun() []time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.starts)
+}
+
+func (w *world) count(kind orchestron.EventType) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.events {
+		if e.Type == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// life is one daemon's way to the world: it ends after a number of effects, before or after the last of them.
+type life struct {
+	*world
+	kill func()
+
+	mu    sync.Mutex
+	left  int // effects; negative is for ever
+	after bool
+	dead  bool
+}
+
+func (l *life) do(effect func() error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return errKilled
+	}
+	if l.left == 0 {
+		l.dead = true
+		if l.after {
+			_ = effect()
+		}
+		l.kill()
+		return errKilled
+	}
+	l.left--
+	return effect()
+}
+
+func (l *life) Changed() <-chan struct{} { return l.changed.Wait() }
+
+func (l *life) All() []orchestron.Agent {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	return l.agents
+}
+
+func (l *life) Within(actor orchestron.Actor, id orchestron.AgentID) bool {
+	return actor.Trusted() || actor.Agent == id
+}
+
+func (l *life) Moved(a orchestron.Agent) time.Time {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	return l.moved[a.ID]
+}
+
+func (l *life) measure(roots []orchestron.Process) map[int]Tree {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	found := map[int]Tree{}
+	for _, r := range roots {
+		found[r.PID] = l.trees[r.PID]
+	}
+	return found
+}
+
+func (l *life) Tell(_ context.Context, id orchestron.AgentID, key, _ string, _ bool) error {
+	return l.do(func() error {
+		l.world.mu.Lock()
+		defer l.world.mu.Unlock()
+		if !l.told[key] {
+			l.told[key] = true
+			l.effects = append(l.effects, "tell "+string(id))
+		}
+		return nil
+	})
+}
+
+func (l *life) Stop(_ context.Context, id orchestron.AgentID) error {
+	return l.do(func() error {
+		l.alter(id, func(a *orchestron.Agent) {
+			if a.Alive() {
+				a.Status, a.Wanted = orchestron.Stopped, orchestron.WantStopped
+				l.effects = append(l.effects, "stop "+string(id))
+			}
+		})
+		return nil
+	})
+}
+
+func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string) error {
+	return l.do(func() error {
+		var err error
+		did := false
+		l.alter(id, func(a *orchestron.Agent) {
+			switch {
+			case l.restarted[key]:
+			case a.Alive():
+				err = orchestron.Errorf(orchestron.Conflict, "%s runs", id)
+			default:
+				did, l.restarted[key] = true, true
+				a.Status, a.Wanted, a.Exit, a.Started = orchestron.Idle, orchestron.WantRunning, nil, time.Now()
+				a.Generation++
+				l.effects = append(l.effects, "restart "+string(id))
+				l.starts = append(l.starts, time.Now())
+			}
+		})
+		if did {
+			l.began(id)
+		}
+		return err
+	})
+}
+
+func (l *life) Recoveries(context.Context) ([]healthapi.Recovery, error) {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	return slices.Collect(maps.Values(l.recoveries)), nil
+}
+
+func (l *life) Failures(context.Context, time.Time) (map[orchestron.AgentID]int, error) {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	return maps.Clone(l.failures), nil
+}
+
+func (l *life) Write(_ context.Context, change func(Tx) error) error {
+	return l.do(func() error {
+		l.world.mu.Lock()
+		defer l.world.mu.Unlock()
+		tx := &fakeTx{}
+		if err := change(tx); err != nil {
+			return err
+		}
+		l.recoveries[tx.recovery.Agent] = tx.recovery
+		l.events = append(l.events, tx.events...)
+		return nil
+	})
+}
+
+type fakeTx struct {
+	recovery healthapi.Recovery
+	events   []orchestron.Event
+}
+
+func (tx *fakeTx) PutRecovery(r healthapi.Recovery) error {
+	tx.recovery = r
+	return nil
+}
+
+func (tx *fakeTx) AddEvent(e *orchestron.Event) error {
+	tx.events = append(tx.events, *e)
+	return nil
+}

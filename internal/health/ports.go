@@ -1,0 +1,70 @@
+// Package health is the use cases of agents' health: how they are, from measured facts, and what is done about it.
+package health
+
+import (
+	"context"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/healthapi"
+)
+
+// Agents is what health knows of the agents, and does to them. What is called again with the same key does nothing more.
+type Agents interface {
+	All() []orchestron.Agent // also those that have ended
+	Changed() <-chan struct{}
+	// Within reports whether the actor may know of the agent.
+	Within(actor orchestron.Actor, id orchestron.AgentID) bool
+	// Moved is when the agent's record of its conversation was last written to, and zero when it has none.
+	Moved(a orchestron.Agent) time.Time
+	// Tell puts a message into the agent's inbox, urgent when it is to be given to an agent that works.
+	Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error
+	// Stop ends an agent, and keeps its conversation. One that has ended is no error.
+	Stop(ctx context.Context, id orchestron.AgentID) error
+	// Restart starts an agent that has ended, and resumes its conversation. It is a Conflict when it runs.
+	Restart(ctx context.Context, id orchestron.AgentID, key string) error
+}
+
+// Store keeps what was done. Everything written is durable when Write returns.
+type Store interface {
+	// Write runs change in a transaction and commits it with a full sync. When change fails nothing of it is kept and its
+	// error is returned.
+	Write(ctx context.Context, change func(Tx) error) error
+
+	Recoveries(ctx context.Context) ([]healthapi.Recovery, error)
+	// Failures counts the turns of each agent that failed since a time.
+	Failures(ctx context.Context, since time.Time) (map[orchestron.AgentID]int, error)
+}
+
+// Tx is one change under way.
+type Tx interface {
+	PutRecovery(r healthapi.Recovery) error // in place of that of the same agent
+	AddEvent(e *orchestron.Event) error
+}
+
+// Remedy is what is done about an agent that is stuck.
+type Remedy string
+
+// The remedies. Each does what the one before does, too.
+const (
+	Report  Remedy = "report"  // an event, and nothing to the agent
+	Nudge   Remedy = "nudge"   // it is asked how it goes on
+	Restart Remedy = "restart" // it is ended and started again when that did not help; its conversation resumes
+)
+
+// Policy is what is done without anybody asking.
+type Policy struct {
+	StuckAfter time.Duration // nothing moved for so long
+	Remedy     Remedy
+	OnCrash    bool // agents that crash are started again
+}
+
+// Tree is what the processes of an agent take: its program and all that it started.
+type Tree struct {
+	CPU       time.Duration // since they began
+	Memory    int64         // bytes that are resident
+	Processes int
+}
+
+// Measure looks at processes, by the ids of those that began the trees. It returns nil where the system does not tell.
+type Measure func(roots []orchestron.Process) map[int]Tree

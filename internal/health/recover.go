@@ -1,0 +1,170 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/healthapi"
+)
+
+// act does what is to be done for an agent, and says how long to wait for more; 0 is until something happens. What takes
+// time is done beside.
+func (s *Service) act(ctx context.Context, group *errgroup.Group, a orchestron.Agent) (time.Duration, error) {
+	now := s.now()
+	s.mu.Lock()
+	r, last, busy, again := s.recoveries[a.ID], s.samples[a.ID], s.acting[a.ID], s.failed[a.ID]
+	s.mu.Unlock()
+	r.Agent = a.ID
+	switch {
+	case busy:
+		return 0, nil
+	case now.Before(again):
+		return again.Sub(now), nil
+	case r.Replacing:
+		s.beside(group, a.ID, func() error { return s.replace(ctx, a, r) })
+		return 0, nil
+	case !a.Alive():
+		return s.afterCrash(ctx, group, a, r)
+	}
+	return 0, s.watch(ctx, a, r, s.stuck(a, last), now)
+}
+
+// beside does something beside everything else, one thing for an agent at a time.
+func (s *Service) beside(group *errgroup.Group, id orchestron.AgentID, do func() error) {
+	s.mu.Lock()
+	s.acting[id] = true
+	s.mu.Unlock()
+	group.Go(func() error {
+		err := do()
+		s.mu.Lock()
+		delete(s.acting, id)
+		delete(s.failed, id)
+		if err != nil {
+			s.failed[id] = s.now().Add(retry)
+			s.log.Warn("an agent is not started again, which will be tried again", "agent", id, "err", err)
+		}
+		s.mu.Unlock()
+		s.changed.Raise()
+		return nil
+	})
+}
+
+// watch notes when an agent is stuck and when it is not any more, and does about it what the policy says.
+func (s *Service) watch(ctx context.Context, a orchestron.Agent, r healthapi.Recovery, stuck bool, now time.Time) error {
+	noted := !r.Stuck.IsZero() && r.StuckRun == a.Generation
+	switch {
+	case !stuck && r.Stuck.IsZero():
+		return nil
+	case !stuck:
+		r.Stuck, r.StuckRun, r.Nudged, r.Replacing = time.Time{}, 0, false, false
+		return s.note(ctx, r, healthapi.Moves, nil)
+	case !noted:
+		r.Stuck, r.StuckRun, r.Nudged, r.Replacing = now.UTC(), a.Generation, false, false
+		if err := s.note(ctx, r, healthapi.Stuck, map[string]any{"after": round(s.policy.StuckAfter).String()}); err != nil {
+			return err
+		}
+	}
+	if !r.Nudged && s.policy.Remedy != Report {
+		return s.nudge(ctx, a, r)
+	}
+	if r.Nudged && s.policy.Remedy == Restart && now.Sub(r.Stuck) >= s.policy.StuckAfter {
+		r.Replacing = true
+		if err := s.note(ctx, r, healthapi.Remedied, map[string]any{"remedy": Restart}); err != nil {
+			return err
+		}
+		s.changed.Raise()
+	}
+	return nil
+}
+
+func (s *Service) nudge(ctx context.Context, a orchestron.Agent, r healthapi.Recovery) error {
+	text := fmt.Sprintf("Nothing you do has been seen for %s. If a command hangs, stop it. Say in one line what you are waiting for, and go on.", round(s.policy.StuckAfter))
+	err := s.agents.Tell(ctx, a.ID, fmt.Sprintf("health-nudge-%s-%d", a.ID, r.Stuck.UnixNano()), text, true)
+	if later(err) {
+		return err
+	}
+	r.Nudged = true
+	return s.note(ctx, r, healthapi.Remedied, map[string]any{"remedy": Nudge})
+}
+
+// later reports whether a call failed and may succeed later.
+func later(err error) bool {
+	kind := orchestron.KindOf(err)
+	return err != nil && (kind == orchestron.Internal || kind == orchestron.Unavailable)
+}
+
+// replace ends an agent that is stuck, and starts it again. What it was doing is cut off, so it is told to go on.
+func (s *Service) replace(ctx context.Context, a orchestron.Agent, r healthapi.Recovery) error {
+	key := fmt.Sprintf("%s-%d", a.ID, r.Stuck.UnixNano())
+	err := s.anew(ctx, a, r, "health-restart-"+key)
+	if later(err) || err != nil && orchestron.KindOf(err) == orchestron.Limit {
+		return err
+	}
+	if err == nil {
+		const text = "You were stuck and have been started again. Look at what is done, and go on with what you were doing."
+		if err := s.agents.Tell(ctx, a.ID, "health-go-on-"+key, text, false); later(err) {
+			return err
+		}
+	}
+	r.Stuck, r.StuckRun, r.Nudged, r.Replacing = time.Time{}, 0, false, false
+	return s.note(ctx, r, "", nil)
+}
+
+// anew ends the run that is stuck, unless another has begun, and begins another.
+func (s *Service) anew(ctx context.Context, a orchestron.Agent, r healthapi.Recovery, key string) error {
+	if a.Generation != r.StuckRun {
+		return nil
+	}
+	if a.Alive() {
+		if err := s.agents.Stop(ctx, a.ID); err != nil {
+			return err
+		}
+	}
+	return s.agents.Restart(ctx, a.ID, key)
+}
+
+// afterCrash starts an agent that crashed again, later each time, and gives up when it crashes too often.
+func (s *Service) afterCrash(ctx context.Context, group *errgroup.Group, a orchestron.Agent, r healthapi.Recovery) (time.Duration, error) {
+	if !s.policy.OnCrash || !crashed(a) || r.GaveUp == a.Generation {
+		return 0, nil
+	}
+	now := s.now()
+	if r.Restarting == a.Generation { // it was cut off, or did not succeed
+		s.beside(group, a.ID, func() error { return s.start(ctx, a, r) })
+		return 0, nil
+	}
+	r.Restarts = recent(r.Restarts, now)
+	if len(r.Restarts) >= most {
+		return 0, s.giveUp(ctx, a, r, fmt.Sprintf("it ended %d times within %s", len(r.Restarts)+1, window))
+	}
+	n := streak(r, a)
+	if wait := a.Ended.Add(backOff(n)).Sub(now); wait > 0 {
+		return min(wait, mostWait), nil // also when the clock was set back
+	}
+	r.Streak, r.Restarting, r.Restarts = n, a.Generation, append(slices.Clone(r.Restarts), now.UTC())
+	if err := s.note(ctx, r, "", nil); err != nil {
+		return 0, err
+	}
+	s.beside(group, a.ID, func() error { return s.start(ctx, a, r) })
+	return 0, nil
+}
+
+// start starts an agent again after a crash.
+func (s *Service) start(ctx context.Context, a orchestron.Agent, r healthapi.Recovery) error {
+	err := s.agents.Restart(ctx, a.ID, fmt.Sprintf("health-crash-%s-%d", a.ID, a.Generation))
+	if err == nil || later(err) {
+		return err
+	}
+	return s.giveUp(ctx, a, r, orchestron.Visible(err).Error())
+}
+
+// giveUp says once that an agent is not started again.
+func (s *Service) giveUp(ctx context.Context, a orchestron.Agent, r healthapi.Recovery, why string) error {
+	r.GaveUp = a.Generation
+	return s.note(ctx, r, healthapi.GaveUp, map[string]any{"reason": why, "exit": a.Evidence.Detail})
+}

@@ -1,0 +1,284 @@
+package health
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/healthapi"
+	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/signal"
+)
+
+const (
+	every   = time.Minute     // how often everything is measured
+	fresh   = 5 * time.Second // how old an answer may be
+	working = 0.10            // of a core: less is a program that waits; Claude Code's animations alone take 0.01 to 0.03
+	retry   = time.Minute     // when something that failed is tried again
+	hour    = time.Hour       // in which failed turns count
+)
+
+// Service is the use cases of health. It is safe for concurrent use.
+type Service struct {
+	store   Store
+	agents  Agents
+	measure Measure
+	policy  Policy
+	now     func() time.Time
+	log     *slog.Logger
+	changed signal.Signal
+
+	looking sync.Mutex // held while everything is measured
+
+	mu         sync.Mutex // guards what follows
+	recoveries map[orchestron.AgentID]healthapi.Recovery
+	samples    map[orchestron.AgentID]sample
+	looked     time.Time
+	acting     map[orchestron.AgentID]bool
+	failed     map[orchestron.AgentID]time.Time // when something that failed may be tried again
+}
+
+// sample is what was measured of an agent's run.
+type sample struct {
+	generation int
+	at         time.Time
+	tree       Tree
+	measured   bool
+	active     time.Time // when anything last moved
+	load       float64   // cores, since the sample before
+	failures   int
+}
+
+// New makes a service. Load takes over what is stored, and Run looks after the agents.
+func New(store Store, agents Agents, measure Measure, policy Policy, now func() time.Time, log *slog.Logger) *Service {
+	return &Service{
+		store: store, agents: agents, measure: measure, policy: policy, now: now, log: log,
+		recoveries: map[orchestron.AgentID]healthapi.Recovery{}, samples: map[orchestron.AgentID]sample{},
+		acting: map[orchestron.AgentID]bool{}, failed: map[orchestron.AgentID]time.Time{},
+	}
+}
+
+// Load takes over what is stored. Call it once, before anything else.
+func (s *Service) Load(ctx context.Context) error {
+	stored, err := s.store.Recoveries(ctx)
+	if err != nil {
+		return fmt.Errorf("reading what was done for agents' health: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range stored {
+		s.recoveries[r.Agent] = r
+	}
+	return nil
+}
+
+// Ops declares what callers can do with health.
+func (s *Service) Ops() []op.Op {
+	return []op.Op{
+		op.New("get_health", op.Read, "How agents are, from 0 to 100 with the reasons: stuck, failed turns, restarts, memory and processor of all their processes.",
+			s.get, op.In("agents"), op.For(orchestron.Manager)),
+	}
+}
+
+// Run looks after the agents until ctx ends. Call it when the state of every agent is known.
+func (s *Service) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		for ctx.Err() == nil {
+			agents, own := s.agents.Changed(), s.changed.Wait()
+			next, err := s.look(ctx, group)
+			if err != nil && ctx.Err() == nil {
+				s.log.Error("looking after agents' health", "err", err)
+			}
+			rest(ctx, next, agents, own)
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// rest waits until a time has passed, or until something happens.
+func rest(ctx context.Context, next time.Duration, agents, own <-chan struct{}) {
+	timer := time.NewTimer(next)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-agents:
+	case <-own:
+	case <-timer.C:
+	}
+}
+
+// look measures when it is time to, does what is to be done, and says when to look again if nothing happens.
+func (s *Service) look(ctx context.Context, group *errgroup.Group) (next time.Duration, err error) {
+	next = every
+	if err := s.refresh(ctx, every); err != nil {
+		return next, err
+	}
+	for _, a := range s.agents.All() {
+		wait, err := s.act(ctx, group, a)
+		if err != nil {
+			return next, fmt.Errorf("%s: %w", a.ID, err)
+		}
+		if wait > 0 {
+			next = min(next, wait)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(min(next, s.looked.Add(every).Sub(s.now())), time.Millisecond), nil
+}
+
+// refresh measures everything that runs, unless that was done less than a time ago.
+func (s *Service) refresh(ctx context.Context, old time.Duration) error {
+	s.looking.Lock()
+	defer s.looking.Unlock()
+	now := s.now()
+	s.mu.Lock()
+	due := s.looked.IsZero() || now.Sub(s.looked) >= old || now.Before(s.looked)
+	s.mu.Unlock()
+	if !due {
+		return nil
+	}
+	failures, err := s.store.Failures(ctx, now.Add(-hour))
+	if err != nil {
+		return fmt.Errorf("counting failed turns: %w", err)
+	}
+	all := s.agents.All()
+	var roots []orchestron.Process
+	for _, a := range all {
+		if a.Alive() && a.Process.PID > 0 {
+			roots = append(roots, a.Process)
+		}
+	}
+	trees := s.measure(roots)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	samples := make(map[orchestron.AgentID]sample, len(all))
+	for _, a := range all {
+		if !a.Alive() {
+			samples[a.ID] = sample{generation: a.Generation, failures: failures[a.ID]}
+			continue
+		}
+		tree, measured := trees[a.Process.PID]
+		next := s.samples[a.ID].then(a, tree, measured, now)
+		if r := s.recoveries[a.ID]; next.active.Equal(now) && next.load < working && !r.Stuck.IsZero() && r.StuckRun == a.Generation {
+			next.active = r.Stuck.Add(-s.policy.StuckAfter) // it was stuck before the daemon began
+		}
+		next.moved(s.agents.Moved(a), a.Evidence.At)
+		next.failures = failures[a.ID]
+		samples[a.ID] = next
+	}
+	s.samples, s.looked = samples, now
+	return nil
+}
+
+// then is the sample that follows one. The first of a run has no load, and counts as active: nobody knows what was before.
+func (s sample) then(a orchestron.Agent, tree Tree, measured bool, now time.Time) sample {
+	next := sample{generation: a.Generation, at: now, tree: tree, measured: measured, active: s.active}
+	if s.generation != a.Generation || s.at.IsZero() {
+		next.active = now
+		return next
+	}
+	if passed := now.Sub(s.at); passed > 0 && measured && s.measured {
+		next.load = max(0, (tree.CPU-s.tree.CPU).Seconds()/passed.Seconds())
+	}
+	if next.load >= working {
+		next.active = now
+	}
+	return next
+}
+
+// moved notes times at which something moved.
+func (s *sample) moved(times ...time.Time) {
+	for _, t := range times {
+		if t.After(s.active) && !t.After(s.at) {
+			s.active = t
+		}
+	}
+}
+
+// stuck reports whether an agent is busy and nothing moved for too long when it was looked at last.
+func (s *Service) stuck(a orchestron.Agent, last sample) bool {
+	return a.Status == orchestron.Busy && last.generation == a.Generation && !last.active.IsZero() &&
+		!a.Evidence.At.After(last.at) && last.at.Sub(last.active) >= s.policy.StuckAfter
+}
+
+// get answers get_health.
+func (s *Service) get(ctx context.Context, call op.Call, in healthapi.In) (healthapi.Out, error) {
+	if err := s.refresh(ctx, fresh); err != nil {
+		return healthapi.Out{}, err
+	}
+	now := s.now()
+	out := healthapi.Out{At: now.UTC(), Score: 100, Agents: []healthapi.View{}}
+	found := false
+	for _, a := range s.agents.All() {
+		named := string(a.ID) == in.InstanceID
+		if !s.agents.Within(call.Actor, a.ID) || in.InstanceID != "" && !named || !named && !a.Alive() && a.Wanted == orchestron.WantStopped {
+			continue
+		}
+		found = true
+		v := s.view(a, now)
+		out.Score = min(out.Score, v.Score)
+		if in.Below == 0 || v.Score < in.Below {
+			out.Agents = append(out.Agents, v)
+		}
+	}
+	if in.InstanceID != "" && !found {
+		return out, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(in.InstanceID)).Try("list shows the agents")
+	}
+	slices.SortStableFunc(out.Agents, func(x, y healthapi.View) int { return cmp.Compare(x.Score, y.Score) })
+	return out, nil
+}
+
+// view is how an agent is.
+func (s *Service) view(a orchestron.Agent, now time.Time) healthapi.View {
+	s.mu.Lock()
+	last, r := s.samples[a.ID], s.recoveries[a.ID]
+	s.mu.Unlock()
+	f := facts{
+		agent: a, stuck: s.stuck(a, last), inState: now.Sub(a.Evidence.At), tree: last.tree, failures: last.failures,
+		restarts: len(recent(r.Restarts, now)), gaveUp: r.GaveUp == a.Generation && crashed(a),
+	}
+	if !last.active.IsZero() {
+		f.idleFor = now.Sub(last.active)
+	}
+	v := healthapi.View{
+		InstanceID: a.ID, Status: a.Status, Stuck: f.stuck, Active: last.active, CPU: float64(int(last.load*1000)) / 10, Memory: last.tree.Memory,
+		Processes: last.tree.Processes, Measured: last.measured, Failures: f.failures, Restarts: f.restarts, GaveUp: f.gaveUp,
+	}
+	v.Score, v.Reasons = score(f)
+	if s.policy.OnCrash && crashed(a) && !f.gaveUp {
+		v.Next = a.Ended.Add(backOff(streak(r, a)))
+	}
+	return v
+}
+
+// note makes it durable what was done, with an event if one is given.
+func (s *Service) note(ctx context.Context, r healthapi.Recovery, kind orchestron.EventType, data map[string]any) error {
+	err := s.store.Write(ctx, func(tx Tx) error {
+		if err := tx.PutRecovery(r); err != nil || kind == "" {
+			return err
+		}
+		raw, err := json.Marshal(data)
+		if err != nil {
+			return err
+		}
+		return tx.AddEvent(&orchestron.Event{At: s.now(), Type: kind, Agent: r.Agent, Actor: string(orchestron.System), Data: raw})
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recoveries[r.Agent] = r
+	return nil
+}

@@ -1,0 +1,73 @@
+// Package healthapi is what the operation on health takes and gives, and what health asks of its store.
+package healthapi
+
+import (
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/orchestron/orchestron"
+)
+
+// The events.
+const (
+	Stuck    orchestron.EventType = "health.stuck"    // busy, and nothing moves
+	Moves    orchestron.EventType = "health.moves"    // what was stuck is not any more
+	Remedied orchestron.EventType = "health.remedied" // something was done about it
+	GaveUp   orchestron.EventType = "health.gave_up"  // it ended again and again, and is not started any more
+)
+
+// In is the arguments of get_health.
+type In struct {
+	InstanceID string `json:"instance_id,omitempty" jsonschema:"only this agent, also when it has ended"`
+	Below      int    `json:"below,omitempty" jsonschema:"only agents with a lower score"`
+}
+
+// Amend bounds the score.
+func (In) Amend(s *jsonschema.Schema) {
+	s.Properties["below"].Minimum, s.Properties["below"].Maximum = jsonschema.Ptr(0.0), jsonschema.Ptr(101.0)
+}
+
+// Reason is why points are missing.
+type Reason struct {
+	Points int    `json:"points"`
+	What   string `json:"what"`
+}
+
+// View is how an agent is.
+type View struct {
+	InstanceID orchestron.AgentID `json:"instanceId"`
+	Status     orchestron.Status  `json:"status"`
+	Score      int                `json:"score" jsonschema:"100 when nothing is wrong, 0 when it does not run although it should"`
+	Reasons    []Reason           `json:"reasons"`
+	Stuck      bool               `json:"stuck"`
+	Active     time.Time          `json:"lastActive,omitzero" jsonschema:"when anything last moved: state, transcript or processor"`
+	CPU        float64            `json:"cpuPercent" jsonschema:"of one core, of the agent's program and all it started, since the last look"`
+	Memory     int64              `json:"memoryBytes" jsonschema:"resident, of the agent's program and all it started"`
+	Processes  int                `json:"processes"`
+	Measured   bool               `json:"measured" jsonschema:"false where the system does not tell about processes"`
+	Failures   int                `json:"failedTurns" jsonschema:"in the last hour"`
+	Restarts   int                `json:"restarts" jsonschema:"by Orchestron itself, in the last ten minutes"`
+	Next       time.Time          `json:"nextRestart,omitzero" jsonschema:"when Orchestron starts it again"`
+	GaveUp     bool               `json:"gaveUp,omitempty" jsonschema:"it ended too often, and is not started again by itself"`
+}
+
+// Out is what get_health answers.
+type Out struct {
+	At     time.Time `json:"at"`
+	Score  int       `json:"score" jsonschema:"the lowest of all"`
+	Agents []View    `json:"instances" jsonschema:"those that run or should, the lowest score first"`
+}
+
+// Recovery is what was done for an agent's health, and what is to be done.
+type Recovery struct {
+	Agent      orchestron.AgentID `json:"agent"`
+	Stuck      time.Time          `json:"stuck,omitzero"`     // when it was noticed
+	StuckRun   int                `json:"stuckRun,omitempty"` // the run that is stuck
+	Nudged     bool               `json:"nudged,omitempty"`
+	Replacing  bool               `json:"replacing,omitempty"`  // it is ended and started again
+	Restarts   []time.Time        `json:"restarts,omitempty"`   // after crashes, in the last ten minutes
+	Streak     int                `json:"streak,omitempty"`     // crashes one soon after the other
+	Restarting int                `json:"restarting,omitempty"` // the run that crashed and is followed by another
+	GaveUp     int                `json:"gaveUp,omitempty"`     // the run after which none follows
+}
