@@ -53,6 +53,11 @@ func TestFailures(t *testing.T) {
 	}
 	defer db.Close()
 	err = db.Write(t.Context(), func(tx *sqlite.Tx) error {
+		for _, id := range []orchestron.AgentID{"exec_1", "exec_2", "exec_3", "exec_4"} {
+			if err := tx.PutAgent(orchestron.Agent{ID: id}); err != nil {
+				return err
+			}
+		}
 		for _, turn := range []orchestron.Turn{
 			{Agent: "exec_1", Failure: "one", Ended: noon},
 			{Agent: "exec_1", Failure: "two", Ended: noon.Add(time.Second)},
