@@ -64,6 +64,9 @@ func Reason(a orchestron.Agent, inbox []orchestron.Message, m orchestron.Message
 	case orchestron.Starting:
 		return fmt.Sprintf("%s is starting", a.ID)
 	case orchestron.Waiting:
+		if a.Question != nil && a.Question.Approval != "" {
+			return fmt.Sprintf("%s asks for permission to use %s, and somebody must answer %s", a.ID, a.Question.Tool, a.Question.Approval)
+		}
 		if a.Question != nil && a.Question.Tool != "" {
 			return fmt.Sprintf("%s is in a dialog about %s that somebody must answer", a.ID, a.Question.Tool)
 		}

@@ -108,7 +108,7 @@ func (r Rule) Matches(q Asked) bool {
 		named, real := r.matchesPath(q.Path.Named, q.Path.Workspace), r.matchesPath(q.Path.Real, q.Path.RealWorkspace)
 		return named && real || r.Decision != RuleAllow && (named || real)
 	}
-	var not func(byte) bool
+	var not func(rune) bool
 	if q.Shell && r.Decision == RuleAllow {
 		not = joins
 	}
@@ -125,25 +125,27 @@ func (r Rule) matchesPath(path, dir string) bool {
 }
 
 // joins reports whether a shell takes a character for more than a part of a word.
-func joins(c byte) bool { return strings.IndexByte(";&|<>`$()\n\r", c) >= 0 }
+func joins(c rune) bool { return strings.ContainsRune(";&|<>`$()\n\r", c) }
 
 // glob matches a whole text with a pattern whose wildcards stand for any characters that not does not exclude.
-func glob(pattern, text string, not func(byte) bool) bool {
+func glob(pattern, text string, not func(rune) bool) bool {
+	pat, txt := []rune(pattern), []rune(text)
+	free := func(c rune) bool { return not == nil || !not(c) }
 	mark, resume := -1, 0
 	p, t := 0, 0
-	for t < len(text) {
+	for t < len(txt) {
 		switch {
-		case p < len(pattern) && pattern[p] == '*':
+		case p < len(pat) && pat[p] == '*':
 			mark, resume = p, t
 			p++
-		case p < len(pattern) && (pattern[p] == text[t] || pattern[p] == '?' && (not == nil || !not(text[t]))):
+		case p < len(pat) && (pat[p] == txt[t] || pat[p] == '?' && free(txt[t])):
 			p, t = p+1, t+1
-		case mark >= 0 && (not == nil || !not(text[resume])): // the last * takes one more
+		case mark >= 0 && free(txt[resume]): // the last * takes one more
 			resume++
 			p, t = mark+1, resume
 		default:
 			return false
 		}
 	}
-	return strings.Trim(pattern[p:], "*") == ""
+	return strings.Trim(string(pat[p:]), "*") == ""
 }

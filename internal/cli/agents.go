@@ -116,6 +116,9 @@ func notYet(v view) *console.Exit {
 	if v.Question != nil {
 		late := console.TooLate("%s asks: %s", v.ID, console.Cell(v.Question.Tool+" "+v.Question.Detail))
 		late.Err = late.Err.Try("answer it in its terminal: orchestron attach %s", v.ID)
+		if v.Question.Approval != "" {
+			late.Err = late.Err.Try("orchestron approvals allow %s, or deny; or answer it in its terminal: orchestron attach %s", v.Question.Approval, v.ID)
+		}
 		return late
 	}
 	late := console.TooLate("%s is still %s, with %s queued", v.ID, v.Status, console.Count(v.Queued, "message"))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -47,7 +48,7 @@ func (a *app) describe(v detail) {
 	}
 	a.field("status", "%s", status)
 	if v.Question != nil {
-		a.field("asks", "%s %s", v.Question.Tool, v.Question.Detail)
+		a.field("asks", "%s", strings.TrimSpace(v.Question.Approval+" "+v.Question.Tool+" "+v.Question.Detail))
 	}
 	if v.Exit != nil && !v.Alive() {
 		a.field("ended", "%s", *v.Exit)

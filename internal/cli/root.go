@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/approvalcli"
 	"github.com/orchestron/orchestron/internal/boardcli"
 	"github.com/orchestron/orchestron/internal/console"
 	"github.com/orchestron/orchestron/internal/coordinatecli"
@@ -35,6 +36,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("agents", a.spawn(), a.list(), a.send(), a.wait(), a.read(), a.output(), a.todos(), a.attach(), a.interrupt(), a.restart(), a.terminate())
+	add("agents", approvalcli.Commands(a.App)...)
 	add("boards", boardcli.Commands(a.App)...)
 	add("teams", teamcli.Commands(a.App, a.program.Roles)...)
 	add("teams", coordinatecli.Commands(a.App)...)

@@ -1,0 +1,577 @@
+package approval
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/approvalapi"
+	"github.com/orchestron/orchestron/internal/approvalstore"
+	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/signal"
+	"github.com/orchestron/orchestron/internal/sqlite"
+)
+
+// database is the real store.
+type database struct{ approvalstore.Store }
+
+func (d database) Write(ctx context.Context, change func(Tx) error) error {
+	return d.Store.Write(ctx, func(tx approvalstore.Tx) error { return change(tx) })
+}
+
+// stage is agents and hooks as a test wants them. mgr_1_1 leads spec_1_1_1.
+type stage struct {
+	changed signal.Signal
+
+	mu     sync.Mutex
+	agents map[orchestron.AgentID]orchestron.Agent
+	dead   map[int]bool      // processes of hooks
+	said   map[string]string // by record
+	fail   error             // of Decide
+}
+
+func (s *stage) Agent(id orchestron.AgentID) (orchestron.Agent, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, known := s.agents[id]
+	return a, known
+}
+
+func (s *stage) Within(actor orchestron.Actor, id orchestron.AgentID) bool {
+	return actor.Trusted() || actor.Agent == id || actor.Agent == "mgr_1_1" && id == "spec_1_1_1"
+}
+
+func (s *stage) Changed() <-chan struct{} { return s.changed.Wait() }
+
+func (s *stage) Alive(p orchestron.Process) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.dead[p.PID]
+}
+
+func (s *stage) Say(_ string, _ json.RawMessage, d orchestron.Decision) (json.RawMessage, error) {
+	return json.RawMessage(fmt.Sprintf("%v %s %v", d.Allow, d.Reason, d.Answers)), nil
+}
+
+func (s *stage) Decide(_ orchestron.AgentID, record string, said []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail == nil {
+		s.said[record] = string(said)
+	}
+	return s.fail
+}
+
+func (s *stage) heard(record string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	said, found := s.said[record]
+	return said, found
+}
+
+// change alters an agent and tells of it.
+func (s *stage) change(id orchestron.AgentID, change func(*orchestron.Agent)) {
+	s.mu.Lock()
+	a := s.agents[id]
+	change(&a)
+	s.agents[id] = a
+	s.mu.Unlock()
+	s.changed.Raise()
+}
+
+func (s *stage) kill(pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead[pid] = true
+}
+
+type house struct {
+	*Service
+	*stage
+	t    *testing.T
+	db   *sqlite.DB
+	path string
+	asks int
+}
+
+func newHouse(t *testing.T, policy approvalapi.Policy) *house {
+	t.Helper()
+	dir := t.TempDir()
+	agent := func(id orchestron.AgentID, level orchestron.Level) orchestron.Agent {
+		return orchestron.Agent{ID: id, Level: level, Driver: "claude", Status: orchestron.Busy, Workspace: dir, Generation: 1, Wanted: orchestron.WantRunning}
+	}
+	h := &house{t: t, path: filepath.Join(dir, "db"), stage: &stage{
+		dead: map[int]bool{}, said: map[string]string{},
+		agents: map[orchestron.AgentID]orchestron.Agent{"mgr_1_1": agent("mgr_1_1", orchestron.Manager), "spec_1_1_1": agent("spec_1_1_1", orchestron.Specialist)},
+	}}
+	if policy.Expiry == 0 {
+		policy.Expiry = 10 * time.Minute
+	}
+	h.open(policy)
+	t.Cleanup(func() { _ = h.db.Close() })
+	return h
+}
+
+func (h *house) open(policy approvalapi.Policy) {
+	h.t.Helper()
+	var err error
+	if h.db, err = sqlite.Open(context.Background(), h.path, slog.New(slog.DiscardHandler)); err != nil {
+		h.t.Fatal(err)
+	}
+	if h.Service, err = New(database{approvalstore.In(h.db)}, h.stage, h.stage, policy, time.Now, slog.New(slog.DiscardHandler)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// run runs the service until the test, or stop, ends it.
+func (h *house) run() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			h.t.Errorf("Run: %v", err)
+		}
+	})
+	return stop
+}
+
+func (h *house) record(pid int) handoff.Record {
+	return handoff.Record{
+		ID: fmt.Sprint("r", pid), Agent: "spec_1_1_1", Generation: 1, Kind: handoff.Hooked, Event: "PermissionRequest", At: time.Now(),
+		Hold: &handoff.Hold{Process: orchestron.Process{PID: pid, Start: 1}, Until: time.Now().Add(11 * time.Minute)},
+	}
+}
+
+func fact(tool, input string) orchestron.Fact {
+	return orchestron.Fact{
+		Kind: orchestron.FactAsked, Question: &orchestron.Question{Tool: tool, Detail: input}, Input: json.RawMessage(input),
+	}
+}
+
+// ask has spec_1_1_1 ask; the hooks' processes are 1, 2, and so on.
+func (h *house) ask(tool, input string) approvalapi.Case {
+	h.t.Helper()
+	h.asks++
+	return h.askFact(fact(tool, input))
+}
+
+func (h *house) askFact(f orchestron.Fact) approvalapi.Case {
+	h.t.Helper()
+	a, _ := h.Agent("spec_1_1_1")
+	id, _, err := h.Ask(context.Background(), a, h.record(h.asks), f)
+	if err != nil {
+		h.t.Fatalf("Ask: %v", err)
+	}
+	return h.now(approvalapi.ID(id))
+}
+
+func (h *house) now(id approvalapi.ID) approvalapi.Case {
+	h.t.Helper()
+	c, err := h.store.Approval(context.Background(), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return c
+}
+
+var (
+	person  = orchestron.Actor{Kind: orchestron.Operator}
+	manager = orchestron.Actor{Kind: orchestron.AgentCall, Agent: "mgr_1_1", Level: orchestron.Manager}
+)
+
+func (h *house) reply(actor orchestron.Actor, in approvalapi.AnswerIn) error {
+	_, err := h.answer(context.Background(), op.Call{Actor: actor}, in)
+	return err
+}
+
+func (h *house) want(c approvalapi.Case, state approvalapi.State, said string) {
+	h.t.Helper()
+	if got := h.now(c.ID); got.State != state {
+		h.t.Errorf("%s is %s (%s), want %s", c.ID, got.State, got.Reason, state)
+	}
+	if got, found := h.heard(c.Record); got != said || found == (state == approvalapi.Pending) {
+		h.t.Errorf("the hook of %s was told %q (%v), want %q", c.ID, got, found, said)
+	}
+}
+
+func TestAskAndAnswer(t *testing.T) {
+	h := newHouse(t, approvalapi.Policy{})
+	c := h.ask("Bash", `{"command": "make <all>", "description":"x"}`)
+	if c.ID != "APR-1" || c.Subject != "make <all>" || c.Risk != approvalapi.High || string(c.Input) != `{"command": "make <all>", "description":"x"}` ||
+		string(c.Arguments) != `{"command":"make \u003call\u003e","description":"x"}` ||
+		c.Question != "May spec_1_1_1 run make <all>?" || !c.Expires.Equal(c.Created.Add(10*time.Minute)) {
+		t.Errorf("the case is %+v", c)
+	}
+	a, _ := h.Agent("spec_1_1_1")
+	again, open, err := h.Ask(t.Context(), a, h.record(1), fact("Bash", `{}`)) // the record comes twice after a crash
+	if again != "APR-1" || !open || err != nil {
+		t.Errorf("the same record gives %s, %v, %v", again, open, err)
+	}
+	h.want(c, approvalapi.Pending, "")
+	in := approvalapi.AnswerIn{ID: "APR-1", Decision: approvalapi.Deny, Reason: "not <now>"}
+	key := op.Call{Actor: person, Key: "k"}
+	if _, err := h.answer(t.Context(), key, in); err != nil {
+		t.Fatal(err)
+	}
+	h.want(c, approvalapi.Denied, "false Denied by operator (APR-1): not <now> map[]")
+	if _, err := h.answer(t.Context(), key, in); err != nil {
+		t.Errorf("the same call again: %v", err)
+	}
+	in.Decision = approvalapi.AllowOnce
+	if err := h.reply(person, in); orchestron.KindOf(err) != orchestron.Conflict || !strings.Contains(err.Error(), "APR-1 was denied by operator") {
+		t.Errorf("a second answer: %v", err)
+	}
+	if err := h.reply(person, approvalapi.AnswerIn{ID: "APR-9", Decision: approvalapi.Deny}); orchestron.KindOf(err) != orchestron.NotFound {
+		t.Errorf("an answer to nothing: %v", err)
+	}
+	events, err := h.db.Events(t.Context(), 0, 10)
+	if err != nil || len(events) != 2 || events[0].Type != orchestron.ApprovalAsked || events[1].Type != orchestron.ApprovalSettled || events[1].Actor != "operator" {
+		t.Errorf("the events are %+v, %v", events, err)
+	}
+}
+
+// TestAnsweredOnce: of many answers at the same time one counts.
+func TestAnsweredOnce(t *testing.T) {
+	h := newHouse(t, approvalapi.Policy{})
+	c := h.ask("Bash", `{"command":"x"}`)
+	var g sync.WaitGroup
+	var mu sync.Mutex
+	won, lost := 0, 0
+	for i := range 20 {
+		g.Go(func() {
+			decision := []approvalapi.Answer{approvalapi.AllowOnce, approvalapi.Deny}[i%2]
+			err := h.reply(person, approvalapi.AnswerIn{ID: string(c.ID), Decision: decision})
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				won++
+			} else if orchestron.KindOf(err) == orchestron.Conflict {
+				lost++
+			}
+		})
+	}
+	g.Wait()
+	if won != 1 || lost != 19 {
+		t.Errorf("%d answers counted and %d were conflicts", won, lost)
+	}
+	got, _ := h.heard(c.Record)
+	if allowed := h.now(c.ID).State == approvalapi.Allowed; strings.HasPrefix(got, "true") != allowed {
+		t.Errorf("the hook was told %q of %s", got, h.now(c.ID).State)
+	}
+}
+
+func TestRulesDecide(t *testing.T) {
+	h := newHouse(t, approvalapi.Policy{Rules: []approvalapi.Rule{
+		{Tool: "Bash", Argument: "*rm *", Decision: approvalapi.RuleDeny, Reason: "no"},
+		{Tool: "Bash", Argument: "make *", Decision: approvalapi.RuleAllow},
+		{Tool: "AskUserQuestion", Decision: approvalapi.RuleAllow},
+	}})
+	denied := h.ask("Bash", `{"command":"rm x"}`)
+	h.want(denied, approvalapi.Denied, "false Denied by rule 1 of the configuration (APR-1): no map[]")
+	h.want(h.ask("Bash", `{"command":"make x"}`), approvalapi.Allowed, "true  map[]")
+	h.want(h.ask("Bash", `{"command":"make x; date"}`), approvalapi.Pending, "")
+	f := fact("AskUserQuestion", `{"questions":[]}`)
+	f.Choices = []orchestron.Choice{{Question: "Which?", Options: []string{"a", "b"}}}
+	h.asks++
+	h.want(h.askFact(f), approvalapi.Pending, "") // no rule knows the answer
+}
+
+func TestAlways(t *testing.T) {
+	h := newHouse(t, approvalapi.Policy{})
+	first := h.ask("Bash", `{"command":"make x"}`)
+	if err := h.reply(person, approvalapi.AnswerIn{ID: string(first.ID), Decision: approvalapi.AllowAlways}); err != nil {
+		t.Fatal(err)
+	}
+	second := h.ask("Bash", `{"command":"make x","description":"again"}`)
+	h.want(second, approvalapi.Allowed, "true  map[]")
+	if by := h.now(second.ID).By; by != "operator, who said always to APR-1" {
+		t.Errorf("the second time was answered by %q", by)
+	}
+	h.want(h.ask("Bash", `{"command":"make y"}`), approvalapi.Pending, "")
+	h.want(h.ask("Write", `{"file_path":"make x"}`), approvalapi.Pending, "")
+	h.asks++
+	other, _ := h.Agent("mgr_1_1")
+	if _, open, err := h.Ask(t.Context(), other, h.record(h.asks), fact("Bash", `{"command":"make x"}`)); !open || err != nil {
+		t.Errorf("another agent's same question: open %v, %v", open, err)
+	}
+}
+
+func TestChoices(t *testing.T) {
+	h := newHouse(t, approvalapi.Policy{})
+	f := fact("AskUserQuestion", `{"questions":[{}]}`)
+	f.Choices = []orchestron.Choice{{Question: "Which?", Options: []string{"a", "b"}}}
+	h.asks++
+	c := h.askFact(f)
+	for name, in := range map[string]approvalapi.AnswerIn{
+		"always":       {Decision: approvalapi.AllowAlways, Answers: map[string]string{"Which?": "a"}},
+		"no answer":    {Decision: approvalapi.AllowOnce},
+		"another":      {Decision: approvalapi.AllowOnce, Answers: map[string]string{"Which?": "a", "What?": "b"}},
+		"wrong answer": {Decision: approvalapi.AllowOnce, Answers: map[string]string{"What?": "b"}},
+	} {
+		in.ID = string(c.ID)
+		if err := h.reply(person, in); orchestron.KindOf(err) != orchestron.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := h.reply(person, approvalapi.AnswerIn{ID: string(c.ID), Decision: approvalapi.AllowOnce, Answers: map[string]string{"Which?": "b"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.want(c, approvalapi.Allowed, "true  map[Which?:b]")
+}
+
+func TestWhoMayAnswer(t *testing.T) {
+	spec := orchestron.Actor{Kind: orchestron.AgentCall, Agent: "spec_1_1_1", Level: orchestron.Manager}
+	stranger := orchestron.Actor{Kind: orchestron.AgentCall, Agent: "mgr_2_1", Level: orchestron.Manager}
+	for _, tt := range []struct {
+		name   string
+		may    bool
+		actor  orchestron.Actor
+		answer approvalapi.Answer
+		want   orchestron.Kind
+	}{
+		{"a person", false, person, approvalapi.AllowAlways, ""},
+		{"an agent, when the configuration does not let it", false, manager, approvalapi.Deny, orchestron.Forbidden},
+		{"an agent above", true, manager, approvalapi.AllowOnce, ""},
+		{"an agent above denies", true, manager, approvalapi.Deny, ""},
+		{"an agent above, for ever", true, manager, approvalapi.AllowAlways, orchestron.Forbidden},
+		{"the agent itself", true, spec, approvalapi.AllowOnce, orchestron.Forbidden},
+		{"an agent elsewhere", true, stranger, approvalapi.Deny, orchestron.NotFound},
+	} {
+		h := newHouse(t, approvalapi.Policy{AgentsMayApprove: tt.may})
+		c := h.ask("Bash", `{"command":"x"}`)
+		err := h.reply(tt.actor, approvalapi.AnswerIn{ID: string(c.ID), Decision: tt.answer})
+		if err == nil && tt.want != "" || err != nil && orchestron.KindOf(err) != tt.want {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+		out, err := h.list(t.Context(), op.Call{Actor: tt.actor}, approvalapi.ListIn{State: approvalapi.All, Limit: 10})
+		if want := map[bool]int{true: 0, false: 1}[tt.want == orchestron.NotFound]; err != nil || out.Count != want {
+			t.Errorf("%s sees %d, %v, want %d", tt.name, out.Count, err, want)
+		}
+	}
+}
+
+func TestRisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.Symlink("/etc", filepath.Join(dir, "out")), os.Symlink(filepath.Join(dir, "nowhere"), filepath.Join(dir, "loose"))); err != nil {
+		t.Fatal(err)
+	}
+	table, err := readTools(tools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := orchestron.Agent{Workspace: dir}
+	for _, tt := range []struct {
+		tool, input string
+		want        approvalapi.Risk
+		subject     string
+	}{
+		{"Read", `{"file_path":"a"}`, approvalapi.Low, filepath.Join(dir, "a")},
+		{"Read", `{"file_path":"../a"}`, approvalapi.High, filepath.Join(filepath.Dir(dir), "a")},
+		{"Grep", `{"pattern":"x"}`, approvalapi.Low, dir},
+		{"Write", fmt.Sprintf(`{"file_path":%q}`, filepath.Join(dir, "new/deep/file")), approvalapi.Medium, filepath.Join(dir, "new/deep/file")},
+		{"Edit", `{"file_path":"/etc/passwd"}`, approvalapi.High, "/etc/passwd"},
+		{"Edit", `{"file_path":"out/passwd"}`, approvalapi.High, filepath.Join(dir, "out/passwd")},
+		{"Edit", `{"file_path":"loose"}`, approvalapi.High, filepath.Join(dir, "loose")},
+		{"Bash", `{"command":"ls"}`, approvalapi.High, "ls"},
+		{"WebFetch", `{"url":"https://example.com"}`, approvalapi.High, "https://example.com"},
+		{"mcp__x__y", `{"a": 1}`, approvalapi.High, `{"a":1}`},
+		{"Bash", `["not an object"]`, approvalapi.High, `["not an object"]`},
+		{"Bash", `broken`, approvalapi.High, `broken`},
+	} {
+		q, risk := look(table, a, fact(tt.tool, tt.input))
+		if risk != tt.want || q.Subject != tt.subject {
+			t.Errorf("%s %s is %s about %q, want %s about %q", tt.tool, tt.input, risk, q.Subject, tt.want, tt.subject)
+		}
+	}
+}
+
+func TestLongArguments(t *testing.T) {
+	h := newHouse(t, approvalapi.Policy{})
+	long := fmt.Sprintf(`{"command":"echo %s; rm x"}`, strings.Repeat("ü", maxInput))
+	c := h.ask("Bash", long)
+	if !json.Valid(c.Arguments) || len(c.Arguments) > 3*maxInput || !strings.Contains(string(c.Arguments), "bytes more") || !strings.Contains(c.Subject, "bytes more") ||
+		!strings.Contains(c.Question, "bytes more") {
+		t.Errorf("the arguments are cut to %d bytes, the subject is %.60q", len(c.Arguments), c.Subject)
+	}
+	other := h.ask("Bash", strings.Replace(long, "rm x", "rm y", 1))
+	if c.Same == other.Same {
+		t.Error("what differs behind the cut is taken for the same")
+	}
+	if diff := cmp.Diff(h.now(c.ID), c); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, approvalapi.Policy{Expiry: time.Minute})
+		stop := h.run()
+		c := h.ask("Bash", `{"command":"x"}`)
+		time.Sleep(time.Minute - time.Second)
+		synctest.Wait()
+		h.want(c, approvalapi.Pending, "")
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		h.want(c, approvalapi.Expired, "false Denied: nobody answered APR-1 within 1m0s. map[]")
+		if err := h.reply(person, approvalapi.AnswerIn{ID: "APR-1", Decision: approvalapi.AllowOnce}); orchestron.KindOf(err) != orchestron.Conflict {
+			t.Errorf("an answer after the end: %v", err)
+		}
+		h.kill(1)
+		time.Sleep(3 * time.Second)
+		if stop(); len(h.live) != 0 {
+			t.Errorf("%d hooks that ended are still watched", len(h.live))
+		}
+		if err := h.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestTerminalFirst: what an agent's program says of itself settles a question, and old news do not.
+func TestTerminalFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, approvalapi.Policy{})
+		stop := h.run()
+		became := func(status orchestron.Status, source orchestron.Source, at time.Time) {
+			h.change("spec_1_1_1", func(a *orchestron.Agent) {
+				a.Status, a.Evidence = status, orchestron.Evidence{Source: source, At: at}
+			})
+			synctest.Wait()
+		}
+		c := h.ask("Bash", `{"command":"x"}`)
+		became(orchestron.Busy, orchestron.FromStateFile, time.Now().Add(-time.Second))
+		h.want(c, approvalapi.Pending, "")
+		became(orchestron.Waiting, orchestron.FromHook, time.Now())
+		time.Sleep(5 * time.Second)
+		became(orchestron.Busy, orchestron.FromHook, time.Now()) // as by a prompt that is queued
+		h.want(c, approvalapi.Pending, "")
+		became(orchestron.Busy, orchestron.FromStateFile, time.Now())
+		h.want(c, approvalapi.InTerminal, "")
+
+		first, second := h.ask("Bash", `{"command":"y"}`), h.ask("Bash", `{"command":"z"}`)
+		time.Sleep(time.Second)
+		became(orchestron.Busy, orchestron.FromStateFile, time.Now())
+		became(orchestron.Waiting, orchestron.FromStateFile, time.Now().Add(time.Millisecond)) // the other dialog
+		time.Sleep(10 * time.Second)
+		h.want(first, approvalapi.Pending, "")
+		h.want(second, approvalapi.Pending, "")
+		if err := h.Withdraw(t.Context(), first.Record); err != nil {
+			t.Error(err)
+		}
+		h.want(first, approvalapi.InTerminal, "")
+		h.change("spec_1_1_1", func(a *orchestron.Agent) { a.Generation = 2 })
+		synctest.Wait()
+		h.want(second, approvalapi.Gone, "")
+		stop()
+		if err := h.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestHookGone: a hook that ended is no answer, and what it said on its way counts.
+func TestHookGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, approvalapi.Policy{})
+		stop := h.run()
+		killed, ended := h.ask("Bash", `{"command":"x"}`), h.ask("Bash", `{"command":"y"}`)
+		h.kill(1)
+		h.kill(2)
+		time.Sleep(2 * time.Second)
+		if err := h.reply(person, approvalapi.AnswerIn{ID: string(killed.ID), Decision: approvalapi.AllowOnce}); orchestron.KindOf(err) != orchestron.Conflict {
+			t.Errorf("an answer that nobody would get: %v", err)
+		}
+		if err := h.Withdraw(t.Context(), ended.Record); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		for id, want := range map[approvalapi.ID]approvalapi.State{killed.ID: approvalapi.Gone, ended.ID: approvalapi.InTerminal} {
+			if got := h.now(id).State; got != want {
+				t.Errorf("%s is %s, want %s", id, got, want)
+			}
+		}
+		stop()
+		if err := h.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestRestart: a daemon that was killed after it had committed an answer, and before anybody heard it, says it when it
+// runs again; what waits still waits.
+func TestRestart(t *testing.T) {
+	h := newHouse(t, approvalapi.Policy{})
+	h.fail = errors.New("the disk is full")
+	told, waits := h.ask("Bash", `{"command":"x"}`), h.ask("Bash", `{"command":"y"}`)
+	if err := h.reply(person, approvalapi.AnswerIn{ID: string(told.ID), Decision: approvalapi.AllowOnce}); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := h.heard(told.Record); found {
+		t.Fatal("the hook was told in spite of the fault")
+	}
+	if err := h.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.fail = nil
+	h.open(approvalapi.Policy{Expiry: time.Minute})
+	stop := h.run()
+	defer stop()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, found := h.heard(told.Record); found {
+			break
+		}
+	}
+	h.want(told, approvalapi.Allowed, "true  map[]")
+	h.want(waits, approvalapi.Pending, "")
+	if err := h.reply(person, approvalapi.AnswerIn{ID: string(waits.ID), Decision: approvalapi.AllowOnce}); err != nil {
+		t.Error(err)
+	}
+	h.want(waits, approvalapi.Allowed, "true  map[]")
+}
+
+func TestWaitForTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, approvalapi.Policy{})
+		began := time.Now()
+		in := approvalapi.ListIn{State: approvalapi.Pending, Limit: 10, Timeout: 60}
+		if out, err := h.list(t.Context(), op.Call{Actor: person}, in); err != nil || out.Count != 0 || time.Since(began) < 59*time.Second {
+			t.Errorf("nothing comes: %+v, %v after %s", out, err, time.Since(began))
+		}
+		got := make(chan approvalapi.ListOut)
+		go func() {
+			out, err := h.list(context.Background(), op.Call{Actor: person}, in)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- out
+		}()
+		time.Sleep(10 * time.Second)
+		c := h.ask("Bash", `{"command":"x"}`)
+		if out := <-got; out.Count != 1 || out.Approvals[0].ID != c.ID {
+			t.Errorf("got %+v", out)
+		}
+		in.After, in.Timeout = string(c.ID), 0
+		if out, err := h.list(t.Context(), op.Call{Actor: person}, in); err != nil || out.Count != 0 {
+			t.Errorf("after it: %+v, %v", out, err)
+		}
+		if err := h.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
