@@ -16,6 +16,7 @@ import (
 const (
 	boxTime    = 3 * time.Second
 	submitTime = 2 * time.Second
+	hookTime   = 8 * time.Second // for the hook of a message that has left the input box
 	firstPause = 100 * time.Millisecond
 	mostPause  = 5 * time.Second
 )
@@ -214,6 +215,9 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 	case handoff.BoxDraft:
 		return "somebody changed the text in the input box", nil
 	case handoff.BoxEmpty, handoff.BoxPlaced:
+	}
+	if h.await(ctx, hookTime, func() bool { return h.state.Submitted(m.ID) || h.state.Agent.Pane != pane }) {
+		return "", nil
 	}
 	was, err := s.home.WasSubmitted(m.Agent, m.ID)
 	if err != nil {

@@ -104,6 +104,19 @@ func (h Home) claim(id orchestron.AgentID) (Intent, error) {
 
 // fill puts the message into the box if it belongs there, and says what the box holds then.
 func (h Home) fill(id orchestron.AgentID, in Intent, file, content string) (Box, error) {
+	left, err := h.leftover(id, content)
+	if err != nil {
+		return "", err
+	}
+	if left != "" {
+		if err := h.replaceFile(file, nil); err != nil {
+			return "", fmt.Errorf("emptying the input box: %w", err)
+		}
+		if err := h.cleared(id, left); err != nil {
+			return "", err
+		}
+		content = ""
+	}
 	switch {
 	case strings.TrimSpace(content) == "" && (in.Look || in.Remove):
 		return BoxEmpty, nil

@@ -278,3 +278,35 @@ func TestRunAndSecrets(t *testing.T) {
 		t.Errorf("the second ReadRun = %+v, %v, want an error and the generation", again, err)
 	}
 }
+
+// A program puts a prompt that it was refused back into the box. It is not a person's draft.
+func TestARefusedPromptIsTakenOutOfTheBox(t *testing.T) {
+	h := tempHome(t)
+	file := filepath.Join(t.TempDir(), "box.md")
+	compose := func(in Intent, content string, box Box, after string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(h.Offer(agent, in), h.Compose(agent, 7, file)); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := os.ReadFile(file)
+		if found := spooled(t, h); len(found) != 1 || found[0].Box != box || string(got) != after {
+			t.Errorf("with %q: recorded %+v and left %q, want the box %s and %q", content, found, got, box, after)
+		}
+	}
+	place(t, h, "m1", "one")
+	submit(t, h, "one", "m1", false)
+	compose(Intent{Message: "m2", Text: "two"}, "one", BoxDraft, "one") // accepted only: a person asks it again
+	place(t, h, "m1", "one")
+	compose(Intent{Message: "m2", Text: "two"}, "one", BoxDraft, "one") // not refused yet
+	submit(t, h, "one", "m1", true)
+	compose(Intent{Message: "m2", Text: "two"}, "one more", BoxDraft, "one more")
+	compose(Intent{Message: "m2", Text: "two"}, "one\n", BoxPlaced, "two")
+	submit(t, h, "two", "m2", false)
+	compose(Intent{Message: "m3", Text: "three"}, "one", BoxDraft, "one") // once more is a person's
+	place(t, h, "m2", "two")
+	submit(t, h, "two", "m2", true)
+	compose(Intent{Message: "m3", Text: "three", Look: true}, "two", BoxEmpty, "")
+}

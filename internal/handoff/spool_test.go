@@ -297,9 +297,10 @@ func FuzzRecord(f *testing.F) {
 			t.Fatalf("drain = %v with %d records and %d reports, want one of them", err, len(got), reported)
 		}
 		for _, r := range got {
-			if r.ID != "x" || !r.Agent.Valid() || r.Kind == Exited && r.Exit == nil || r.Kind == Started && r.Process == nil {
+			if r.ID != "x" || !r.Agent.Valid() || r.Kind == Exited && r.Exit == nil || r.Kind == Started && r.Process == nil || r.Kind == Withdrawn && r.Of == "" {
 				t.Errorf("took %+v", r)
 			}
+			r.ID = ""
 			if err := h.Put(r); err != nil {
 				t.Errorf("what was taken cannot be put: %v", err)
 			}

@@ -85,6 +85,36 @@ func (h Home) Submit(id orchestron.AgentID, prompt string) (orchestron.MessageID
 	return "", false, nil
 }
 
+// leftover returns the message that a text in the input box is, when the program was refused that message as one that
+// it had accepted before: Claude Code 2.1.329 puts a refused prompt back into the box. It is empty when the text may be
+// a person's.
+func (h Home) leftover(id orchestron.AgentID, content string) (orchestron.MessageID, error) {
+	list, err := h.readPlaced(id)
+	if err != nil {
+		return "", err
+	}
+	sum := hash(content)
+	for _, p := range list {
+		if p.Hash != sum || p.Times < 2 {
+			continue
+		}
+		_, refused := os.Stat(h.mark(id, p.Message, 2))
+		_, cleared := os.Stat(h.clearedMark(id, p.Message))
+		if refused == nil && missing(cleared) {
+			return p.Message, nil
+		}
+	}
+	return "", nil
+}
+
+// cleared notes that a leftover was taken out of the box. The same text after that is a person's.
+func (h Home) cleared(id orchestron.AgentID, m orchestron.MessageID) error {
+	if _, err := h.create(h.clearedMark(id, m)); err != nil {
+		return fmt.Errorf("marking %s cleared: %w", m, err)
+	}
+	return nil
+}
+
 // WasSubmitted reports whether the agent's program has accepted the message. It can be asked as long as the message
 // is among the last that were placed.
 func (h Home) WasSubmitted(id orchestron.AgentID, m orchestron.MessageID) (bool, error) {
@@ -106,8 +136,12 @@ func (h Home) SubmittedAt(id orchestron.AgentID, m orchestron.MessageID) (time.T
 
 // forget removes the marks of a message.
 func (h Home) forget(id orchestron.AgentID, p placed) error {
+	marks := []string{h.clearedMark(id, p.Message)}
 	for n := 1; n <= p.Times; n++ {
-		if err := h.remove(h.mark(id, p.Message, n)); err != nil && !missing(err) {
+		marks = append(marks, h.mark(id, p.Message, n))
+	}
+	for _, mark := range marks {
+		if err := h.remove(mark); err != nil && !missing(err) {
 			return fmt.Errorf("removing the marks of %s: %w", p.Message, err)
 		}
 	}
@@ -155,6 +189,10 @@ func (h Home) submitted(id orchestron.AgentID) string { return filepath.Join(h.A
 
 func (h Home) mark(id orchestron.AgentID, m orchestron.MessageID, n int) string {
 	return filepath.Join(h.submitted(id), fmt.Sprintf("%s.%d", m, n))
+}
+
+func (h Home) clearedMark(id orchestron.AgentID, m orchestron.MessageID) string {
+	return filepath.Join(h.submitted(id), string(m)+".cleared")
 }
 
 func indexOf(list []placed, m orchestron.MessageID) int {
