@@ -11,6 +11,7 @@ import (
 	"github.com/orchestron/orchestron/internal/boardcli"
 	"github.com/orchestron/orchestron/internal/console"
 	"github.com/orchestron/orchestron/internal/coordinatecli"
+	"github.com/orchestron/orchestron/internal/crewcli"
 	"github.com/orchestron/orchestron/internal/schedulecli"
 	"github.com/orchestron/orchestron/internal/teamcli"
 	"github.com/orchestron/orchestron/internal/usagecli"
@@ -39,6 +40,7 @@ func (a *app) root() *cobra.Command {
 	add("agents", approvalcli.Commands(a.App)...)
 	add("boards", boardcli.Commands(a.App)...)
 	add("teams", teamcli.Commands(a.App, a.program.Roles)...)
+	add("teams", crewcli.Commands(a.App)...)
 	add("teams", coordinatecli.Commands(a.App)...)
 	add("teams", schedulecli.Commands(a.App)...)
 	add("teams", usagecli.Commands(a.App)...)

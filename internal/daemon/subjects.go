@@ -45,11 +45,16 @@ func (d *daemon) others(w workers) ([]subject, error) {
 	spent := usage.New(spending{usagestore.In(d.db)}, readers{w, d.drivers, handoff.Home{Root: d.cfg.Home}}, prices, time.Now, d.Log)
 	runs := coordinate.New(runs{runstore.In(d.db)}, crews{w, d}, time.Now, d.Log)
 	plans := schedule.New(plans{schedulestore.In(d.db)}, w, time.Now, d.Log)
+	teams, err := d.newCrew(w)
+	if err != nil {
+		return nil, err
+	}
 	return []subject{
 		{spent.Ops(), spent.Run},
 		{runs.Ops(), runs.Run},
 		{d.approvals.Ops(), d.approvals.Run},
 		{plans.Ops(), func(ctx context.Context) error { plans.Run(ctx); return nil }},
+		{teams.Ops(), func(context.Context) error { return nil }}, // it does nothing by itself
 	}, nil
 }
 

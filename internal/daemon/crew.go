@@ -1,0 +1,48 @@
+package daemon
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/crew"
+	"github.com/orchestron/orchestron/internal/quota"
+	"github.com/orchestron/orchestron/internal/role"
+	"github.com/orchestron/orchestron/internal/sqlite"
+)
+
+// newCrew makes what starts teams from templates.
+func (d *daemon) newCrew(w workers) (*crew.Service, error) {
+	roles, err := role.Load(d.cfg.RolesDir)
+	if err != nil {
+		return nil, err
+	}
+	return crew.New(recruits{w, d.db}, crew.Settings{
+		Dir: filepath.Join(d.cfg.Dir, "templates"), Roles: roles,
+		Caps: quota.Caps{Agents: d.cfg.MaxInstances, Depth: d.cfg.MaxDepth, Children: d.cfg.MaxChildren, Spawns: d.cfg.MaxSpawns},
+	}, time.Now, d.Log), nil
+}
+
+// recruits is the agents as teams from templates see them.
+type recruits struct {
+	workers
+	db *sqlite.DB
+}
+
+// Made reports whether the actor's spawn with the key has made an agent before.
+func (r recruits) Made(ctx context.Context, actor orchestron.Actor, key string) (made bool, err error) {
+	err = r.db.Write(ctx, func(tx *sqlite.Tx) error {
+		_, made, err = tx.Keyed(actor.String(), key, "spawn", [32]byte{})
+		return err
+	})
+	if err != nil && orchestron.KindOf(err) == orchestron.Conflict { // it stands for a spawn with arguments, as all have
+		return true, nil
+	}
+	return made, err
+}
+
+// Do calls an operation as the actor.
+func (r recruits) Do(ctx context.Context, actor orchestron.Actor, key, operation string, in map[string]any, out any) error {
+	return r.call(ctx, actor, key, operation, in, out)
+}
