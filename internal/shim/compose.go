@@ -48,7 +48,8 @@ func isBox(file string) bool {
 	dir, name := filepath.Split(file)
 	return strings.HasPrefix(name, "claude-prompt-") || // Claude Code
 		strings.HasSuffix(dir, "/.codex/editor/") && filepath.Ext(name) == ".md" || // Codex
-		dir == filepath.Clean(os.TempDir())+"/" && numbered.MatchString(name) // OpenCode: the time in milliseconds
+		dir == filepath.Clean(os.TempDir())+"/" && numbered.MatchString(name) || // OpenCode: the time in milliseconds
+		strings.HasPrefix(filepath.Base(dir), "gemini-edit-") && name == "buffer.txt" // Gemini CLI
 }
 
 var numbered = regexp.MustCompile(`^[0-9]{13}\.md$`)

@@ -28,6 +28,13 @@ func TestMain(m *testing.M) {
 			os.Exit(Exec(home, orchestron.AgentID(os.Args[3]), os.Stdout))
 		case "compose":
 			os.Exit(Compose(home, agent, 3, os.Args[3], os.Args[4:], os.Stderr))
+		case "ask":
+			hold, _ := time.ParseDuration(os.Args[3])
+			os.Exit(Ask(home, agent, 3, "PermissionRequest", hold, os.Stdin, os.Stdout, os.Stderr))
+		case "ask-below":
+			cmd := exec.Command(os.Args[0], append([]string{"ask"}, os.Args[2:]...)...)
+			cmd.Stdin = os.Stdin
+			_ = cmd.Run()
 		case "agent":
 			os.Exit(beAgent(os.Args[2], os.Args[3:]))
 		}
