@@ -96,6 +96,7 @@ type Agent struct {
 	Status        Status        `json:"status"`
 	Evidence      Evidence      `json:"evidence"`
 	Question      *Question     `json:"question,omitempty"` // while Status is Waiting
+	Refusal       *Refusal      `json:"refusal,omitempty"`  // while Status is Limited
 	Exit          *Exit         `json:"exit,omitempty"`     // of the last run, when it ended
 	Generation    int           `json:"generation"`         // counts runs: 1 for the first start
 	Pane          Pane          `json:"pane"`

@@ -59,6 +59,35 @@ type Question struct {
 	Approval string    `json:"approvalId,omitempty"` // under which it can be answered without the terminal
 }
 
+// Refusal is why an agent's vendor does not let it work.
+type Refusal struct {
+	Reason RefusalReason `json:"reason"`
+	Until  time.Time     `json:"until,omitzero"` // when it ends by itself, if that is known
+}
+
+func (r Refusal) String() string {
+	if r.Until.IsZero() {
+		return string(r.Reason)
+	}
+	return string(r.Reason) + " until " + r.Until.Format(time.RFC3339)
+}
+
+// RefusalReason is the kind of a refusal.
+type RefusalReason string
+
+// The reasons. The first three pass by themselves; the others need a person.
+const (
+	UsageLimit     RefusalReason = "usage_limit"    // what was paid for is used up
+	RateLimit      RefusalReason = "rate_limit"     // too many requests
+	Overloaded     RefusalReason = "overloaded"     // the vendor has too much to do
+	Authentication RefusalReason = "authentication" // the login is gone
+	Billing        RefusalReason = "billing"        // nobody pays
+	NoModel        RefusalReason = "no_model"       // the model is not there, or not for this account
+)
+
+// Passes reports whether waiting helps.
+func (r RefusalReason) Passes() bool { return r == UsageLimit || r == RateLimit || r == Overloaded }
+
 // Fact is one thing that is known to have happened to an agent. Drivers turn hooks, state files, transcripts and
 // screens into facts; nothing else decides an agent's state.
 type Fact struct {
@@ -77,6 +106,7 @@ type Fact struct {
 	Input      json.RawMessage // of FactAsked: the tool's arguments
 	Choices    []Choice        // of FactAsked: what can be chosen, when it is more than yes and no
 	Status     Status          // of FactStatus
+	Refusal    *Refusal        // of FactTurnFailed, when the vendor refused
 }
 
 // FactKind is what happened.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/refusal"
 )
 
 // hookCall is what Claude Code tells a hook.
@@ -60,6 +61,7 @@ func (call hookCall) tell(event string, f *orchestron.Fact) bool {
 		f.Kind, f.Text, f.PromptID, f.Background = orchestron.FactTurnEnded, call.LastMessage, call.PromptID, call.pending()
 	case "StopFailure":
 		f.Kind, f.Text, f.Detail = orchestron.FactTurnFailed, call.LastMessage, call.Error
+		f.Refusal = refusal.Read(refusal.Said{Kind: call.Error, Text: call.LastMessage, At: f.At})
 		if f.Text == "" {
 			f.Text = call.Error
 		}

@@ -121,7 +121,7 @@ func lastTurn(a orchestron.Agent, idle time.Time) []orchestron.Fact {
 		// A prompt at the end, and the program idle: it was taken back before any output.
 		f.Kind, f.Text, f.Detail = orchestron.FactTurnFailed, "interrupted", "interrupted in the terminal"
 	case last.Failed:
-		f.Kind, f.Text = orchestron.FactTurnFailed, last.Text
+		f.Kind, f.Text, f.Refusal = orchestron.FactTurnFailed, last.Text, last.refusal()
 	case last.Type == "assistant" && last.Message.Stop == "end_turn":
 		f.Kind, f.Text = orchestron.FactTurnEnded, last.Text
 	default:

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/refusal"
 )
 
 // entry is one line of a transcript.
@@ -14,9 +17,17 @@ type entry struct {
 	Meta      bool         `json:"isMeta"`
 	Sidechain bool         `json:"isSidechain"`
 	Failed    bool         `json:"isApiErrorMessage"`
+	Error     string       `json:"error"`
+	Status    int          `json:"apiErrorStatus"`
+	Quota     quota        `json:"quotaLimits"`
 	Time      time.Time    `json:"timestamp"`
 	Message   entryMessage `json:"message"`
 	Text      string       `json:"-"` // what it says, put together by lastEntry
+}
+
+// quota is what the vendor said of a limit that is used up.
+type quota struct {
+	Resets int64 `json:"resetsAt"` // seconds since 1970
 }
 
 type entryMessage struct {
@@ -81,6 +92,15 @@ func (e entry) text() string {
 		}
 	}
 	return strings.Join(texts, "\n")
+}
+
+// refusal is why the vendor refused the call, if it did.
+func (e entry) refusal() *orchestron.Refusal {
+	said := refusal.Said{Kind: e.Error, Status: e.Status, Text: e.Text, At: e.Time}
+	if e.Quota.Resets > 0 {
+		said.Resets = time.Unix(e.Quota.Resets, 0).UTC()
+	}
+	return refusal.Read(said)
 }
 
 func (e entry) interrupted() bool {

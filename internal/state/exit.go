@@ -15,7 +15,7 @@ func Exited(tx Tx, st *State, exit orchestron.Exit, accepted Accepted) error {
 	if !a.Alive() {
 		return nil
 	}
-	a.Exit, a.Ended, a.Question = &exit, exit.At, nil
+	a.Exit, a.Ended, a.Question, a.Refusal = &exit, exit.At, nil, nil
 	a.Status = orchestron.Failed
 	if a.Wanted == orchestron.WantStopped {
 		a.Status = orchestron.Stopped

@@ -36,10 +36,17 @@ func Apply(a *orchestron.Agent, f orchestron.Fact) bool {
 		}
 		return settle(a, orchestron.Idle, f)
 	case orchestron.FactTurnFailed:
+		if f.Refusal != nil {
+			f.Detail = f.Refusal.String()
+			return settle(a, orchestron.Limited, f)
+		}
 		return settle(a, orchestron.Idle, f)
 	case orchestron.FactAsked:
 		return settle(a, orchestron.Waiting, f)
 	case orchestron.FactStatus:
+		if a.Status == orchestron.Limited && f.Status == orchestron.Idle && f.Source != orchestron.FromDaemon {
+			return false // it is at its prompt again; its vendor has not changed its mind
+		}
 		return f.Status != a.Status && settle(a, f.Status, f)
 	case orchestron.FactGone:
 		return false
@@ -56,7 +63,10 @@ func stale(a orchestron.Agent, f orchestron.Fact) bool {
 func settle(a *orchestron.Agent, status orchestron.Status, f orchestron.Fact) bool {
 	a.Status = status
 	a.Evidence = orchestron.Evidence{Source: f.Source, At: f.At, Detail: f.Detail}
-	a.Question = nil
+	a.Question, a.Refusal = nil, nil
+	if status == orchestron.Limited {
+		a.Refusal = f.Refusal
+	}
 	if status == orchestron.Waiting {
 		a.Question = f.Question
 	}

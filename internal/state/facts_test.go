@@ -11,6 +11,7 @@ func TestApply(t *testing.T) {
 	now := time.Now()
 	at := now.Add
 	hook, file := orchestron.FromHook, orchestron.FromStateFile
+	refused := &orchestron.Refusal{Reason: orchestron.UsageLimit, Until: at(time.Hour)}
 	tests := []struct {
 		name string
 		from orchestron.Status
@@ -27,6 +28,12 @@ func TestApply(t *testing.T) {
 		{"the end of the turn makes idle", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactTurnEnded, Source: hook, At: at(1)}, orchestron.Idle},
 		{"background work keeps busy", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactTurnEnded, Source: hook, At: at(1), Background: 1}, orchestron.Busy},
 		{"a failed turn makes idle", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactTurnFailed, Source: hook, At: at(1)}, orchestron.Idle},
+		{"a refusal limits", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactTurnFailed, Source: hook, At: at(1), Refusal: refused}, orchestron.Limited},
+		{"a refusal limits also what was idle already", orchestron.Idle, orchestron.Fact{Kind: orchestron.FactTurnFailed, Source: hook, At: at(1), Refusal: refused}, orchestron.Limited},
+		{"a limited program is at its prompt", orchestron.Limited, orchestron.Fact{Kind: orchestron.FactStatus, Status: orchestron.Idle, Source: file, At: at(1)}, orchestron.Limited},
+		{"a limited program's screen says the same", orchestron.Limited, orchestron.Fact{Kind: orchestron.FactStatus, Status: orchestron.Idle, Source: orchestron.FromScreen, At: at(1)}, orchestron.Limited},
+		{"a person works with it", orchestron.Limited, orchestron.Fact{Kind: orchestron.FactSubmitted, Source: hook, At: at(1)}, orchestron.Busy},
+		{"Orchestron releases it", orchestron.Limited, orchestron.Fact{Kind: orchestron.FactStatus, Status: orchestron.Idle, Source: orchestron.FromDaemon, At: at(1)}, orchestron.Idle},
 		{"the program's newer word counts", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactStatus, Status: orchestron.Idle, Source: file, At: at(1)}, orchestron.Idle},
 		{"the program's older word does not", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactStatus, Status: orchestron.Idle, Source: file, At: at(-1)}, orchestron.Busy},
 		{"an old line of the transcript does not", orchestron.Busy, orchestron.Fact{Kind: orchestron.FactTurnFailed, Source: orchestron.FromTranscript, At: at(-1)}, orchestron.Busy},
@@ -36,12 +43,18 @@ func TestApply(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			a := orchestron.Agent{Status: tt.from, Evidence: orchestron.Evidence{Source: hook, At: now}}
+			if tt.from == orchestron.Limited {
+				a.Refusal = refused
+			}
 			changed := Apply(&a, tt.fact)
 			if a.Status != tt.want {
 				t.Errorf("apply(%s, %s) makes %s, want %s", tt.from, tt.fact.Kind, a.Status, tt.want)
 			}
 			if a.Status != tt.from && (!changed || a.Evidence.Source != tt.fact.Source || !a.Evidence.At.Equal(tt.fact.At)) {
 				t.Errorf("apply(%s, %s) leaves the evidence %+v", tt.from, tt.fact.Kind, a.Evidence)
+			}
+			if (a.Refusal != nil) != (a.Status == orchestron.Limited) {
+				t.Errorf("apply(%s, %s) leaves the refusal %v at %s", tt.from, tt.fact.Kind, a.Refusal, a.Status)
 			}
 			if (a.Question != nil) != (a.Status == orchestron.Waiting) {
 				t.Errorf("apply(%s, %s) leaves the question %v at %s", tt.from, tt.fact.Kind, a.Question, a.Status)

@@ -1,0 +1,102 @@
+// Package refusal reads what agents' programs say when their vendors refuse them.
+package refusal
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Said is what a program wrote down of a call that its vendor refused. What it does not know is empty.
+type Said struct {
+	Kind   string    // the program's own word for it, as Claude Code's StopFailure hook and its transcript have it
+	Status int       // of the HTTP answer
+	Resets time.Time // when the limit ends
+	Text   string    // what the person in front of the terminal sees
+	At     time.Time // when it was said
+}
+
+// Read tells refusals from other failures: nil is one that the next prompt may not meet.
+func Read(s Said) *orchestron.Refusal {
+	switch s.Kind {
+	case "rate_limit":
+		r := orchestron.Refusal{Reason: orchestron.RateLimit, Until: s.Resets}
+		if r.Until.IsZero() {
+			r.Until = resets(s.Text, s.At)
+		}
+		if !r.Until.IsZero() || usage.MatchString(s.Text) {
+			r.Reason = orchestron.UsageLimit
+		}
+		return &r
+	case "overloaded":
+		return &orchestron.Refusal{Reason: orchestron.Overloaded}
+	case "authentication_failed", "oauth_org_not_allowed", "account_on_hold", "verification_required", "cloud_credential_error":
+		return &orchestron.Refusal{Reason: orchestron.Authentication}
+	case "billing_error":
+		return &orchestron.Refusal{Reason: orchestron.Billing}
+	case "model_not_found":
+		return &orchestron.Refusal{Reason: orchestron.NoModel}
+	case "server_error", "":
+		if s.Status == 529 || overloaded.MatchString(s.Text) {
+			return &orchestron.Refusal{Reason: orchestron.Overloaded}
+		}
+	}
+	return nil
+}
+
+var (
+	usage      = regexp.MustCompile(`(?i)you've hit your .*limit|usage limit reached|out of usage credits`)
+	overloaded = regexp.MustCompile(`^API Error: 529\b`)
+	reset      = regexp.MustCompile(`\bresets (?:at )?(?:([A-Z][a-z]{2}) (\d{1,2})(?:, | at )?)?(?:(\d{1,2})(?::(\d{2}))?([ap]m))?(?: ?\(([A-Za-z0-9_+/-]+)\))?`)
+)
+
+// resets reads when a limit ends, as in "resets 7:33pm (UTC)" and "resets Nov 24, 3pm (Europe/Berlin)": the next time
+// after at that the clock shows so. It is zero when the text does not say.
+func resets(text string, at time.Time) time.Time {
+	m := reset.FindStringSubmatch(text)
+	if m == nil || m[1] == "" && m[3] == "" {
+		return time.Time{}
+	}
+	zone := time.Local
+	if m[6] != "" {
+		named, err := time.LoadLocation(m[6])
+		if err != nil {
+			return time.Time{}
+		}
+		zone = named
+	}
+	now := at.In(zone)
+	year, month, day := now.Date()
+	if m[1] != "" {
+		named, err := time.Parse("Jan", m[1])
+		if err != nil {
+			return time.Time{}
+		}
+		month, day = named.Month(), number(m[2])
+	}
+	hour := number(m[3]) % 12
+	if m[5] == "pm" {
+		hour += 12
+	}
+	next := time.Date(year, month, day, hour, number(m[4]), 0, 0, zone)
+	switch {
+	case !next.Before(now.Add(-time.Minute)): // the text has no seconds
+	case m[1] != "":
+		next = next.AddDate(1, 0, 0)
+	default:
+		next = next.AddDate(0, 0, 1)
+	}
+	return next.UTC()
+}
+
+// number is a number of digits only, and 0 when there are none.
+func number(digits string) int {
+	n, err := strconv.Atoi(strings.TrimSpace(digits))
+	if err != nil {
+		return 0
+	}
+	return n
+}
