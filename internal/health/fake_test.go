@@ -169,6 +169,26 @@ func (l *life) Tell(_ context.Context, id orchestron.AgentID, key, _ string, _ b
 	})
 }
 
+func (l *life) Release(_ context.Context, id orchestron.AgentID) error {
+	return l.do(func() error {
+		l.alter(id, func(a *orchestron.Agent) {
+			if a.Status == orchestron.Limited {
+				a.Status, a.Refusal, a.Evidence.At = orchestron.Idle, nil, time.Now()
+				l.effects = append(l.effects, "release "+string(id))
+				l.starts = append(l.starts, time.Now())
+			}
+		})
+		return nil
+	})
+}
+
+// refuse has an agent's vendor refuse it.
+func (w *world) refuse(id orchestron.AgentID, r orchestron.Refusal) {
+	w.alter(id, func(a *orchestron.Agent) {
+		a.Status, a.Refusal, a.Evidence = orchestron.Limited, &r, orchestron.Evidence{Source: orchestron.FromHook, At: time.Now(), Detail: r.String()}
+	})
+}
+
 func (l *life) Stop(_ context.Context, id orchestron.AgentID) error {
 	return l.do(func() error {
 		l.alter(id, func(a *orchestron.Agent) {

@@ -17,6 +17,8 @@ type Agents interface {
 	Within(actor orchestron.Actor, id orchestron.AgentID) bool
 	// Moved is when the agent's record of its conversation was last written to, and zero when it has none.
 	Moved(a orchestron.Agent) time.Time
+	// Release lets an agent work again that its vendor refused. One that is not refused is left alone.
+	Release(ctx context.Context, id orchestron.AgentID) error
 	// Tell puts a message into the agent's inbox, urgent when it is to be given to an agent that works.
 	Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error
 	// Stop ends an agent, and keeps its conversation. One that has ended is no error.

@@ -28,6 +28,14 @@ func (s *Service) act(ctx context.Context, group *errgroup.Group, a orchestron.A
 	case r.Replacing:
 		s.beside(group, a.ID, func() error { return s.replace(ctx, a, r) })
 		return 0, nil
+	case r.Releasing && !a.Alive():
+		r.Releasing = false
+		return 0, s.note(ctx, r, "", nil)
+	case r.Releasing:
+		s.beside(group, a.ID, func() error { return s.release(ctx, a, r) })
+		return 0, nil
+	case a.Status == orchestron.Limited && a.Refusal != nil:
+		return s.refused(ctx, a, r, now)
 	case !a.Alive():
 		return s.afterCrash(ctx, group, a, r)
 	}

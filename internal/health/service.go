@@ -43,6 +43,7 @@ type Service struct {
 	samples    map[orchestron.AgentID]sample
 	looked     time.Time
 	acting     map[orchestron.AgentID]bool
+	released   time.Time                        // when a vendor was asked again last
 	failed     map[orchestron.AgentID]time.Time // when something that failed may be tried again
 }
 
@@ -85,6 +86,8 @@ func (s *Service) Ops() []op.Op {
 	return []op.Op{
 		op.New("get_health", op.Read, "How agents are, from 0 to 100 with the reasons: stuck, failed turns, restarts, memory and processor of all their processes.",
 			s.get, op.In("agents"), op.For(orchestron.Manager)),
+		op.New("release_instance", op.Write, "Let an agent that is limited ask its vendor again now, as after a new login. Its queue goes on.",
+			s.releaseNow, op.In("agents"), op.For(orchestron.Manager)),
 	}
 }
 
@@ -256,6 +259,9 @@ func (s *Service) view(a orchestron.Agent, now time.Time) healthapi.View {
 		Processes: last.tree.Processes, Measured: last.measured, Failures: f.failures, Restarts: f.restarts, GaveUp: f.gaveUp,
 	}
 	v.Score, v.Reasons = score(f)
+	if a.Status == orchestron.Limited {
+		v.Until = until(a, r)
+	}
 	if s.policy.OnCrash && crashed(a) && !f.gaveUp {
 		v.Next = a.Ended.Add(backOff(streak(r, a)))
 	}

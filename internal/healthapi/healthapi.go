@@ -14,6 +14,7 @@ const (
 	Stuck    orchestron.EventType = "health.stuck"    // busy, and nothing moves
 	Moves    orchestron.EventType = "health.moves"    // what was stuck is not any more
 	Remedied orchestron.EventType = "health.remedied" // something was done about it
+	Released orchestron.EventType = "health.released" // its vendor is asked again
 	GaveUp   orchestron.EventType = "health.gave_up"  // it ended again and again, and is not started any more
 )
 
@@ -48,8 +49,14 @@ type View struct {
 	Measured   bool               `json:"measured" jsonschema:"false where the system does not tell about processes"`
 	Failures   int                `json:"failedTurns" jsonschema:"in the last hour"`
 	Restarts   int                `json:"restarts" jsonschema:"by Orchestron itself, in the last ten minutes"`
+	Until      time.Time          `json:"limitedUntil,omitzero" jsonschema:"when its vendor is asked again; absent when a person must do something first"`
 	Next       time.Time          `json:"nextRestart,omitzero" jsonschema:"when Orchestron starts it again"`
 	GaveUp     bool               `json:"gaveUp,omitempty" jsonschema:"it ended too often, and is not started again by itself"`
+}
+
+// ReleaseIn is the arguments of release_instance.
+type ReleaseIn struct {
+	InstanceID string `json:"instance_id"`
 }
 
 // Out is what get_health answers.
@@ -66,6 +73,9 @@ type Recovery struct {
 	StuckRun   int                `json:"stuckRun,omitempty"` // the run that is stuck
 	Nudged     bool               `json:"nudged,omitempty"`
 	Replacing  bool               `json:"replacing,omitempty"`  // it is ended and started again
+	Refused    time.Time          `json:"refused,omitzero"`     // when its vendor refused it last
+	Refusals   int                `json:"refusals,omitempty"`   // refusals in a row, one soon after the other
+	Releasing  bool               `json:"releasing,omitempty"`  // its vendor is asked again
 	Restarts   []time.Time        `json:"restarts,omitempty"`   // after crashes, in the last ten minutes
 	Streak     int                `json:"streak,omitempty"`     // crashes one soon after the other
 	Restarting int                `json:"restarting,omitempty"` // the run that crashed and is followed by another
