@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,9 +34,10 @@ func TestHook(t *testing.T) {
 	}
 	detail := func(s string) func(*orchestron.Fact) { return func(f *orchestron.Fact) { f.Detail = s } }
 	text := func(s string) func(*orchestron.Fact) { return func(f *orchestron.Fact) { f.Text = s } }
-	asked := func(tool, question string) []orchestron.Fact {
+	asked := func(tool, question string, choices ...orchestron.Choice) []orchestron.Fact {
 		return hook(orchestron.FactAsked, func(f *orchestron.Fact) {
 			f.Detail, f.Question = tool, &orchestron.Question{Tool: tool, Detail: question, At: at}
+			f.Choices = choices
 		})
 	}
 	tests := map[string][]orchestron.Fact{
@@ -49,7 +51,7 @@ func TestHook(t *testing.T) {
 		"stop_background_shell":   hook(orchestron.FactTurnEnded, text("serving")),
 		"stop_failure":            hook(orchestron.FactTurnFailed, func(f *orchestron.Fact) { f.Text, f.Detail = "API Error: 400 bad stuff", "unknown" }),
 		"permission":              asked("Bash", `{"command":"make deploy"}`),
-		"question":                asked("AskUserQuestion", "Which colour?"),
+		"question":                asked("AskUserQuestion", "Which colour?", orchestron.Choice{Question: "Which colour?", Options: []string{"Red", "Blue"}}),
 		"plan":                    nil, // below
 		"pre_tool":                hook(orchestron.FactWorking, detail("Bash")),
 		"post_tool":               hook(orchestron.FactWorking, detail("Bash")),
@@ -61,7 +63,7 @@ func TestHook(t *testing.T) {
 	}
 	delete(tests, "plan")
 	ignore := cmp.Options{
-		cmpopts.IgnoreFields(orchestron.Fact{}, "SessionID", "Transcript", "PromptID"),
+		cmpopts.IgnoreFields(orchestron.Fact{}, "SessionID", "Transcript", "PromptID", "Input"),
 		cmp.Transformer("spaces", func(q orchestron.Question) string { return strings.Join(strings.Fields(q.Tool+q.Detail), "") }),
 	}
 	for name, want := range tests {
@@ -71,6 +73,15 @@ func TestHook(t *testing.T) {
 				t.Errorf("Hook(%s) differs (-want +got):\n%s", name, diff)
 			}
 			for _, f := range got {
+				var payload struct {
+					Input json.RawMessage `json:"tool_input"`
+				}
+				if err := json.Unmarshal([]byte(fixture(t, "hook/"+name+".json")), &payload); err != nil {
+					t.Fatal(err)
+				}
+				if f.Kind == orchestron.FactAsked && string(f.Input) != string(payload.Input) {
+					t.Errorf("Hook(%s) has the arguments %s, want %s", name, f.Input, payload.Input)
+				}
 				if named := f.PromptID != ""; named != (f.Kind == orchestron.FactSubmitted || f.Kind == orchestron.FactTurnEnded) {
 					t.Errorf("Hook(%s) has the prompt id %q", name, f.PromptID)
 				}
