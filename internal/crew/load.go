@@ -32,15 +32,21 @@ type problem struct {
 	err  *orchestron.Error
 }
 
-// Load returns the templates that come with Orchestron, changed and extended by the files NAME.yaml in dir. A file that
-// cannot be used takes away its own name and nothing else.
-func Load(dir string, roles role.Set) Set {
+// Embedded returns the templates that come with Orchestron.
+func Embedded(roles role.Set) Set {
 	s := Set{map[string]crewapi.Template{}, map[string]problem{}}
 	s.add(embedded, "templates", "", roles)
-	if dir != "" {
-		s.add(os.DirFS(dir), ".", dir, roles)
-	}
 	return s
+}
+
+// With returns the templates, changed and extended by the files NAME.yaml in dir. A file that cannot be used takes away
+// its own name and nothing else.
+func (s Set) With(dir string, roles role.Set) Set {
+	all := Set{maps.Clone(s.templates), maps.Clone(s.broken)}
+	if dir != "" {
+		all.add(os.DirFS(dir), ".", dir, roles)
+	}
+	return all
 }
 
 // add reads the templates of a directory of a file system. dir is what it is called, and empty when it is our own.

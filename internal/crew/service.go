@@ -38,13 +38,14 @@ type Settings struct {
 type Service struct {
 	agents Agents
 	set    Settings
+	ours   Set
 	now    func() time.Time
 	log    *slog.Logger
 }
 
 // New makes a service. It says in the log which templates cannot be used.
 func New(agents Agents, set Settings, now func() time.Time, log *slog.Logger) *Service {
-	s := &Service{agents: agents, set: set, now: now, log: log}
+	s := &Service{agents: agents, set: set, ours: Embedded(set.Roles), now: now, log: log}
 	_, broken := s.load().All()
 	for _, b := range broken {
 		log.Warn("a team template cannot be used", "file", b.File, "err", b.Error)
@@ -53,7 +54,7 @@ func New(agents Agents, set Settings, now func() time.Time, log *slog.Logger) *S
 }
 
 // load reads the templates. They are small, and whoever changes one need not restart anything.
-func (s *Service) load() Set { return Load(s.set.Dir, s.set.Roles) }
+func (s *Service) load() Set { return s.ours.With(s.set.Dir, s.set.Roles) }
 
 // Ops declares what callers can do with teams from templates.
 func (s *Service) Ops() []op.Op {

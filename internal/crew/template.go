@@ -87,13 +87,20 @@ func parse(name string, data []byte, roles role.Set) (crewapi.Template, error) {
 	return c.template(f)
 }
 
-var line = regexp.MustCompile(`(?:line |\bL)(\d+)`)
+var (
+	fromTo = regexp.MustCompile(`at L\d+\.C\d+-L(\d+)\.C\d+`)
+	inLine = regexp.MustCompile(`(?:line |\bL)(\d+)`)
+)
 
-// inYAML is a fault of the YAML itself. Its errors say the line, in one of two ways.
+// inYAML is a fault of the YAML itself. Its errors say the line, in one of several ways; where they say from where to
+// where, the end is what was not understood.
 func inYAML(err error) error {
 	f := &fault{1, err}
-	if found := line.FindStringSubmatch(err.Error()); found != nil {
-		_, _ = fmt.Sscan(found[1], &f.line) // digits
+	for _, way := range []*regexp.Regexp{fromTo, inLine} {
+		if found := way.FindStringSubmatch(err.Error()); found != nil {
+			_, _ = fmt.Sscan(found[1], &f.line) // digits
+			break
+		}
 	}
 	return f
 }

@@ -110,7 +110,7 @@ func (r *room) template(t crewapi.Template) error {
 // flags is what team spawn was told.
 type flags struct {
 	task, dir, driver, model, parent, supervisor string
-	set                                          map[string]string
+	set                                          []string
 	shared, keep, wait, dry                      bool
 }
 
@@ -131,7 +131,7 @@ func (r *room) spawn() *cobra.Command {
 	}
 	w := cmd.Flags()
 	w.StringVar(&f.task, "task", "", "what the team is for: text, @file, or - for stdin")
-	w.StringToStringVar(&f.set, "set", nil, "another parameter of the template, as name=value; may be given many times")
+	w.StringArrayVar(&f.set, "set", nil, "another parameter of the template, as name=value; may be given many times")
 	w.StringVar(&f.dir, "dir", "", "existing directory to work in or below (default: as configured)")
 	w.BoolVar(&f.shared, "shared", false, "all work in --dir itself")
 	w.StringVar(&f.supervisor, "supervisor-role", "", "role of the member that leads all, in place of the template's")
@@ -181,8 +181,16 @@ func (r *room) arguments(cmd *cobra.Command, name string, f flags) (console.Args
 	}
 	in := console.Args{"template": name, crewapi.Task: task}.With("supervisor_role", f.supervisor).With("parent", f.parent).
 		With("model", f.model).With("driver", f.driver).With("keep", f.keep).With("wait", f.wait).With("dry_run", f.dry)
-	if len(f.set) > 0 {
-		in["parameters"] = f.set
+	set := map[string]string{}
+	for _, one := range f.set {
+		name, value, ok := strings.Cut(one, "=")
+		if _, twice := set[name]; !ok || twice {
+			return nil, console.Usage(cmd, "--set %q is not name=value, or the name is set twice", orchestron.Quotable(one))
+		}
+		set[name] = value
+	}
+	if len(set) > 0 {
+		in["parameters"] = set
 	}
 	if f.shared {
 		in["workspaceMode"] = orchestron.Shared
