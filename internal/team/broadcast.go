@@ -99,12 +99,13 @@ func (s *Service) look(ctx context.Context, a *agentapi.Answer) error {
 	if a.Over() {
 		return nil
 	}
+	child, known := s.agents.Agent(a.AgentID) // before the message: what it answered last is in the message
 	m, err := s.store.Message(ctx, a.Message.MessageID)
 	if err != nil {
 		return err
 	}
 	now := agentapi.Describe(m, s.agents.Abilities(a.AgentID))
-	if child, known := s.agents.Agent(a.AgentID); !now.Done && known && !child.Alive() {
+	if !now.Done && known && !child.Alive() {
 		now.Done, now.Next, now.Reason = true, "", fmt.Sprintf("%s is %s", a.AgentID, child.Status)
 	}
 	a.Message = &now
