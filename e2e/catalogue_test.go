@@ -128,8 +128,8 @@ Every operation is an MCP tool, ` + "`POST /api/v1/tools/NAME`" + ` with the arg
 ` + "`orchestron call NAME`" + `. ` + "`orchestron tools NAME`" + ` shows the same as this page, which is made from the running program:
 ` + "`go test ./e2e -run Pinned -update`" + `.
 
-Who may call: the operator everything; executives and managers the toolset ` + "`agents`" + `, for the agents below them only, and
-nothing else; specialists nothing. Who calls is decided by the credential, never by an argument.
+Who may call what is in [a table](teams.md#who-may-do-what): the operator everything; agents what their level allows, for
+those below them. Who calls is decided by the credential, never by an argument.
 
 Arguments that an operation does not know are refused. Over HTTP the header ` + "`Idempotency-Key`" + ` makes a call safe to repeat:
 the same key and arguments give the same answer for 24 hours, and another call under the same key is refused.
