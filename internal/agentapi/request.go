@@ -7,13 +7,25 @@ import (
 	"github.com/orchestron/orchestron"
 )
 
-// Check refuses what this version does not do.
-func (in SpawnClaudeIn) Check() error {
-	if in.MaxTotalTokens != 0 || in.MaxCost != 0 || in.TimeoutMinutes != 0 {
-		return orchestron.Errorf(orchestron.Invalid, "max_total_tokens, max_cost and timeout_minutes are not enforced by this version").
-			Try("leave them out, and watch the agent with get_instance_status")
+// Bounds is what an agent may use by itself. Zero is no limit.
+type Bounds struct {
+	Tokens  int
+	Cost    float64 // US dollars
+	Minutes int     // since it was spawned
+}
+
+// Bounds is the limits that the request asks for.
+func (in SpawnClaudeIn) Bounds() Bounds {
+	return Bounds{Tokens: in.MaxTotalTokens, Cost: in.MaxCost, Minutes: in.TimeoutMinutes}
+}
+
+// Refuse is nil when nothing is limited, and otherwise says that nobody holds agents to limits.
+func (b Bounds) Refuse() error {
+	if b == (Bounds{}) {
+		return nil
 	}
-	return nil
+	return orchestron.Errorf(orchestron.Invalid, "max_total_tokens, max_cost and timeout_minutes are not enforced here").
+		Try("leave them out, and watch the agent with get_instance_status")
 }
 
 // Spawn is the same request in the words of spawn.

@@ -88,6 +88,9 @@ func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) 
 			return "", err
 		}
 	}
+	if why := s.withheld(h, m); why != "" {
+		return why, nil
+	}
 	m, ok, err := s.intend(ctx, h, m.ID)
 	if err != nil || !ok {
 		return "", err

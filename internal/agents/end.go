@@ -150,7 +150,8 @@ func (s *Service) readmit(ctx context.Context, call op.Call, h *handle) (done bo
 	if done, err = s.restartedBefore(ctx, call, h); err != nil || done {
 		return done, err
 	}
-	if err := s.set.Caps.Run(s.team(call.Actor, h.snapshot().Parent)); err != nil {
+	a := h.snapshot()
+	if err := errors.Join(s.set.Caps.Run(s.team(call.Actor, a.Parent)), s.admitted(a)); err != nil {
 		return false, err
 	}
 	return false, s.again(ctx, call, h)

@@ -52,10 +52,10 @@ func (s *Service) opSpawn(ctx context.Context, call op.Call, in agentapi.SpawnIn
 }
 
 func (s *Service) opSpawnClaude(ctx context.Context, call op.Call, in agentapi.SpawnClaudeIn) (agentapi.View, error) {
-	if err := in.Check(); err != nil {
+	if err := s.checkBounds(in.Bounds()); err != nil {
 		return agentapi.View{}, err
 	}
-	return s.start(ctx, call, request{replace: in.SystemPrompt != "", SpawnIn: in.Spawn()})
+	return s.start(ctx, call, request{replace: in.SystemPrompt != "", SpawnIn: in.Spawn(), bounds: in.Bounds()})
 }
 
 func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in agentapi.SpawnManyIn) (agentapi.SpawnManyOut, error) {

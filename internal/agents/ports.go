@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/state"
 )
@@ -72,6 +73,16 @@ type Approvals interface {
 	Ask(ctx context.Context, a orchestron.Agent, r handoff.Record, f orchestron.Fact) (id string, open bool, err error)
 	// Withdraw notes that the program waits no more for the decision on a record.
 	Withdraw(ctx context.Context, record string) error
+}
+
+// Limits is what agents may use.
+type Limits interface {
+	// Admit is nil when an agent may be started, known or not, and otherwise a Limit with the figures.
+	Admit(a orchestron.Agent) error
+	// Bound makes an agent's own limits durable, before there is the agent.
+	Bound(ctx context.Context, actor orchestron.Actor, id orchestron.AgentID, b agentapi.Bounds) error
+	// Held reports whether an agent gets no further prompts, and why.
+	Held(id orchestron.AgentID) (reason string, held bool)
 }
 
 // Driver knows one agent program. Its methods are safe for concurrent use.

@@ -30,6 +30,7 @@ type Settings struct {
 	AnyDriver     bool // an agent may start agents with other drivers than its own
 	DefaultDriver string
 	MessageTTL    time.Duration // how long a message waits for an agent that does not run
+	Limits        Limits        // nil when nothing is limited
 	Approvals     Approvals     // nil when questions are answered in terminals only
 }
 

@@ -26,6 +26,7 @@ import (
 type request struct {
 	agentapi.SpawnIn
 	replace bool // Context replaces the role's text
+	bounds  agentapi.Bounds
 }
 
 // plan is a request that was found good.
@@ -182,7 +183,10 @@ func (s *Service) create(ctx context.Context, call op.Call, p plan) (h *handle, 
 	if h, err := s.madeBefore(ctx, call, "spawn", p.asked); h != nil || err != nil {
 		return h, true, err
 	}
-	if err := errors.Join(s.set.Caps.Spawn(s.team(call.Actor, p.leader)), s.checkParent(call.Actor, &p)); err != nil {
+	if err := errors.Join(s.set.Caps.Spawn(s.team(call.Actor, p.leader)), s.checkParent(call.Actor, &p), s.admitted(a)); err != nil {
+		return nil, false, err
+	}
+	if err := s.bound(ctx, call, a.ID, p.bounds); err != nil {
 		return nil, false, err
 	}
 	if err := s.insert(ctx, call, p.asked, a); err != nil {

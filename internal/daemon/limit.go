@@ -7,6 +7,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/limit"
+	"github.com/orchestron/orchestron/internal/limitapi"
 	"github.com/orchestron/orchestron/internal/limitstore"
 )
 
@@ -21,6 +22,22 @@ type ceilings struct{ limitstore.Store }
 
 func (c ceilings) Write(ctx context.Context, change func(limit.Tx) error) error {
 	return c.Store.Write(ctx, func(tx limitstore.Tx) error { return change(tx) })
+}
+
+// bounds is the limits as agents see them. They are made after the agents.
+type bounds struct{ limits func() *limit.Service }
+
+// Admit is nil when an agent may be started, and otherwise a Limit with the figures.
+func (b bounds) Admit(a orchestron.Agent) error { return b.limits().Admit(a) }
+
+// Held reports whether an agent gets no further prompts, and why.
+func (b bounds) Held(id orchestron.AgentID) (string, bool) { return b.limits().Held(id) }
+
+// Bound makes an agent's own limits durable.
+func (b bounds) Bound(ctx context.Context, actor orchestron.Actor, id orchestron.AgentID, in agentapi.Bounds) error {
+	tokens, minutes := int64(in.Tokens), int64(in.Minutes)
+	values := limitapi.Values{MaxTotalTokens: &tokens, MaxCost: &in.Cost, TimeoutMinutes: &minutes}
+	return b.limits().Set(ctx, actor, limitapi.Scope{Agent: id}, values)
 }
 
 // charges is the agents as limits and health see them: what is done to them without anybody asking.

@@ -125,8 +125,10 @@ type Values struct {
 }
 
 const (
-	dollar   = 1_000_000
-	mostCost = 9_000_000 // dollars, as sums of costs end there
+	dollar    = 1_000_000
+	mostCount = 1_000_000_000_000
+	mostTime  = 10_000_000 // minutes
+	mostCost  = 9_000_000  // dollars, as sums of costs end there
 )
 
 // Over returns a limit with the values put in. It is Invalid when they make no sense.
@@ -145,9 +147,16 @@ func (v Values) Over(l Limit) (Limit, error) {
 		given *int64
 		into  *int64
 	}{{v.MaxTotalTokens, &l.Tokens}, {v.TimeoutMinutes, &l.Minutes}, {v.MaxInstances, &l.Instances}} {
-		if one.given != nil {
-			*one.into = *one.given
+		if one.given == nil {
+			continue
 		}
+		if *one.given < 0 || *one.given > mostCount {
+			return l, orchestron.Errorf(orchestron.Invalid, "a limit of %d makes no sense", *one.given).Try("0 removes the limit")
+		}
+		*one.into = *one.given
+	}
+	if l.Minutes > mostTime {
+		return l, orchestron.Errorf(orchestron.Invalid, "timeout_minutes is more than %d", mostTime).Try("0 removes the limit")
 	}
 	if l.Minutes > 0 && l.Scope.Agent == "" {
 		return l, orchestron.Errorf(orchestron.Invalid, "timeout_minutes is a limit of one agent").Try("give instance_id")
@@ -175,9 +184,9 @@ type SetIn struct {
 func (SetIn) Amend(s *jsonschema.Schema) {
 	for _, name := range []What{Tokens, Time, Instances} {
 		s.Properties[string(name)].Minimum = jsonschema.Ptr(0.0)
-		s.Properties[string(name)].Maximum = jsonschema.Ptr(1e12)
+		s.Properties[string(name)].Maximum = jsonschema.Ptr(float64(mostCount))
 	}
-	s.Properties[string(Time)].Maximum = jsonschema.Ptr(1e7)
+	s.Properties[string(Time)].Maximum = jsonschema.Ptr(float64(mostTime))
 	s.Properties[string(Cost)].Minimum = jsonschema.Ptr(0.0)
 }
 

@@ -1,0 +1,45 @@
+package agents
+
+import (
+	"context"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+// checkBounds refuses limits that nobody would hold the agent to.
+func (s *Service) checkBounds(b agentapi.Bounds) error {
+	if s.set.Limits != nil {
+		return nil
+	}
+	return b.Refuse()
+}
+
+// bound makes the limits that a spawn asks for durable. The agent is not there yet: it never works without them.
+func (s *Service) bound(ctx context.Context, call op.Call, id orchestron.AgentID, b agentapi.Bounds) error {
+	if s.set.Limits == nil || b == (agentapi.Bounds{}) {
+		return nil
+	}
+	return s.set.Limits.Bound(ctx, call.Actor, id, b)
+}
+
+// admitted is nil when no limit keeps an agent from being started.
+func (s *Service) admitted(a orchestron.Agent) error {
+	if s.set.Limits == nil {
+		return nil
+	}
+	return s.set.Limits.Admit(a)
+}
+
+// withheld is why an agent is not given a message now, if a limit is why. What is urgent goes into the turn that runs.
+func (s *Service) withheld(h *handle, m orchestron.Message) string {
+	if s.set.Limits == nil {
+		return ""
+	}
+	reason, held := s.set.Limits.Held(m.Agent)
+	if !held || m.Urgent && h.snapshot().Status == orchestron.Busy {
+		return ""
+	}
+	return "a limit is reached: " + reason
+}
