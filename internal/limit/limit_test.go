@@ -380,7 +380,7 @@ func killed(t *testing.T, rt *rapid.T, chance *chance) {
 	if overBudget && begun > crossed+1 {
 		rt.Errorf("%d turns began after the one that used up the budget, want one at most", begun-crossed)
 	}
-	setLimit(t, s, limitapi.Scope{Agent: "exec_1"}, limitapi.Values{MaxTotalTokens: ptr(int64(1 << 40))})
+	setLimit(t, s, limitapi.Scope{Agent: "exec_1"}, limitapi.Values{MaxTotalTokens: ptr(int64(1 << 39))})
 	synctest.Wait()
 	for range 8 {
 		next()
