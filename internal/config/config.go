@@ -10,6 +10,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/approvalapi"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/healthapi"
 )
 
 // Config is the configuration of one Orchestron.
@@ -36,6 +37,7 @@ type Config struct {
 	MessageTTL   time.Duration   // how long a message waits for an agent that does not run
 	Push         boardapi.Policy // how agents are told of changes of their tasks
 	Approvals    approvalapi.Policy
+	Health       healthapi.Policy
 	Claude       Claude
 	Codex        Vendor
 	OpenCode     Vendor

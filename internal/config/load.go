@@ -16,6 +16,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/approvalapi"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/healthapi"
 )
 
 //go:embed example.yaml
@@ -64,6 +65,7 @@ type settings struct {
 	MessageTTL   time.Duration      `yaml:"message_ttl"`
 	Push         map[string]string  `yaml:"push"`
 	Approvals    approvalapi.Policy `yaml:"approvals"`
+	Health       healthapi.Policy   `yaml:"health"`
 	Claude       claude             `yaml:"claude"`
 	Codex        vendor             `yaml:"codex"`
 	OpenCode     vendor             `yaml:"opencode"`
@@ -88,6 +90,7 @@ func (c Config) defaults() *settings {
 		Driver:       "claude",
 		MessageTTL:   time.Hour,
 		Approvals:    approvalapi.Policy{Expiry: 10 * time.Minute},
+		Health:       healthapi.Usual(),
 		Claude:       claude{Config: "auto", PermissionMode: "acceptEdits"},
 		from:         map[string]string{},
 	}
@@ -151,7 +154,7 @@ func (s *settings) override(env environment) error {
 
 // apply checks the settings and puts them into the configuration.
 func (s *settings) apply(c *Config) error {
-	for _, part := range []func(*Config) error{s.applyListen, s.applyLog, s.applyAgents, s.applyApprovals, s.applyClaude, s.applyVendors, s.applyCustom} {
+	for _, part := range []func(*Config) error{s.applyListen, s.applyLog, s.applyAgents, s.applyApprovals, s.applyHealth, s.applyClaude, s.applyVendors, s.applyCustom} {
 		if err := part(c); err != nil {
 			return err
 		}
@@ -252,6 +255,14 @@ func (s *settings) applyAgents(c *Config) error {
 	c.MessageTTL, c.WorkspaceDir = s.MessageTTL, dir
 	c.Tmux, err = s.program("tmux", s.Tmux)
 	return err
+}
+
+func (s *settings) applyHealth(c *Config) error {
+	if err := s.Health.Check(); err != nil {
+		return s.wrong("health", "%s", err).Try("leave it out to be told and nothing more")
+	}
+	c.Health = s.Health
+	return nil
 }
 
 func (s *settings) applyApprovals(c *Config) error {

@@ -7,11 +7,12 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/health"
+	"github.com/orchestron/orchestron/internal/healthapi"
 	"github.com/orchestron/orchestron/internal/healthstore"
 )
 
 // nursing makes what looks after the agents' health, and takes over what is stored.
-func (d *daemon) nursing(ctx context.Context, w workers, policy health.Policy) (*health.Service, error) {
+func (d *daemon) nursing(ctx context.Context, w workers, policy healthapi.Policy) (*health.Service, error) {
 	nurse := health.New(recoveries{healthstore.In(d.db)}, patients{charges{w}}, health.Trees, policy, time.Now, d.Log)
 	return nurse, nurse.Load(ctx)
 }

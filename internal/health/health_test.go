@@ -21,7 +21,7 @@ const stuckAfter = 10 * time.Minute
 
 // begin starts a daemon's part in health. It ends by itself after a number of effects, when the number is not negative, or
 // when stop is called.
-func begin(t testing.TB, w *world, p Policy, effects int, after bool) (s *Service, stop func()) {
+func begin(t testing.TB, w *world, p healthapi.Policy, effects int, after bool) (s *Service, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{world: w, kill: cancel, left: effects, after: after}
 	w.last = l
@@ -112,7 +112,7 @@ func TestStuck(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(someone("exec_1", orchestron.Busy))
-				s, stop := begin(t, w, Policy{StuckAfter: stuckAfter, Remedy: Report}, -1, false)
+				s, stop := begin(t, w, healthapi.Policy{StuckAfter: stuckAfter, Remedy: healthapi.Report, Restart: healthapi.Never}, -1, false)
 				for range 25 {
 					time.Sleep(time.Minute)
 					w.mu.Lock()
@@ -125,7 +125,7 @@ func TestStuck(t *testing.T) {
 					t.Errorf("stuck is %t with score %d (%v), want %t", v.Stuck, v.Score, v.Reasons, c.want)
 				}
 				stop()
-				s, stop = begin(t, w, Policy{StuckAfter: stuckAfter, Remedy: Report}, -1, false)
+				s, stop = begin(t, w, healthapi.Policy{StuckAfter: stuckAfter, Remedy: healthapi.Report, Restart: healthapi.Never}, -1, false)
 				defer stop()
 				time.Sleep(3 * time.Minute)
 				synctest.Wait()
@@ -149,18 +149,18 @@ func TestStuck(t *testing.T) {
 // TestRemedies holds that a stuck agent is nudged, then ended and started again, each once, whatever is killed when.
 func TestRemedies(t *testing.T) {
 	for _, policy := range []struct {
-		remedy Remedy
+		remedy healthapi.Remedy
 		want   []string
 	}{
-		{Report, nil},
-		{Nudge, []string{"tell exec_1"}},
-		{Restart, []string{"tell exec_1", "stop exec_1", "restart exec_1", "tell exec_1"}},
+		{healthapi.Report, nil},
+		{healthapi.Nudge, []string{"tell exec_1"}},
+		{healthapi.Restart, []string{"tell exec_1", "stop exec_1", "restart exec_1", "tell exec_1"}},
 	} {
 		for effects := -1; effects < 9; effects++ {
 			for _, after := range []bool{false, true} {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(someone("exec_1", orchestron.Busy))
-					p := Policy{StuckAfter: stuckAfter, Remedy: policy.remedy}
+					p := healthapi.Policy{StuckAfter: stuckAfter, Remedy: policy.remedy}
 					_, stop := begin(t, w, p, effects, after)
 					time.Sleep(25 * time.Minute)
 					stop()
@@ -184,7 +184,7 @@ func TestCrashLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(someone("exec_1", orchestron.Idle))
 		w.began = func(id orchestron.AgentID) { w.crash(id) }
-		s, stop := begin(t, w, Policy{StuckAfter: stuckAfter, Remedy: Report, OnCrash: true}, -1, false)
+		s, stop := begin(t, w, healthapi.Policy{StuckAfter: stuckAfter, Remedy: healthapi.Report, Restart: healthapi.OnCrash}, -1, false)
 		defer stop()
 		began := time.Now()
 		w.crash("exec_1")
@@ -218,7 +218,7 @@ func TestCrashLoop(t *testing.T) {
 func TestSlowCrashLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(someone("exec_1", orchestron.Idle))
-		_, stop := begin(t, w, Policy{StuckAfter: stuckAfter, Remedy: Report, OnCrash: true}, -1, false)
+		_, stop := begin(t, w, healthapi.Policy{StuckAfter: stuckAfter, Remedy: healthapi.Report, Restart: healthapi.OnCrash}, -1, false)
 		defer stop()
 		crashes := 0
 		for range 20 {
@@ -247,16 +247,16 @@ func TestBackOff(t *testing.T) {
 // TestNotOnItsOwn holds that nothing is started again that was ended, that ended well, or when nobody said so.
 func TestNotOnItsOwn(t *testing.T) {
 	for name, c := range map[string]struct {
-		on     bool
+		policy string
 		change func(*orchestron.Agent)
 	}{
-		"not wanted by the policy": {false, func(a *orchestron.Agent) {}},
-		"ended by its owner":       {true, func(a *orchestron.Agent) { a.Wanted, a.Status = orchestron.WantStopped, orchestron.Stopped }},
-		"left by a person":         {true, func(a *orchestron.Agent) { a.Exit = &orchestron.Exit{} }},
+		"not wanted by the policy": {healthapi.Never, func(a *orchestron.Agent) {}},
+		"ended by its owner":       {healthapi.OnCrash, func(a *orchestron.Agent) { a.Wanted, a.Status = orchestron.WantStopped, orchestron.Stopped }},
+		"left by a person":         {healthapi.OnCrash, func(a *orchestron.Agent) { a.Exit = &orchestron.Exit{} }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(someone("exec_1", orchestron.Idle))
-			_, stop := begin(t, w, Policy{StuckAfter: stuckAfter, Remedy: Restart, OnCrash: c.on}, -1, false)
+			_, stop := begin(t, w, healthapi.Policy{StuckAfter: stuckAfter, Remedy: healthapi.Restart, Restart: c.policy}, -1, false)
 			defer stop()
 			w.alter("exec_1", func(a *orchestron.Agent) {
 				a.Status, a.Ended, a.Exit = orchestron.Failed, time.Now(), &orchestron.Exit{Code: 1}
@@ -279,7 +279,7 @@ func TestKilledCrashLoop(t *testing.T) {
 			w := newWorld(someone("exec_1", orchestron.Idle))
 			w.began = func(id orchestron.AgentID) { w.crash(id) }
 			w.crash("exec_1")
-			p := Policy{StuckAfter: stuckAfter, Remedy: Report, OnCrash: true}
+			p := healthapi.Policy{StuckAfter: stuckAfter, Remedy: healthapi.Report, Restart: healthapi.OnCrash}
 			for i := range effects {
 				_, stop := begin(t, w, p, effects[i], after[i])
 				time.Sleep(5 * time.Second)

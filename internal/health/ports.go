@@ -44,23 +44,6 @@ type Tx interface {
 	AddEvent(e *orchestron.Event) error
 }
 
-// Remedy is what is done about an agent that is stuck.
-type Remedy string
-
-// The remedies. Each does what the one before does, too.
-const (
-	Report  Remedy = "report"  // an event, and nothing to the agent
-	Nudge   Remedy = "nudge"   // it is asked how it goes on
-	Restart Remedy = "restart" // it is ended and started again when that did not help; its conversation resumes
-)
-
-// Policy is what is done without anybody asking.
-type Policy struct {
-	StuckAfter time.Duration // nothing moved for so long
-	Remedy     Remedy
-	OnCrash    bool // agents that crash are started again
-}
-
 // Tree is what the processes of an agent take: its program and all that it started.
 type Tree struct {
 	CPU       time.Duration // since they began

@@ -77,12 +77,12 @@ func (s *Service) watch(ctx context.Context, a orchestron.Agent, r healthapi.Rec
 			return err
 		}
 	}
-	if !r.Nudged && s.policy.Remedy != Report {
+	if !r.Nudged && s.policy.Remedy != healthapi.Report {
 		return s.nudge(ctx, a, r)
 	}
-	if r.Nudged && s.policy.Remedy == Restart && now.Sub(r.Stuck) >= s.policy.StuckAfter {
+	if r.Nudged && s.policy.Remedy == healthapi.Restart && now.Sub(r.Stuck) >= s.policy.StuckAfter {
 		r.Replacing = true
-		if err := s.note(ctx, r, healthapi.Remedied, map[string]any{"remedy": Restart}); err != nil {
+		if err := s.note(ctx, r, healthapi.Remedied, map[string]any{"remedy": healthapi.Restart}); err != nil {
 			return err
 		}
 		s.changed.Raise()
@@ -97,7 +97,7 @@ func (s *Service) nudge(ctx context.Context, a orchestron.Agent, r healthapi.Rec
 		return err
 	}
 	r.Nudged = true
-	return s.note(ctx, r, healthapi.Remedied, map[string]any{"remedy": Nudge})
+	return s.note(ctx, r, healthapi.Remedied, map[string]any{"remedy": healthapi.Nudge})
 }
 
 // later reports whether a call failed and may succeed later.
@@ -138,7 +138,7 @@ func (s *Service) anew(ctx context.Context, a orchestron.Agent, r healthapi.Reco
 
 // afterCrash starts an agent that crashed again, later each time, and gives up when it crashes too often.
 func (s *Service) afterCrash(ctx context.Context, group *errgroup.Group, a orchestron.Agent, r healthapi.Recovery) (time.Duration, error) {
-	if !s.policy.OnCrash || !crashed(a) || r.GaveUp == a.Generation {
+	if s.policy.Restart != healthapi.OnCrash || !crashed(a) || r.GaveUp == a.Generation {
 		return 0, nil
 	}
 	now := s.now()

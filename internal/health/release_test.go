@@ -15,7 +15,7 @@ import (
 	"github.com/orchestron/orchestron/internal/op"
 )
 
-var plain = Policy{StuckAfter: stuckAfter, Remedy: Report}
+var plain = healthapi.Policy{StuckAfter: stuckAfter, Remedy: healthapi.Report, Restart: healthapi.Never}
 
 // TestReleased holds that agents that a usage limit refused go on when it ends, one after the other.
 func TestReleased(t *testing.T) {

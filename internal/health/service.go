@@ -31,7 +31,7 @@ type Service struct {
 	store   Store
 	agents  Agents
 	measure Measure
-	policy  Policy
+	policy  healthapi.Policy
 	now     func() time.Time
 	log     *slog.Logger
 	changed signal.Signal
@@ -59,7 +59,7 @@ type sample struct {
 }
 
 // New makes a service. Load takes over what is stored, and Run looks after the agents.
-func New(store Store, agents Agents, measure Measure, policy Policy, now func() time.Time, log *slog.Logger) *Service {
+func New(store Store, agents Agents, measure Measure, policy healthapi.Policy, now func() time.Time, log *slog.Logger) *Service {
 	return &Service{
 		store: store, agents: agents, measure: measure, policy: policy, now: now, log: log,
 		recoveries: map[orchestron.AgentID]healthapi.Recovery{}, samples: map[orchestron.AgentID]sample{},
@@ -262,7 +262,7 @@ func (s *Service) view(a orchestron.Agent, now time.Time) healthapi.View {
 	if a.Status == orchestron.Limited {
 		v.Until = until(a, r)
 	}
-	if s.policy.OnCrash && crashed(a) && !f.gaveUp {
+	if s.policy.Restart == healthapi.OnCrash && crashed(a) && !f.gaveUp {
 		v.Next = a.Ended.Add(backOff(streak(r, a)))
 	}
 	return v

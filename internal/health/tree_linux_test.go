@@ -107,7 +107,7 @@ func BenchmarkRefresh(b *testing.B) {
 		}
 	}
 	l := &life{world: w, left: -1}
-	s := New(l, l, Trees, Policy{StuckAfter: stuckAfter}, time.Now, slog.New(slog.DiscardHandler))
+	s := New(l, l, Trees, healthapi.Policy{StuckAfter: stuckAfter}, time.Now, slog.New(slog.DiscardHandler))
 	call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}}
 	var looks []time.Duration
 	for b.Loop() {

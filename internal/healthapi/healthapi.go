@@ -2,6 +2,7 @@
 package healthapi
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -17,6 +18,45 @@ const (
 	Released orchestron.EventType = "health.released" // its vendor is asked again
 	GaveUp   orchestron.EventType = "health.gave_up"  // it ended again and again, and is not started any more
 )
+
+// Remedy is what is done about an agent that is stuck.
+type Remedy string
+
+// The remedies. Each does what the one before does, too.
+const (
+	Report  Remedy = "report"  // an event, and nothing to the agent
+	Nudge   Remedy = "nudge"   // it is asked how it goes on
+	Restart Remedy = "restart" // it is ended and started again when that did not help; its conversation resumes
+)
+
+// What becomes of agents that crash.
+const (
+	Never   = "never"
+	OnCrash = "on_crash" // they are started again, later each time
+)
+
+// Policy is what is done for agents' health without anybody asking.
+type Policy struct {
+	StuckAfter time.Duration `yaml:"stuck_after"` // nothing moved for so long
+	Remedy     Remedy        `yaml:"remedy"`
+	Restart    string        `yaml:"restart"` // Never or OnCrash
+}
+
+// Usual is the policy of those who say nothing: it costs nothing.
+func Usual() Policy { return Policy{StuckAfter: 10 * time.Minute, Remedy: Report, Restart: Never} }
+
+// Check refuses what makes no sense.
+func (p Policy) Check() error {
+	switch {
+	case p.StuckAfter < 2*time.Minute || p.StuckAfter > 24*time.Hour:
+		return fmt.Errorf("stuck_after: %s is not between 2m and 24h", p.StuckAfter)
+	case p.Remedy != Report && p.Remedy != Nudge && p.Remedy != Restart:
+		return fmt.Errorf("remedy: %q is none of report, nudge, restart", orchestron.Quotable(string(p.Remedy)))
+	case p.Restart != Never && p.Restart != OnCrash:
+		return fmt.Errorf("restart: %q is none of never, on_crash", orchestron.Quotable(p.Restart))
+	}
+	return nil
+}
 
 // In is the arguments of get_health.
 type In struct {
