@@ -150,3 +150,24 @@ func TestWrongFileInPlaceOfOurs(t *testing.T) {
 		t.Errorf("%d templates, broken %v", len(templates), broken)
 	}
 }
+
+// TestDocumentedTemplate: the example of the documentation is one.
+func TestDocumentedTemplate(t *testing.T) {
+	page, err := os.ReadFile("../../docs/templates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	text, _, found := strings.Cut(rest, "```\n")
+	w, dir := newWorld(t), t.TempDir()
+	write(t, dir, "release.yaml", text)
+	in := map[string]any{"template": "release", "task_description": "Soon.", "parameters": map[string]any{"version": "1.2"}}
+	out, err := start(t, w.service(dir, roomy()), operator, "", in)
+	if !found || err != nil || !out.Complete || len(out.Members) != 3 || !strings.Contains(w.told(t, out.Leader), "Prepare release 1.2 from main: Soon.") {
+		t.Errorf("the example makes %+v, %v", out, err)
+	}
+	delete(in, "parameters")
+	if _, err := start(t, w.service(dir, roomy()), operator, "", in); err == nil || !strings.Contains(err.Error(), "needs the parameter version") {
+		t.Errorf("without a parameter that is needed: %v", err)
+	}
+}
