@@ -178,7 +178,7 @@ func TestCascade(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	began := time.Now()
-	if err := w.StopAll(ctx); err != nil {
+	if _, err := w.Terminate(ctx, call(""), agentapi.TerminateInstanceIn{InstanceID: string(top.ID), Cascade: true}); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took > 7*time.Second {

@@ -48,20 +48,20 @@ func (b *bounded) set(full error, held bool) {
 func TestBoundBeforeItIsThere(t *testing.T) {
 	w := newWorld(t, t.TempDir(), hooked)
 	in := agentapi.SpawnClaudeIn{Role: "specialist", Name: "x", MaxTotalTokens: 5, MaxCost: 0.5, TimeoutMinutes: 3}
-	if _, err := w.opSpawnClaude(t.Context(), call(""), in); orchestron.KindOf(err) != orchestron.Invalid {
+	if _, err := w.SpawnClaude(t.Context(), call(""), in); orchestron.KindOf(err) != orchestron.Invalid {
 		t.Errorf("a limit that nobody enforces gives %v, want it refused", err)
 	}
 	b := &bounded{bound: map[orchestron.AgentID]agentapi.Bounds{}}
 	w.set.Limits = b
-	v, err := w.opSpawnClaude(t.Context(), call("k"), in)
+	v, err := w.SpawnClaude(t.Context(), call("k"), in)
 	if want := (agentapi.Bounds{Tokens: 5, Cost: 0.5, Minutes: 3}); err != nil || b.bound[v.ID] != want {
 		t.Errorf("the limits of %s are %+v, %v, want %+v", v.ID, b.bound[v.ID], err, want)
 	}
 	b.set(orchestron.Errorf(orchestron.Limit, "it is used up"), false)
-	if again, err := w.opSpawnClaude(t.Context(), call("k"), in); err != nil || again.ID != v.ID {
+	if again, err := w.SpawnClaude(t.Context(), call("k"), in); err != nil || again.ID != v.ID {
 		t.Errorf("the same call again gives %s, %v, want %s", again.ID, err, v.ID)
 	}
-	if _, err := w.opSpawnClaude(t.Context(), call(""), in); orchestron.KindOf(err) != orchestron.Limit {
+	if _, err := w.SpawnClaude(t.Context(), call(""), in); orchestron.KindOf(err) != orchestron.Limit {
 		t.Errorf("a spawn beyond the limit gives %v", err)
 	}
 	if got := len(w.All()); got != 1 {

@@ -2,11 +2,7 @@ package agents
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
@@ -20,9 +16,7 @@ func (s *Service) Ops() []op.Op {
 		op.New("spawn", op.Write, "Start an agent at a level or with a role, in a directory of its own under workDir. Answers with its id once its terminal runs; prompts sent before it is ready wait for it.",
 			s.opSpawn, in, lead, op.Long(), op.Keyed()),
 		op.New("spawn_claude", op.Write, "Start a Claude agent with a role and a name in a workspace of its own. Answers with its id once its terminal runs; prompts sent before it is ready wait for it.",
-			s.opSpawnClaude, in, lead, op.Long(), op.Keyed()),
-		op.New("spawn_multiple_instances", op.Write, "Start several agents at the same time. Each succeeds or fails by itself.",
-			s.opSpawnMany, in, lead, op.Long(), op.Keyed()),
+			s.SpawnClaude, in, lead, op.Long(), op.Keyed()),
 		op.New("send", op.Write, "Give an agent a prompt. Acknowledged means durable: it is submitted exactly once, word for word, when the agent can take it.",
 			s.Send, in, lead, op.Long(), op.Keyed()),
 		op.New("send_to_instance", op.Write, "Give an agent a prompt and, unless told otherwise, wait for its answer. When the time is over first, the answer says so and wait_for_instance goes on waiting.",
@@ -51,38 +45,12 @@ func (s *Service) opSpawn(ctx context.Context, call op.Call, in agentapi.SpawnIn
 	return s.start(ctx, call, request{SpawnIn: in})
 }
 
-func (s *Service) opSpawnClaude(ctx context.Context, call op.Call, in agentapi.SpawnClaudeIn) (agentapi.View, error) {
+// SpawnClaude answers spawn_claude.
+func (s *Service) SpawnClaude(ctx context.Context, call op.Call, in agentapi.SpawnClaudeIn) (agentapi.View, error) {
 	if err := s.checkBounds(in.Bounds()); err != nil {
 		return agentapi.View{}, err
 	}
 	return s.start(ctx, call, request{replace: in.SystemPrompt != "", SpawnIn: in.Spawn(), bounds: in.Bounds()})
-}
-
-func (s *Service) opSpawnMany(ctx context.Context, call op.Call, in agentapi.SpawnManyIn) (agentapi.SpawnManyOut, error) {
-	out := agentapi.SpawnManyOut{Instances: make([]agentapi.SpawnResult, len(in.Instances))}
-	var g errgroup.Group
-	for i, one := range in.Instances {
-		g.Go(func() error {
-			each := call
-			if call.Key != "" {
-				each.Key = fmt.Sprintf("%s#%d", call.Key, i)
-			}
-			view, err := s.opSpawnClaude(ctx, each, one)
-			if err != nil {
-				s.log.Error("one of several agents could not be started", "name", one.Name, "err", err)
-				out.Instances[i].Error = orchestron.Visible(err)
-				return nil
-			}
-			out.Instances[i].Agent = &view
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return agentapi.SpawnManyOut{}, err
-	}
-	out.Spawned = len(slices.DeleteFunc(slices.Clone(out.Instances), func(r agentapi.SpawnResult) bool { return r.Agent == nil }))
-	out.Failed = len(out.Instances) - out.Spawned
-	return out, nil
 }
 
 func (s *Service) opSendToInstance(ctx context.Context, call op.Call, in agentapi.SendToInstanceIn) (agentapi.MessageOut, error) {

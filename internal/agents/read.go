@@ -35,15 +35,6 @@ func (s *Service) list(ctx context.Context, call op.Call, in agentapi.ListIn) (a
 	return out, nil
 }
 
-// Count returns how many agents are in each state.
-func (s *Service) Count() map[orchestron.Status]int {
-	count := map[orchestron.Status]int{}
-	for _, h := range s.all() {
-		count[h.snapshot().Status]++
-	}
-	return count
-}
-
 // output answers get_instance_output: what was asked and answered.
 func (s *Service) output(ctx context.Context, call op.Call, in agentapi.OutputIn) (agentapi.OutputOut, error) {
 	if err := s.running(ctx); err != nil {

@@ -2,7 +2,6 @@ package agents
 
 import (
 	"context"
-	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/envelope"
@@ -21,41 +20,13 @@ func (s *Service) Inbox(id orchestron.AgentID) []orchestron.Message {
 // Children returns the agents that one leads, in the order they came.
 func (s *Service) Children(id orchestron.AgentID) []orchestron.AgentID { return s.tree.Children(id) }
 
-// Reply puts a reply into the inbox of the agent that it is for, in an envelope with its sender, and stores it. keep
-// runs in the same change; nothing happens when it returns false.
-func (s *Service) Reply(ctx context.Context, r orchestron.Reply, keep func(state.Tx) (bool, error)) error {
-	h := s.get(orchestron.AgentID(r.To))
+// Alter changes an agent and its inbox in one transaction. do works on a copy; nothing changes when it fails.
+func (s *Service) Alter(ctx context.Context, id orchestron.AgentID, do func(state.Tx, *state.State) error) error {
+	h := s.get(id)
 	if h == nil {
-		return orchestron.Errorf(orchestron.NotFound, "there is no agent %q any more", r.To)
+		return orchestron.Errorf(orchestron.NotFound, "there is no agent %q", id).Try("list shows the agents")
 	}
-	text := envelope.Letter{ID: r.ID, From: r.From, ReplyTo: r.Message, Text: r.Text}.Wrap()
-	if _, err := h.driver.Place(text); err != nil {
-		return err
-	}
-	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		if goOn, err := keep(tx); err != nil || !goOn {
-			return err
-		}
-		return state.Enqueue(tx, st, &orchestron.Message{ID: r.ID, From: string(r.From), Text: text, Created: r.Created})
-	})
-}
-
-// Fetch gives an agent the replies that wait for it. What it was given so is not typed any more.
-func (s *Service) Fetch(ctx context.Context, id orchestron.AgentID) ([]orchestron.Reply, error) {
-	h, err := s.find(orchestron.Actor{Kind: orchestron.System}, string(id))
-	if err != nil {
-		return nil, err
-	}
-	var fetched []orchestron.Reply
-	err = s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		pending, err := tx.PendingReplies(string(id))
-		if err != nil {
-			return err
-		}
-		fetched, err = state.Fetch(tx, st, pending, time.Now())
-		return err
-	})
-	return fetched, err
+	return s.change(ctx, h, do)
 }
 
 // sealed is a prompt as it goes to an agent: what another agent wrote is in an envelope, what a person wrote is as it is.

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/op"
@@ -160,24 +158,4 @@ func (s *Service) end(ctx context.Context, h *handle, p pace) error {
 		}
 	}
 	return s.lose(ctx, h, a.Pane, "killed; its shim did not tell of it")
-}
-
-// StopAll ends every agent, those that lead last, before ctx ends if it has a deadline.
-func (s *Service) StopAll(ctx context.Context) error {
-	var g errgroup.Group
-	for _, h := range s.those(s.tree.Children("")) {
-		if !s.anyAlive(h) {
-			continue
-		}
-		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(orchestron.Progress) {}}
-		g.Go(func() error {
-			_, err := s.Terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: string(h.id()), Cascade: true})
-			return err
-		})
-	}
-	return g.Wait()
-}
-
-func (s *Service) anyAlive(h *handle) bool {
-	return slices.ContainsFunc(append(s.those(s.tree.Below(h.id())), h), func(one *handle) bool { return one.snapshot().Alive() })
 }

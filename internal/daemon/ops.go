@@ -57,8 +57,17 @@ func (d *daemon) status(context.Context, op.Call, Nothing) (Status, error) {
 	return Status{
 		Version: d.Version, PID: os.Getpid(), Home: d.cfg.Home, URL: d.url(),
 		Tmux:   TmuxStatus{Version: d.term.version(), PID: pid, Socket: d.cfg.TmuxSocket},
-		Agents: d.agents.Count(), Started: d.started, Uptime: time.Since(d.started).Seconds(),
+		Agents: count(d.agents.All()), Started: d.started, Uptime: time.Since(d.started).Seconds(),
 	}, nil
+}
+
+// count is how many agents are in each state.
+func count(all []orchestron.Agent) map[orchestron.Status]int {
+	n := map[orchestron.Status]int{}
+	for _, a := range all {
+		n[a.Status]++
+	}
+	return n
 }
 
 func (d *daemon) opStop(_ context.Context, _ op.Call, in StopIn) (StopOut, error) {

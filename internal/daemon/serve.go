@@ -264,7 +264,7 @@ func (d *daemon) stop(open, local *http.Server, agentsToo stopAgents, cutOff fun
 	d.Log.Info("stopping", "agents", bool(agentsToo))
 	var err error
 	if agentsToo {
-		err = d.agents.StopAll(ctx)
+		err = d.team.StopAll(ctx)
 	}
 	wait := time.AfterFunc(shortCall, cutOff) // their clients ask the next daemon again
 	defer wait.Stop()

@@ -136,24 +136,12 @@ func (c *crew) Send(ctx context.Context, call op.Call, in agentapi.SendIn) (agen
 	return agentapi.MessageOut{MessageID: m.ID, AgentID: id, State: orchestron.Queued}, err
 }
 
-func (c *crew) Reply(ctx context.Context, r orchestron.Reply, keep func(state.Tx) (bool, error)) error {
-	return c.change(ctx, orchestron.AgentID(r.To), func(tx state.Tx, st *state.State) error {
-		if goOn, err := keep(tx); err != nil || !goOn {
-			return err
-		}
-		return state.Enqueue(tx, st, &orchestron.Message{ID: r.ID, From: string(r.From), Text: r.Text, Created: r.Created})
-	})
+func (c *crew) Alter(ctx context.Context, id orchestron.AgentID, do func(state.Tx, *state.State) error) error {
+	return c.change(ctx, id, do)
 }
 
-func (c *crew) Fetch(ctx context.Context, id orchestron.AgentID) (fetched []orchestron.Reply, err error) {
-	err = c.change(ctx, id, func(tx state.Tx, st *state.State) error {
-		pending, err := tx.PendingReplies(string(id))
-		if err == nil {
-			fetched, err = state.Fetch(tx, st, pending, time.Now())
-		}
-		return err
-	})
-	return fetched, err
+func (c *crew) SpawnClaude(context.Context, op.Call, agentapi.SpawnClaudeIn) (agentapi.View, error) {
+	return agentapi.View{}, nil
 }
 
 func (c *crew) Interrupt(context.Context, op.Call, agentapi.InstanceRef) (agentapi.View, error) {

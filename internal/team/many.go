@@ -3,13 +3,44 @@ package team
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/op"
 )
+
+// spawn answers spawn_multiple_instances.
+func (s *Service) spawn(ctx context.Context, call op.Call, in agentapi.SpawnManyIn) (agentapi.SpawnManyOut, error) {
+	out := agentapi.SpawnManyOut{Instances: make([]agentapi.SpawnResult, len(in.Instances))}
+	var all sync.WaitGroup
+	for i, one := range in.Instances {
+		all.Go(func() {
+			each := call
+			if call.Key != "" {
+				each.Key = fmt.Sprintf("%s#%d", call.Key, i)
+			}
+			view, err := s.agents.SpawnClaude(ctx, each, one)
+			if err != nil {
+				out.Instances[i].Error = s.visible(ctx, "starting one of several agents", err)
+				return
+			}
+			out.Instances[i].Agent = &view
+		})
+	}
+	all.Wait()
+	for _, r := range out.Instances {
+		if r.Error != nil {
+			out.Failed++
+		}
+	}
+	out.Spawned = len(in.Instances) - out.Failed
+	return out, nil
+}
 
 // interrupt answers interrupt_multiple_instances.
 func (s *Service) interrupt(ctx context.Context, call op.Call, in agentapi.ManyIn) (agentapi.ManyOut, error) {
@@ -25,6 +56,28 @@ func (s *Service) terminate(ctx context.Context, call op.Call, in agentapi.Termi
 		_, err := s.agents.Terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: id, Force: in.Force, Cascade: in.Cascade})
 		return err
 	})
+}
+
+// StopAll ends every agent, those that lead last, before ctx ends if it has a deadline.
+func (s *Service) StopAll(ctx context.Context) error {
+	var all errgroup.Group
+	for _, first := range s.agents.Children("") {
+		if !s.lives(first) {
+			continue
+		}
+		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}, Report: func(orchestron.Progress) {}}
+		all.Go(func() error {
+			_, err := s.agents.Terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: string(first), Cascade: true})
+			return err
+		})
+	}
+	return all.Wait()
+}
+
+// lives reports whether an agent or any below it is alive.
+func (s *Service) lives(id orchestron.AgentID) bool {
+	a, known := s.agents.Agent(id)
+	return known && a.Alive() || slices.ContainsFunc(s.agents.Children(id), s.lives)
 }
 
 // each does something to several agents at the same time.

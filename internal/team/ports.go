@@ -37,9 +37,7 @@ type Agents interface {
 	Send(ctx context.Context, call op.Call, in agentapi.SendIn) (agentapi.MessageOut, error)
 	Interrupt(ctx context.Context, call op.Call, in agentapi.InstanceRef) (agentapi.View, error)
 	Terminate(ctx context.Context, call op.Call, in agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error)
-	// Reply puts a reply into the inbox of the agent that it is for and stores it. keep runs in the same change; nothing
-	// happens when it returns false.
-	Reply(ctx context.Context, r orchestron.Reply, keep func(state.Tx) (bool, error)) error
-	// Fetch gives an agent the replies that wait for it, once.
-	Fetch(ctx context.Context, id orchestron.AgentID) ([]orchestron.Reply, error)
+	SpawnClaude(ctx context.Context, call op.Call, in agentapi.SpawnClaudeIn) (agentapi.View, error)
+	// Alter changes an agent and its inbox in one transaction. do works on a copy; nothing changes when it fails.
+	Alter(ctx context.Context, id orchestron.AgentID, do func(state.Tx, *state.State) error) error
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/envelope"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/state"
 )
@@ -159,8 +160,14 @@ func (s *Service) post(ctx context.Context, k key, r *orchestron.Reply) error {
 			"replyId": r.ID, "messageId": r.Message, "to": r.To, "bytes": len(r.Text),
 		})
 	}
-	if orchestron.AgentID(r.To).Valid() {
-		err := s.agents.Reply(ctx, *r, keep)
+	if to := orchestron.AgentID(r.To); to.Valid() {
+		err := s.agents.Alter(ctx, to, func(tx state.Tx, st *state.State) error {
+			if goOn, err := keep(tx); err != nil || !goOn {
+				return err
+			}
+			text := envelope.Letter{ID: r.ID, From: r.From, ReplyTo: r.Message, Text: r.Text}.Wrap()
+			return state.Enqueue(tx, st, &orchestron.Message{ID: r.ID, From: string(r.From), Text: text, Created: r.Created})
+		})
 		if orchestron.KindOf(err) == orchestron.Conflict && err != nil {
 			return orchestron.Errorf(orchestron.Conflict, "%s cannot take your reply: %w", r.To, err).
 				Try("what you say at the end of your turn is kept with its message")
@@ -199,8 +206,15 @@ func (s *Service) take(ctx context.Context, recipient string) ([]orchestron.Repl
 	if err != nil || len(pending) == 0 {
 		return pending, err
 	}
-	if id := orchestron.AgentID(recipient); id.Valid() {
-		return s.agents.Fetch(ctx, id)
+	if id := orchestron.AgentID(recipient); id.Valid() { // what is fetched is not typed any more
+		err = s.agents.Alter(ctx, id, func(tx state.Tx, st *state.State) error {
+			waiting, err := tx.PendingReplies(recipient)
+			if err == nil {
+				pending, err = state.Fetch(tx, st, waiting, s.now())
+			}
+			return err
+		})
+		return pending, err
 	}
 	err = s.store.Write(ctx, func(tx state.Tx) error {
 		var err error

@@ -30,6 +30,8 @@ func (s *Service) Ops() []op.Op {
 			s.reply, in, all, op.Keyed()),
 		op.New("get_pending_replies", op.Write, "The replies that wait for you, oldest first. What you get here is not delivered again. With wait_timeout it waits for the first.",
 			s.replies, in, all, op.Long()),
+		op.New("spawn_multiple_instances", op.Write, "Start several agents at the same time. Each succeeds or fails by itself.",
+			s.spawn, in, lead, op.Long(), op.Keyed()),
 		op.New("broadcast_to_children", op.Write, "Give all children of an agent that are alive the same prompt, each as a message of its own; with wait_for_responses gather their answers.",
 			s.broadcast, in, lead, op.Long(), op.Keyed()),
 		op.New("get_children", op.Read, "The agents that an agent leads, and what they are doing.", s.children, in, lead),
