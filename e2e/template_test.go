@@ -68,7 +68,7 @@ func (h *house) checkCrew(template crewapi.Template, out crewapi.SpawnOut, aim s
 			h.mustCall("get_instance_status", agentapi.StatusIn{InstanceID: string(id)}, &v)
 			return v.Instances[0].Status == orchestron.Idle && v.Instances[0].Queued == 0
 		})
-		told := slices.DeleteFunc(h.accepted(id), func(p string) bool { return !strings.HasPrefix(p, "The team "+template.Name+" is complete.") })
+		told := slices.DeleteFunc(h.accepted(id), func(p string) bool { return !strings.HasPrefix(p, "The team "+template.Name+" has been started.") })
 		if len(told) != 1 || m.Parent == "" && !strings.Contains(told[0], aim) {
 			h.t.Errorf("%s: %s was told %q", template.Name, id, told)
 			continue

@@ -110,7 +110,7 @@ func brief(t crewapi.Template, at int, leader orchestron.AgentID) string {
 func opening(t crewapi.Template, at int, ids map[string]orchestron.AgentID) string {
 	m := t.Members[at]
 	var b strings.Builder
-	fmt.Fprintf(&b, "The team %s is complete. You are %s. Its members and their ids:\n\n", t.Name, m.Name)
+	fmt.Fprintf(&b, "The team %s has been started. You are %s. Its members and their ids:\n\n", t.Name, m.Name)
 	for i, one := range t.Members {
 		id := string(ids[one.Name])
 		if id == "" {
