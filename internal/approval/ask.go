@@ -131,7 +131,7 @@ func (s *Service) decide(tx Tx, a orchestron.Agent, f orchestron.Fact, c approva
 
 // settled is a case with its outcome.
 func (s *Service) settled(c approvalapi.Case, state approvalapi.State, answer approvalapi.Answer, by, reason string) approvalapi.Case {
-	c.State, c.Approval.Answer, c.By, c.Reason, c.Settled = state, answer, by, reason, s.now()
+	c.State, c.Answer, c.By, c.Reason, c.Settled = state, answer, by, reason, s.now()
 	return c
 }
 

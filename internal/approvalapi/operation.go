@@ -8,7 +8,7 @@ import (
 )
 
 // All stands for every state.
-const All State = "all"
+const All = "all"
 
 // ListIn is the arguments of list_approvals.
 type ListIn struct {

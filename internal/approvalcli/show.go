@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/orchestron/orchestron"
@@ -61,8 +60,11 @@ func (r *room) happened(ctx context.Context, e orchestron.Event, shown map[appro
 	var data struct {
 		ID approvalapi.ID `json:"approvalId"`
 	}
-	if !slices.Contains([]orchestron.EventType{orchestron.ApprovalAsked, orchestron.ApprovalSettled}, e.Type) || json.Unmarshal(e.Data, &data) != nil {
+	if e.Type != orchestron.ApprovalAsked && e.Type != orchestron.ApprovalSettled {
 		return nil
+	}
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return fmt.Errorf("reading event %d: %w", e.Seq, err)
 	}
 	if e.Type == orchestron.ApprovalAsked && shown[data.ID] {
 		return nil

@@ -44,7 +44,7 @@ func full(n int64, agent orchestron.AgentID, state approvalapi.State) approvalap
 		},
 	}
 	if state != approvalapi.Pending {
-		c.Approval.Answer, c.By, c.Reason, c.Settled = approvalapi.AllowAlways, "operator", "why", noon.Add(time.Duration(n))
+		c.Answer, c.By, c.Reason, c.Settled = approvalapi.AllowAlways, "operator", "why", noon.Add(time.Duration(n))
 	}
 	return c
 }

@@ -39,6 +39,7 @@ func Ask(home handoff.Home, id orchestron.AgentID, generation int, event string,
 
 // ask records the question and returns the decision. ended is over when the program ends the hook.
 func ask(ended context.Context, home handoff.Home, r handoff.Record, stdin io.Reader) ([]byte, error) {
+	parent := os.Getppid()
 	if err := hear(home, &r, stdin); err != nil {
 		return nil, errors.Join(err, keep(home, handoff.Record{Agent: r.Agent, Generation: r.Generation, Kind: r.Kind, Event: r.Event}))
 	}
@@ -52,7 +53,7 @@ func ask(ended context.Context, home handoff.Home, r handoff.Record, stdin io.Re
 	go func() {
 		defer close(watched)
 		defer orphaned()
-		waitOrphaned(ctx)
+		waitOrphaned(ctx, parent)
 	}()
 	said, err := home.Decided(ctx, r.Agent, r.ID)
 	orphaned()
@@ -60,7 +61,7 @@ func ask(ended context.Context, home handoff.Home, r handoff.Record, stdin io.Re
 	switch {
 	case err == nil:
 		return said, nil
-	case ended.Err() != nil:
+	case ended.Err() != nil && os.Getppid() == parent: // else it is the end of all that the program left running
 		return nil, home.Put(handoff.Record{Agent: r.Agent, Generation: r.Generation, Kind: handoff.Withdrawn, Of: r.ID})
 	case ctx.Err() != nil:
 		return nil, nil // nobody decided in time, or the program is gone
@@ -69,8 +70,7 @@ func ask(ended context.Context, home handoff.Home, r handoff.Record, stdin io.Re
 }
 
 // waitOrphaned returns when the process that started us has ended, or ctx has.
-func waitOrphaned(ctx context.Context) {
-	parent := os.Getppid()
+func waitOrphaned(ctx context.Context, parent int) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for os.Getppid() == parent {
