@@ -41,5 +41,5 @@ func (s *Service) withheld(h *handle, m orchestron.Message) string {
 	if !held || m.Urgent && h.snapshot().Status == orchestron.Busy {
 		return ""
 	}
-	return "a limit is reached: " + reason
+	return "it is held to its limits: " + reason
 }

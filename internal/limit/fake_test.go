@@ -30,6 +30,7 @@ type world struct {
 	restarted map[string]bool   // by key
 	changed   signal.Signal
 	counted   signal.Signal
+	counts    time.Time // until when what was used is counted
 	last      *life
 	deaf      bool // agents do not stop their turns when they are interrupted
 }
@@ -122,6 +123,12 @@ func (l *life) Spent(id orchestron.AgentID) (tokens, micro, unpriced int64) {
 	l.world.mu.Lock()
 	defer l.world.mu.Unlock()
 	return l.spent[id][0], l.spent[id][1], 0
+}
+
+func (l *life) Counted(orchestron.AgentID) time.Time {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	return l.counts
 }
 
 func (l *life) Ready() <-chan struct{} {

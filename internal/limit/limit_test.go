@@ -211,6 +211,35 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
+// TestCountedFirst holds that an agent under a limit begins no turn before it is known what its last one took.
+func TestCountedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Idle))
+		s, stop := begin(t, w, -1, false)
+		defer stop()
+		held := func() bool { _, held := s.Held("exec_1"); return held }
+		w.alter("exec_1", func(a *orchestron.Agent) { a.Evidence.At = time.Now() })
+		time.Sleep(time.Second)
+		if held() {
+			t.Error("an agent without limits is held")
+		}
+		setLimit(t, s, limitapi.Scope{Agent: "exec_1"}, limitapi.Values{TimeoutMinutes: ptr(int64(10))})
+		if held() {
+			t.Error("an agent is held for its usage, and only its time is limited")
+		}
+		setLimit(t, s, limitapi.Scope{}, limitapi.Values{MaxTotalTokens: ptr(int64(10))})
+		if !held() {
+			t.Error("an agent is not held while its usage is counted")
+		}
+		w.mu.Lock()
+		w.counts = time.Now()
+		w.mu.Unlock()
+		if held() {
+			t.Error("an agent is held after its usage was counted")
+		}
+	})
+}
+
 func TestTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(someone("exec_1", orchestron.Idle), someone("exec_2", orchestron.Idle))

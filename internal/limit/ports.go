@@ -4,6 +4,7 @@ package limit
 
 import (
 	"context"
+	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/limitapi"
@@ -13,6 +14,8 @@ import (
 type Usage interface {
 	// Spent is what an agent has used so far: tokens, millionths of a dollar, and tokens that have no price.
 	Spent(id orchestron.AgentID) (tokens, micro, unpriced int64)
+	// Counted is until when Spent knows what an agent has used.
+	Counted(id orchestron.AgentID) time.Time
 	Changed() <-chan struct{} // closed when Spent changes next
 	Ready() <-chan struct{}   // closed when Spent knows what agents did while nobody counted
 }

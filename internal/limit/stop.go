@@ -252,14 +252,34 @@ func reasonOf(stop limitapi.Stop) string {
 	return finding{stop.Scope, stop.What, stop.Used, stop.Ceiling}.String()
 }
 
-// Held reports whether an agent gets no further prompts, and why: a limit ends it.
+// Held reports whether an agent gets no further prompts now, and why: a limit ends it, or what it used in its last turn is
+// not counted yet.
 func (s *Service) Held(id orchestron.AgentID) (reason string, held bool) {
+	all := s.agents.All()
+	i := slices.IndexFunc(all, func(a orchestron.Agent) bool { return a.ID == id })
+	if f, over := s.judgeAll(all)[id]; over { // also before it is durable that the agent ends
+		return f.String(), true
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if stop := s.standings[id].Stop; stop != nil && stop.Stage != limitapi.Resuming {
 		return reasonOf(*stop), true
 	}
+	if i < 0 {
+		return "", false
+	}
+	since := all[i].Evidence.At
+	if s.bounded(all[i], all) && s.usage.Counted(id).Before(since) && !s.now().Before(since) {
+		return "what the turn before took is being counted", true
+	}
 	return "", false
+}
+
+// bounded reports whether what an agent uses is limited at all. s.mu is held.
+func (s *Service) bounded(a orchestron.Agent, all []orchestron.Agent) bool {
+	return slices.ContainsFunc(s.scopes(a, parents(all)), func(scope limitapi.Scope) bool {
+		return s.limits[scope].Tokens > 0 || s.limits[scope].Micro > 0
+	})
 }
 
 // Admit is nil when an agent may be started, and otherwise a Limit with the figures. An agent that is not known yet is

@@ -33,8 +33,9 @@ type Service struct {
 
 	mu      sync.Mutex
 	totals  map[orchestron.AgentID]usageapi.Amount
-	written map[orchestron.AgentID]bool // whose transcripts were written to since they were read
-	lost    bool                        // anybody's may have been
+	counted map[orchestron.AgentID]time.Time // when each agent's transcripts were read last
+	written map[orchestron.AgentID]bool      // whose transcripts were written to since they were read
+	lost    bool                             // anybody's may have been
 
 	ready chan struct{} // closed when everything that was there at the start is counted
 	known map[orchestron.AgentID]*records
@@ -53,7 +54,7 @@ type records struct {
 func New(store Store, agents Agents, prices *Prices, now func() time.Time, log *slog.Logger) *Service {
 	return &Service{
 		store: store, agents: agents, prices: prices, now: now, log: log, watcher: watch.New[orchestron.AgentID](),
-		totals: map[orchestron.AgentID]usageapi.Amount{}, written: map[orchestron.AgentID]bool{},
+		totals: map[orchestron.AgentID]usageapi.Amount{}, counted: map[orchestron.AgentID]time.Time{}, written: map[orchestron.AgentID]bool{},
 		ready: make(chan struct{}), known: map[orchestron.AgentID]*records{},
 	}
 }
@@ -71,6 +72,13 @@ func (s *Service) Spent(id orchestron.AgentID) (tokens, microUSD, unpriced int64
 	defer s.mu.Unlock()
 	a := s.totals[id]
 	return a.Total, a.Cost.Micro(), a.Unpriced
+}
+
+// Counted is until when Spent knows what an agent has used.
+func (s *Service) Counted(id orchestron.AgentID) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counted[id]
 }
 
 // Run counts what transcripts tell, whenever an agent changes or a transcript is written to, until ctx ends. Call it when
@@ -191,6 +199,9 @@ func (s *Service) count(ctx context.Context, id orchestron.AgentID, r *records, 
 		r.due = now.Add(retry)
 		return
 	}
+	s.mu.Lock()
+	s.counted[id] = now
+	s.mu.Unlock()
 	r.due = time.Time{}
 	if again || grown {
 		r.due = now.Add(settle)
