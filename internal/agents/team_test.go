@@ -126,8 +126,13 @@ func TestOtherDrivers(t *testing.T) {
 		anyDriver    bool
 		want         bool
 	}{
-		{"claude", "plan", false, true}, {"claude", "auto", false, false}, {"codex", "", false, false},
-		{"claude", "plan", true, true}, {"claude", "auto", true, false}, {"codex", "", true, true}, {"codex", "plan", true, false},
+		{"claude", "plan", false, true},
+		{"claude", "auto", false, false},
+		{"codex", "", false, false},
+		{"claude", "plan", true, true},
+		{"claude", "auto", true, false},
+		{"codex", "", true, true},
+		{"codex", "plan", true, false},
 	} {
 		err := a.MayStart(c.driver, c.mode, c.anyDriver)
 		if (err == nil) != c.want || err != nil && orchestron.KindOf(err) != orchestron.Forbidden {

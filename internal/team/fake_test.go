@@ -56,8 +56,11 @@ func house(t *testing.T) (*Service, *crew) {
 		id, parent orchestron.AgentID
 		level      orchestron.Level
 	}{
-		{"exec_1", "", orchestron.Executive}, {"mgr_1_1", "exec_1", orchestron.Manager}, {"mgr_1_2", "exec_1", orchestron.Manager},
-		{"spec_1_1_1", "mgr_1_1", orchestron.Specialist}, {"spec_1_1_2", "mgr_1_1", orchestron.Specialist},
+		{"exec_1", "", orchestron.Executive},
+		{"mgr_1_1", "exec_1", orchestron.Manager},
+		{"mgr_1_2", "exec_1", orchestron.Manager},
+		{"spec_1_1_1", "mgr_1_1", orchestron.Specialist},
+		{"spec_1_1_2", "mgr_1_1", orchestron.Specialist},
 	} {
 		agent := orchestron.Agent{ID: a.id, Parent: a.parent, Level: a.level, Status: orchestron.Idle, Created: time.Now()}
 		if err := c.Write(t.Context(), func(tx state.Tx) error { return tx.PutAgent(agent) }); err != nil {

@@ -66,11 +66,8 @@ func (s *Service) tellAll(ctx context.Context, cursor int64) (int64, error) {
 // tell tells the agent that sent a message that it was not delivered, if it is one and runs.
 func (s *Service) tell(ctx context.Context, id orchestron.MessageID) error {
 	m, err := s.store.Message(ctx, id)
-	if orchestron.KindOf(err) == orchestron.NotFound && err != nil {
-		return nil // its agent is gone from the books
-	}
 	if err != nil {
-		return err
+		return gone(err)
 	}
 	sender, known := s.agents.Agent(orchestron.AgentID(m.From))
 	if !known || !sender.Alive() {
@@ -81,8 +78,18 @@ func (s *Service) tell(ctx context.Context, id orchestron.MessageID) error {
 		InstanceID: string(sender.ID),
 		Text:       fmt.Sprintf("Your message %s to %s was not delivered: %s.", id, m.Agent, m.Reason),
 	})
-	if orchestron.KindOf(err) == orchestron.Conflict {
-		return nil // it has just ended
+	if err != nil {
+		return gone(err)
 	}
-	return err
+	return nil
+}
+
+// gone is an error, unless it says that somebody has ended or is gone from the books: then nobody is to be told.
+func gone(err error) error {
+	switch orchestron.KindOf(err) {
+	case orchestron.NotFound, orchestron.Conflict:
+		return nil
+	default:
+		return err
+	}
 }
