@@ -22,6 +22,7 @@ import (
 type vendorHouse struct {
 	*claudeHouse
 	driver string
+	model  string            // of its agents
 	placed map[string]string // bodies that the driver changes, besides those that all change
 }
 
@@ -88,7 +89,7 @@ func (h *vendorHouse) checkBody(v agentapi.View, body, want string) {
 func (h *vendorHouse) conversation() agentapi.View {
 	h.t.Helper()
 	began := time.Now()
-	v := h.spawn(h.driver)
+	v := h.spawn(h.driver, func(in *agentapi.SpawnIn) { in.Model = h.model })
 	h.t.Logf("%s %s was ready after %s", h.driver, v.ID, time.Since(began).Round(time.Millisecond))
 	began = time.Now()
 	out := h.ask(v.ID, "@@say Grüße, 世界\\n- a `list` of $(one) & \"more\"")

@@ -30,6 +30,7 @@ func (c commands) checks() []cli.Check {
 		{Name: "claude", Run: c.checkClaude},
 		vendor("codex"),
 		vendor("opencode"),
+		vendor("gemini"),
 		{Name: "hooks", Run: c.checkHook},
 		{Name: "daemon", Run: c.checkDaemon},
 	}

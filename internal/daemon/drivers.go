@@ -40,7 +40,7 @@ func vendors(cfg config.Config, environ []string) []vendor {
 	set := func(v config.Vendor) driver.Settings {
 		return driver.Settings{Binary: v.Binary, Pass: v.Env, Environ: environ}
 	}
-	return []vendor{driver.NewCodex(set(cfg.Codex)), driver.NewOpenCode(set(cfg.OpenCode))}
+	return []vendor{driver.NewCodex(set(cfg.Codex)), driver.NewOpenCode(set(cfg.OpenCode)), driver.NewGemini(set(cfg.Gemini))}
 }
 
 func claudeSettings(cfg config.Config, environ []string) driver.ClaudeSettings {

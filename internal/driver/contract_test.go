@@ -88,6 +88,9 @@ func TestContract(t *testing.T) {
 	t.Run("opencode", func(t *testing.T) {
 		contract(t, func(env []string) driver { return NewOpenCode(Settings{Binary: "/bin/cat", Environ: env}) })
 	})
+	t.Run("gemini", func(t *testing.T) {
+		contract(t, func(env []string) driver { return NewGemini(Settings{Binary: "/bin/cat", Environ: env}) })
+	})
 	t.Run("custom", func(t *testing.T) {
 		contract(t, func(env []string) driver {
 			c, err := NewCustom(CustomSettings{Name: "cat", Argv: []string{"cat", "-u"}, Environ: env})
@@ -190,6 +193,7 @@ func environmentOnly(t *testing.T, open func([]string) driver) {
 		"CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD", "DISABLE_AUTOUPDATER",
 		"CODEX_TUI_RECORD_SESSION", "CODEX_TUI_SESSION_LOG_PATH", "OPENCODE_CONFIG_CONTENT", "OPENCODE_TUI_CONFIG", "OPENCODE_PERMISSION",
 		"OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_MOUSE",
+		"GEMINI_CLI_HOME", "GEMINI_CLI_NO_RELAUNCH",
 	}
 	seen := map[string]bool{}
 	for _, entry := range slices.Concat(command.Env, command.Secrets) {

@@ -70,10 +70,7 @@ func (o *OpenCode) Place(text string) (string, error) {
 	if acts(trimmed) { // a word that ends the program
 		return `\` + trimmed, nil
 	}
-	if words := strings.Fields(text); strings.HasSuffix(text, words[len(words)-1]) && strings.Contains(words[len(words)-1], "@") {
-		text += " "
-	}
-	return text, nil
+	return unmentioned(text), nil
 }
 
 // Permission returns the permission mode that agents get who are started with one, by Claude Code's names; empty means

@@ -194,6 +194,16 @@ func prompted(text string) (string, error) {
 	return text[:at] + `\` + text[at:], nil
 }
 
+// unmentioned returns a text with a space behind a mention (@file) at its end, which would open a list that takes the
+// submit key.
+func unmentioned(text string) string {
+	words := strings.Fields(text)
+	if len(words) == 0 || !strings.HasSuffix(text, words[len(words)-1]) || !strings.Contains(words[len(words)-1], "@") {
+		return text
+	}
+	return text + " "
+}
+
 // recorded reports whether a conversation's file holds something near its beginning: that there is one to resume.
 func recorded(path, mark string) bool {
 	if path == "" {

@@ -102,11 +102,12 @@ func (o *gemini) start(string, string, testkit.Usage) {
 	}
 }
 
+// part adds a part. The one before goes out: the last goes with the end, as the real service has it.
 func (o *gemini) part(part map[string]any) {
-	o.parts = append(o.parts, part)
-	if !o.whole {
-		o.send("", o.candidate([]any{part}, ""))
+	if n := len(o.parts); n > 0 && !o.whole {
+		o.send("", o.candidate(o.parts[n-1:], ""))
 	}
+	o.parts = append(o.parts, part)
 }
 
 func (o *gemini) candidate(parts []any, reason string) map[string]any {
@@ -135,9 +136,12 @@ func (o *gemini) fail(code int, text string) {
 }
 
 func (o *gemini) end(_ string, u testkit.Usage) {
-	parts := []any{map[string]any{"text": ""}}
-	if o.whole {
-		parts = o.parts
+	if len(o.parts) == 0 {
+		o.parts = []any{map[string]any{"text": ""}}
+	}
+	parts := o.parts
+	if !o.whole {
+		parts = parts[len(parts)-1:]
 	}
 	last := o.candidate(parts, "STOP")
 	last["usageMetadata"] = map[string]int{

@@ -1,0 +1,300 @@
+package driver
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/orchestron/orchestron"
+)
+
+// Gemini drives Gemini CLI in its terminal interface. Each agent has a home of its own for it, with the person's account
+// and way to log in: hooks and trust can be given in no other way. What is written here was measured with 0.61.0:
+//
+//   - Hooks tell of the start, of every prompt before it is taken (and can refuse it), of dialogs for tools, and of every end
+//     of a turn, also after an interrupt and a failure; why a turn failed is in the transcript only.
+//   - The editor key runs EDITOR on the input box, but not while a dialog for a tool is open.
+//   - A key bound to submit besides Enter works only now and then after the editor, so it is Enter. It is pressed only
+//     right after the editor ran on the input box; a dialog that opens in between, in a turn that an urgent message
+//     interrupts, would take it.
+//   - A backslash at the end of a prompt makes Enter a newline.
+type Gemini struct{ program }
+
+// NewGemini returns the driver of Gemini CLI.
+func NewGemini(set Settings) *Gemini {
+	if set.Binary == "" {
+		set.Binary = "gemini"
+	}
+	return &Gemini{program{
+		title: "Gemini CLI", install: "npm install -g @google/gemini-cli", tested: "0.61.0", set: set, seen: map[string]string{},
+	}}
+}
+
+// Name is what agents' records call the driver.
+func (g *Gemini) Name() string { return "gemini" }
+
+// Abilities says that Gemini CLI tells everything.
+func (g *Gemini) Abilities() orchestron.Abilities {
+	return orchestron.Abilities{Confirms: true, Answers: true, Resumes: true, Interrupts: true, Tools: true}
+}
+
+// Channel is through the editor and Enter.
+func (g *Gemini) Channel(string) orchestron.Channel {
+	return orchestron.Channel{
+		Editor:    []orchestron.Key{"C-g"},
+		Submit:    []orchestron.Key{"Enter"},
+		Interrupt: []orchestron.Key{"Escape"},
+		Settle:    200 * time.Millisecond,
+	}
+}
+
+// Place returns the message, with a backslash before what Gemini CLI would take for a command, and a space behind a
+// backslash at its end.
+func (g *Gemini) Place(text string) (string, error) {
+	text, err := prompted(text)
+	if strings.HasSuffix(text, `\`) {
+		text += " "
+	}
+	return text, err
+}
+
+// Permission returns the permission mode that agents get who are started with one, by Claude Code's names; empty means
+// acceptEdits. Gemini CLI has no mode that refuses instead of asking.
+func (g *Gemini) Permission(mode string) (string, error) {
+	if mode == "dontAsk" {
+		return "", orchestron.Errorf(orchestron.Invalid, "Gemini CLI has no permission mode dontAsk").Try("use default, acceptEdits, plan or bypassPermissions")
+	}
+	return permissionOf("Gemini CLI", mode)
+}
+
+func approvals(mode string) string {
+	switch mode {
+	case "acceptEdits":
+		return "auto_edit"
+	case "bypassPermissions":
+		return "yolo"
+	}
+	return mode // default and plan are called so
+}
+
+// Prepare writes the agent's own home for Gemini CLI and says how to start it.
+func (g *Gemini) Prepare(l orchestron.Launch) (orchestron.Command, error) {
+	file, err := g.find(environ(l.Environ))
+	if err != nil {
+		return orchestron.Command{}, err
+	}
+	if err := checkLaunch(l); err != nil {
+		return orchestron.Command{}, err
+	}
+	mode, err := g.Permission(l.Agent.Permission)
+	if err != nil {
+		return orchestron.Command{}, err
+	}
+	if err := errors.Join(linkSelf(l), geminiHome(l)); err != nil {
+		return orchestron.Command{}, unwritable(err)
+	}
+	open, secret := g.environment(l, geminis, "GEMINI_CLI_HOME="+filepath.Join(l.Dir, "gemini"), "GEMINI_CLI_NO_RELAUNCH=true")
+	argv := []string{file, "--approval-mode=" + approvals(mode)}
+	if l.Agent.Model != "" {
+		argv = append(argv, "--model="+l.Agent.Model)
+	}
+	if a := l.Agent; l.Resume && sessionID.MatchString(a.SessionID) && recorded(a.Transcript, `"type":"user"`) {
+		argv = append(argv, "--resume="+a.SessionID)
+	}
+	return orchestron.Command{Argv: argv, Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
+}
+
+// geminis reports whether a variable configures Gemini CLI or the service behind it.
+func geminis(name string) bool {
+	switch name {
+	case "GEMINI_API_KEY", "GEMINI_MODEL", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL",
+		"GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA", "GOOGLE_APPLICATION_CREDENTIALS":
+		return true
+	}
+	return strings.HasPrefix(name, "GOOGLE_CLOUD_")
+}
+
+// geminiHome writes the agent's own home. Of the person's it has the account and the way to log in.
+func geminiHome(l orchestron.Launch) error {
+	dir := filepath.Join(l.Dir, "gemini", ".gemini")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	env := environ(l.Environ)
+	person := filepath.Join(env.get("HOME"), ".gemini")
+	for _, name := range []string{"oauth_creds.json", "google_accounts.json"} {
+		account := filepath.Join(person, name)
+		if _, err := os.Stat(account); err != nil {
+			continue
+		}
+		if err := os.Symlink(account, filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	trust := "TRUST_FOLDER"
+	if brings(l.Agent.Workspace) {
+		trust = "DO_NOT_TRUST" // the project's hooks, servers and variables are then left alone
+	}
+	return errors.Join(
+		writeJSON(filepath.Join(dir, "trustedFolders.json"), map[string]string{l.Agent.Workspace: trust}),
+		writeJSON(filepath.Join(dir, "settings.json"), geminiSettings(l, geminiLogin(person, env))),
+		write(filepath.Join(dir, "GEMINI.md"), []byte(l.Context), 0o600),
+	)
+}
+
+// geminiLogin is how the person logs in: as they chose, or with what the environment has.
+func geminiLogin(person string, env environ) string {
+	var chosen struct {
+		Security struct {
+			Auth struct {
+				Type string `json:"selectedType"`
+			} `json:"auth"`
+		} `json:"security"`
+	}
+	if data, err := head(filepath.Join(person, "settings.json")); err == nil && json.Unmarshal(data, &chosen) == nil && chosen.Security.Auth.Type != "" {
+		return chosen.Security.Auth.Type
+	}
+	switch {
+	case env.get("GEMINI_API_KEY") != "":
+		return "gemini-api-key"
+	case env.get("GOOGLE_GENAI_USE_VERTEXAI") != "":
+		return "vertex-ai"
+	}
+	return "oauth-personal"
+}
+
+// brings reports whether a workspace brings what Gemini CLI would load from a folder that is trusted.
+func brings(workspace string) bool {
+	return slices.ContainsFunc([]string{".gemini", ".env"}, func(name string) bool {
+		_, err := os.Lstat(filepath.Join(workspace, name))
+		return err == nil
+	})
+}
+
+func geminiSettings(l orchestron.Launch, login string) map[string]any {
+	type object = map[string]any
+	hooks := object{}
+	for event, as := range map[string]string{
+		"SessionStart": "SessionStart", "BeforeAgent": "UserPromptSubmit", "Notification": "Notification", "AfterTool": "PostToolUse", "AfterAgent": "Stop",
+	} {
+		hooks[event] = []any{object{"hooks": []any{
+			object{"type": "command", "name": "orchestron", "command": hookCommand(l.Self) + " " + as, "timeout": 10000},
+		}}}
+	}
+	out := object{
+		"security": object{"auth": object{"selectedType": login}, "folderTrust": object{"enabled": true}},
+		"general":  object{"enableAutoUpdate": false}, "privacy": object{"usageStatisticsEnabled": false}, "hooks": hooks,
+	}
+	if l.MCPURL != "" {
+		out["mcpServers"] = object{"orchestron": object{
+			"httpUrl": l.MCPURL, "headers": object{"Authorization": "Bearer $" + envToken}, "trust": true, "timeout": 3600000,
+		}}
+	}
+	return out
+}
+
+// Hook turns one call of a hook into facts. At the end of a turn it looks into the transcript too.
+func (g *Gemini) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
+	var call struct {
+		hookCall
+		Response string          `json:"prompt_response"`
+		About    string          `json:"notification_type"`
+		Message  string          `json:"message"`
+		Details  json.RawMessage `json:"details"`
+	}
+	if event == "" || json.Unmarshal(payload, &call) != nil {
+		return nil
+	}
+	f := orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
+	switch {
+	case event == "Stop" && call.Response == "":
+		f.Kind, f.Text = orchestron.FactTurnFailed, whyGemini(call.Transcript)
+	case event == "Stop":
+		f.Kind, f.Text = orchestron.FactTurnEnded, geminiAnswer(call.Transcript, call.Response)
+	case event == "Notification" && call.About == "ToolPermission":
+		f.Kind, f.Detail = orchestron.FactAsked, call.Message
+		f.Question = &orchestron.Question{Tool: call.Message, Detail: string(call.Details), At: at}
+	default:
+		if !call.tell(event, &f) {
+			return nil
+		}
+	}
+	return []orchestron.Fact{f}
+}
+
+// geminiEntry is a line of a transcript.
+type geminiEntry struct {
+	Type    string          `json:"type"`
+	Content json.RawMessage `json:"content"`
+	text    string
+}
+
+// lastGemini returns the last line of a transcript that match takes.
+func lastGemini(transcript string, match func(geminiEntry) bool) geminiEntry {
+	lines, _ := tail(transcript) // whatever is wrong with it, it does not tell
+	for _, line := range slices.Backward(lines) {
+		var e geminiEntry
+		if json.Unmarshal(line, &e) != nil || e.Type == "" {
+			continue
+		}
+		_ = json.Unmarshal(e.Content, &e.text) // what is no text stays empty
+		if match(e) {
+			return e
+		}
+	}
+	return geminiEntry{}
+}
+
+// whyGemini returns why the last turn in a transcript has no answer.
+func whyGemini(transcript string) string {
+	e := lastGemini(transcript, func(e geminiEntry) bool { return e.Type != "info" || e.text == "Request cancelled." })
+	switch {
+	case e.Type == "info":
+		return "interrupted"
+	case e.Type == "error" && e.text != "":
+		return e.text
+	}
+	return "the turn ended without an answer"
+}
+
+// geminiAnswer returns the answer that a hook tells. The hook may tell a piece of it twice, behind a space; the transcript
+// has it as it was.
+func geminiAnswer(transcript, told string) string {
+	said := lastGemini(transcript, func(e geminiEntry) bool { return e.Type == "gemini" && e.text != "" }).text
+	if said != "" && strings.HasPrefix(told, said) {
+		return said
+	}
+	return told
+}
+
+// Watch gives nothing: hooks tell everything.
+func (g *Gemini) Watch(orchestron.Agent, string) []string { return nil }
+
+// Observe gives no facts: hooks tell everything.
+func (g *Gemini) Observe(orchestron.Agent, string) ([]orchestron.Fact, error) { return nil, nil }
+
+// Screen says that a dialog is open, for when nothing better is known: the one for logging in comes before any hook.
+func (g *Gemini) Screen(text string) []orchestron.Fact {
+	if !strings.Contains(text, "(Use Enter to select") {
+		return nil
+	}
+	var said []string
+	for line := range strings.Lines(text) {
+		if line = strings.Trim(line, " │╭╮╰╯─\n"); line != "" {
+			said = append(said, line)
+		}
+	}
+	return []orchestron.Fact{{
+		Kind: orchestron.FactAsked, Source: orchestron.FromScreen, Detail: "the screen shows a dialog",
+		Question: &orchestron.Question{Detail: strings.Join(said[max(0, len(said)-20):], "\n")},
+	}}
+}
+
+// Todos gives an empty list: Gemini CLI keeps none in a file.
+func (g *Gemini) Todos(orchestron.Agent, string) (json.RawMessage, error) {
+	return json.RawMessage(noTodos), nil
+}
