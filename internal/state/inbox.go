@@ -27,11 +27,20 @@ func (st State) canTake(m orchestron.Message) bool {
 		return true
 	}
 	for _, o := range st.Inbox {
-		if !over(o) && (o.Seq < m.Seq || o.State == orchestron.Submitted) {
+		if !over(o) && (o.State == orchestron.Submitted || before(o, m)) {
 			return false
 		}
 	}
 	return st.Agent.Status == orchestron.Idle
+}
+
+// before reports whether a message that waits goes before another: one that was begun does, for its text may lie in the
+// input box and be in the way of all others, as an urgent one's whose turn ended too soon.
+func before(o, m orchestron.Message) bool {
+	if begun := o.State == orchestron.Attempting; begun != (m.State == orchestron.Attempting) {
+		return begun
+	}
+	return o.Seq < m.Seq
 }
 
 // Submitted reports whether nothing more needs to be done to give a message to the agent.

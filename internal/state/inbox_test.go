@@ -28,6 +28,11 @@ func TestCanTakeInOrder(t *testing.T) {
 	if !st.canTake(second) || st.canTake(urgent) {
 		t.Error("an idle agent takes the first message")
 	}
+	urgent.State = orchestron.Attempting // its text may lie in the input box
+	st.Inbox[1] = urgent
+	if next, ok := st.Next(); !ok || next.ID != urgent.ID || st.canTake(second) {
+		t.Errorf("an idle agent takes %q next, want the message that was begun", next.ID)
+	}
 	urgent.State = orchestron.Submitted // while the turn before it ran: its answer is not told yet
 	st.Inbox = []orchestron.Message{second, urgent}
 	if st.canTake(second) {
