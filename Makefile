@@ -6,6 +6,9 @@ LINTER := bin/golangci-lint
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ARCH := $(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
 CLAUDE := $(CURDIR)/e2e/node_modules/@anthropic-ai/claude-code-$(ARCH)/claude
+MODULES := $(CURDIR)/e2e/node_modules
+VENDORS = ORCHESTRON_CODEX=$$(ls $(MODULES)/@openai/codex-$(ARCH)/vendor/*/bin/codex) \
+	ORCHESTRON_OPENCODE=$(MODULES)/opencode-$(ARCH)/bin/opencode ORCHESTRON_GEMINI=$(MODULES)/.bin/gemini
 GO_TEST := go test -timeout 20m -count=1
 DEMO :=
 
