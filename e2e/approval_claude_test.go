@@ -162,7 +162,10 @@ func (a *approvals) allowed() {
 	if a.made("one") {
 		t.Error("the tool ran before anybody allowed it")
 	}
+	began := time.Now()
 	a.mustAnswer(q.ID, approvalapi.AllowOnce, "")
+	within(20*time.Second, func() bool { return a.made("one") })
+	t.Logf("the tool ran %s after it was allowed", time.Since(began).Round(time.Millisecond))
 	if got := a.told(message); !a.made("one") || !strings.HasPrefix(got, "got ") {
 		t.Errorf("after allow the agent says %q; the file is there: %v", got, a.made("one"))
 	}
