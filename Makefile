@@ -54,7 +54,7 @@ race: needs-test ## tests of each package, all of them, with the race detector
 
 .PHONY: e2e
 e2e: needs-test ## the built program with real agents
-	ORCHESTRON_TEST_CLAUDE=$(CLAUDE) ORCHESTRON_CLAUDE=$(CLAUDE) $(GO_TEST) ./e2e ./e2e/board
+	ORCHESTRON_TEST_CLAUDE=$(CLAUDE) ORCHESTRON_CLAUDE=$(CLAUDE) $(VENDORS) $(GO_TEST) ./e2e ./e2e/board
 
 .PHONY: conformance
 conformance: ## the official MCP conformance suite against the built program
