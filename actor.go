@@ -15,7 +15,9 @@ type Actor struct {
 	Kind  ActorKind `json:"kind"`
 	Agent AgentID   `json:"agent,omitempty"` // of AgentCall
 	Level Level     `json:"level,omitempty"` // of AgentCall
-	Dir   string    `json:"dir,omitempty"`   // where the caller works, absolute; empty when unknown. A default, never a right
+	// Project is the board of AgentCall: fixed when the agent was spawned.
+	Project string `json:"project,omitempty"`
+	Dir     string `json:"dir,omitempty"` // where the caller works, absolute; empty when unknown. A default, never a right
 }
 
 // Trusted reports whether the actor may do everything: a person in charge, or Orchestron itself.

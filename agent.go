@@ -92,6 +92,7 @@ type Agent struct {
 	Permission    string        `json:"permissionMode"`
 	Workspace     string        `json:"workspace"` // absolute path
 	WorkspaceMode WorkspaceMode `json:"workspaceMode"`
+	Project       string        `json:"project"` // the root of the git repository that it works in, or "default"
 	Wanted        Wanted        `json:"wanted"`
 	Status        Status        `json:"status"`
 	Evidence      Evidence      `json:"evidence"`

@@ -13,7 +13,7 @@ type NoteID string
 // NoteIDOf is the id of the n-th note.
 func NoteIDOf(n int64) NoteID { return NoteID("CTX-" + strconv.FormatInt(n, 10)) }
 
-var noteID = regexp.MustCompile(`^CTX-[1-9][0-9]{0,17}$`)
+var noteID = regexp.MustCompile(`^CTX-[1-9][0-9]{0,11}$`)
 
 // Number is the n of CTX-n, and 0 of anything else.
 func (id NoteID) Number() int64 {

@@ -11,7 +11,7 @@ import (
 // TaskID names a task for ever, over all projects: TASK-1, TASK-2, and so on. Ids are made by Orchestron only.
 type TaskID string
 
-var taskID = regexp.MustCompile(`^TASK-[1-9][0-9]{0,17}$`)
+var taskID = regexp.MustCompile(`^TASK-[1-9][0-9]{0,11}$`)
 
 // TaskIDOf is the id of the n-th task.
 func TaskIDOf(n int64) TaskID { return TaskID("TASK-" + strconv.FormatInt(n, 10)) }
@@ -181,10 +181,10 @@ func (t *Task) Move(to TaskStatus, openChildren int, now time.Time) error {
 	case !slices.Contains(allowed, to):
 		return Errorf(Conflict, "%s is %s and cannot become %s", t.ID, t.Status, to).Try("from %s it can become %s", t.Status, join(allowed))
 	case to == InProgress && t.Waits > 0:
-		return Errorf(Conflict, "%s depends on %d tasks that are not over", t.ID, t.Waits).
+		return Errorf(Conflict, "%s waits for %d of the tasks that it depends on", t.ID, t.Waits).
 			Try("orchestron_task_get %s names them under dependsOn", t.ID)
 	case to == Done && openChildren > 0:
-		return Errorf(Conflict, "%s has %d children that are not over", t.ID, openChildren).
+		return Errorf(Conflict, "%s has children that are not over: %d", t.ID, openChildren).
 			Try("list them with parent %s", t.ID)
 	}
 	t.Status = to
@@ -241,7 +241,17 @@ func (t *Task) Release(now time.Time) {
 	}
 }
 
-// Return puts a task whose holder went away back to where others can claim it.
+// Abandon ends the lease of a holder that went away. What was begun goes back to where others can claim it; what is
+// blocked or in review stays so.
+func (t *Task) Abandon(now time.Time) {
+	if t.Status == InProgress {
+		t.Return(now)
+		return
+	}
+	t.Release(now)
+}
+
+// Return puts a task back to where others can claim it.
 func (t *Task) Return(now time.Time) {
 	t.Release(now)
 	t.Assignee = ""

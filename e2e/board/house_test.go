@@ -57,9 +57,10 @@ func leads(above, below orchestron.AgentID) bool {
 	return above == "exec_1" && strings.HasPrefix(string(below), "spec_1_")
 }
 
-func (*agents) Leads(above, below orchestron.AgentID) bool { return leads(above, below) }
-func (*agents) Session(orchestron.AgentID) string          { return "" }
-func (a *agents) Changed() <-chan struct{}                 { return a.changed.Wait() }
+func (*agents) Leads(above, below orchestron.AgentID) bool     { return leads(above, below) }
+func (*agents) Session(orchestron.AgentID) string              { return "" }
+func (a *agents) Project(id orchestron.AgentID) (string, bool) { return "", false }
+func (a *agents) Changed() <-chan struct{}                     { return a.changed.Wait() }
 
 func (*agents) Post(context.Context, orchestron.AgentID, string, string, bool) error { return nil }
 

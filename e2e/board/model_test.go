@@ -123,6 +123,15 @@ func (t *task) giveBack() {
 	}
 }
 
+// abandon ends the lease of somebody who went away.
+func (t *task) abandon() {
+	if t.status == "IN_PROGRESS" {
+		t.giveBack()
+		return
+	}
+	t.release()
+}
+
 func (t *task) take(holder string, until time.Time) {
 	t.lease, t.holder, t.until, t.assignee = t.lease+1, holder, until, holder
 }
@@ -219,10 +228,15 @@ func (m *model) update(by string, in boardapi.TaskUpdateIn) error {
 		t.labels = *in.Labels
 	}
 	if in.Assignee != nil && *in.Assignee != t.assignee {
-		if *in.Assignee != t.holder {
+		switch {
+		case *in.Assignee == "" && t.status == "IN_PROGRESS":
+			t.giveBack()
+		case t.status == "IN_PROGRESS" && orchestron.AgentID(*in.Assignee).Valid() && m.alive[*in.Assignee]:
+			t.take(*in.Assignee, time.Time{})
+		default:
 			t.release()
+			t.assignee = *in.Assignee
 		}
-		t.assignee = *in.Assignee
 	}
 	if err := m.advance(by, &t, in); err != nil {
 		return err
@@ -271,10 +285,10 @@ func (m *model) move(t *task, to orchestron.TaskStatus) error {
 }
 
 // best is the task to begin with, or nil.
-func (m *model) best(project, label string) *task {
+func (m *model) best(project, label, holder string) *task {
 	var best *task
 	for _, t := range m.tasks {
-		if t.project == project && m.ready(t) && (label == "" || slices.Contains(t.labels, label)) &&
+		if t.project == project && m.ready(t) && (label == "" || slices.Contains(t.labels, label)) && (t.assignee == "" || t.assignee == holder) &&
 			(best == nil || t.priority.Rank() < best.priority.Rank()) {
 			best = t
 		}
@@ -289,7 +303,7 @@ func (m *model) claim(by string, in boardapi.TaskClaimIn) (*task, error) {
 	}
 	t := m.find(by, id(in.TaskID))
 	if in.TaskID == "" {
-		t = m.best(in.Project, in.Label)
+		t = m.best(in.Project, in.Label, holder)
 	}
 	until := m.now.Add(time.Duration(in.Minutes) * time.Minute)
 	if orchestron.AgentID(holder).Valid() {

@@ -285,7 +285,7 @@ func (p *play) dies(t *rapid.T) {
 	}
 	for _, task := range p.tasks {
 		if task.holder == name {
-			task.giveBack()
+			task.abandon()
 		}
 	}
 	p.settleLeases(t)
@@ -297,7 +297,7 @@ func (p *play) timePasses(t *rapid.T) {
 	p.pass(time.Hour)
 	for _, task := range p.tasks {
 		if !task.until.IsZero() && !p.now.Before(task.until) {
-			task.giveBack()
+			task.abandon()
 		}
 	}
 	p.settleLeases(t)

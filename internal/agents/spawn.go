@@ -232,6 +232,7 @@ func (s *Service) newAgent(p plan, id orchestron.AgentID) orchestron.Agent {
 	if orchestron.WorkspaceMode(p.WorkspaceMode) == orchestron.Shared {
 		a.Workspace = p.WorkDir
 	}
+	a.Project = cmp.Or(workspace.Project(p.WorkDir), workspace.Common)
 	return a
 }
 

@@ -1,6 +1,7 @@
 package board
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -12,9 +13,6 @@ import (
 	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/workspace"
 )
-
-// common is the board of those who work in no git repository.
-const common = "default"
 
 // Service is the use cases of boards. It is safe for concurrent use.
 type Service struct {
@@ -67,15 +65,10 @@ func (s *Service) Ops() []op.Op {
 	}
 }
 
-// project is the board that a caller means: the one named, or that of the repository the caller works in. Agents may
-// name no other than their own.
+// project is the board that a caller means: the one named, or that of the repository the caller works in. That of an
+// agent is fixed when it is spawned, whatever becomes of its directory; it may name no other.
 func (s *Service) project(actor orchestron.Actor, named string) (string, error) {
-	own := common
-	if actor.Dir != "" {
-		if root := workspace.Project(actor.Dir); root != "" {
-			own = root
-		}
-	}
+	own := cmp.Or(actor.Project, workspace.Project(actor.Dir), workspace.Common)
 	if named == "" || named == own {
 		return own, nil
 	}

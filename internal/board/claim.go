@@ -34,7 +34,9 @@ func (s *Service) claim(ctx context.Context, call op.Call, in boardapi.TaskClaim
 	}
 	var t orchestron.Task
 	err = s.write(ctx, call, "orchestron_task_claim", in, func(e *edit) (string, error) {
-		if t, err = e.tx.NextReady(in.Filter(project)); err != nil {
+		f := in.Filter(project)
+		f.For = holder
+		if t, err = e.tx.NextReady(f); err != nil {
 			if orchestron.KindOf(err) == orchestron.NotFound {
 				err = orchestron.Errorf(orchestron.NotFound, "no task is ready in %s", project).
 					Try("orchestron_check_updates with timeout_seconds waits for a change")
@@ -59,10 +61,22 @@ func (e *edit) give(t *orchestron.Task, holder string, minutes int) error {
 	if !id.Valid() {
 		return t.Claim(holder, e.now.Add(time.Duration(minutes)*time.Minute), e.now)
 	}
+	if err := e.belongs(holder, t.Project); err != nil {
+		return err
+	}
 	if !e.agents.Alive(id) {
 		return orchestron.Errorf(orchestron.Conflict, "%s does not run", id).Try("restart it first, or name another")
 	}
 	return t.Claim(holder, time.Time{}, e.now)
+}
+
+// belongs checks that an agent which is to work on a task can see it.
+func (e *edit) belongs(assignee, project string) error {
+	if own, known := e.agents.Project(orchestron.AgentID(assignee)); known && own != project {
+		return orchestron.Errorf(orchestron.Invalid, "%s works on the board %s and cannot see this task", assignee, own).
+			Try("name an agent that works in %s", project)
+	}
+	return nil
 }
 
 // Run returns the tasks of holders that went away, and delivers notices, until ctx ends. Call it when the state of
@@ -156,7 +170,7 @@ func (s *Service) giveBack(ctx context.Context, id orchestron.TaskID) error {
 			return "", nil
 		}
 		before := t
-		t.Return(e.now)
+		t.Abandon(e.now)
 		return "", e.save(orchestron.TaskReturned, before, &t, why)
 	}, nil)
 }

@@ -50,6 +50,7 @@ func (e *edit) save(kind orchestron.EventType, before orchestron.Task, after *or
 	if before.Lease != after.Lease {
 		e.leased = true
 	}
+	e.touch(before)
 	if err := e.tell(kind, before, *after, text); err != nil {
 		return err
 	}
@@ -69,11 +70,16 @@ func (e *edit) note(kind orchestron.EventType, t orchestron.Task, diff map[strin
 	if err := e.tx.AddChange(&c); err != nil {
 		return err
 	}
+	e.touch(t)
+	return e.event(kind, map[string]any{"taskId": t.ID, "project": t.Project, "status": t.Status, "change": c.Seq})
+}
+
+// touch notes which resources show a task.
+func (e *edit) touch(t orchestron.Task) {
 	e.uris = append(e.uris, strings.Replace(TaskURI, "{id}", string(t.ID), 1), CurrentURI)
 	if t.Sprint != "" {
 		e.uris = append(e.uris, SprintURI)
 	}
-	return e.event(kind, map[string]any{"taskId": t.ID, "project": t.Project, "status": t.Status, "change": c.Seq})
 }
 
 func (e *edit) event(kind orchestron.EventType, data map[string]any) error {
@@ -126,6 +132,7 @@ func (e *edit) free(t orchestron.Task) error {
 		if err := e.tx.PutTask(before, other); err != nil {
 			return err
 		}
+		e.touch(other)
 		if other.Waits == 0 && other.Status == orchestron.ToDo {
 			if err := e.inform(other, boardapi.Freed, fmt.Sprintf("%s is ready: all that it depended on is over.", title(other))); err != nil {
 				return err
@@ -175,6 +182,7 @@ func (e *edit) rollup(id orchestron.TaskID) error {
 		if err := e.tx.PutTask(before, parent); err != nil {
 			return err
 		}
+		e.touch(parent)
 		if parent.Parent == "" {
 			return nil
 		}

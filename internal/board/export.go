@@ -28,19 +28,21 @@ type place struct {
 	project string
 	part    int // sprints, tasks, contexts, changes
 	after   int64
+	most    int64 // the number of the last task: changes of later ones are left out
 }
 
 const parts = 4
 
-func (p place) String() string { return fmt.Sprintf("%d.%d.%s", p.part, p.after, p.project) }
+func (p place) String() string { return fmt.Sprintf("%d.%d.%d.%s", p.part, p.after, p.most, p.project) }
 
 func parseExport(cursor string) (place, error) {
-	f := strings.SplitN(cursor, ".", 3)
-	if len(f) == 3 {
+	f := strings.SplitN(cursor, ".", 4)
+	if len(f) == 4 {
 		part, err1 := strconv.Atoi(f[0])
 		after, err2 := strconv.ParseInt(f[1], 10, 64)
-		if err1 == nil && err2 == nil && part >= 0 && part < parts && after >= 0 {
-			return place{f[2], part, after}, nil
+		most, err3 := strconv.ParseInt(f[2], 10, 64)
+		if err1 == nil && err2 == nil && err3 == nil && part >= 0 && part < parts && after >= 0 {
+			return place{f[3], part, after, most}, nil
 		}
 	}
 	return place{}, orchestron.Errorf(orchestron.Invalid, "%q is no cursor of orchestron_export", orchestron.Quotable(cursor)).
@@ -95,10 +97,11 @@ func (s *Service) exported(ctx context.Context, actor orchestron.Actor, in board
 // page adds lines of one project until there are limit, and returns where to go on.
 func page(ctx context.Context, from Source, at place, limit int, lines *[]json.RawMessage) (place, error) {
 	for at.part < parts && len(*lines) < limit {
-		batch, last, err := some(ctx, from, at, limit-len(*lines))
+		batch, next, err := some(ctx, from, at, limit-len(*lines))
 		if err != nil {
 			return at, err
 		}
+		at = next
 		for _, line := range batch {
 			raw, err := json.Marshal(line)
 			if err != nil {
@@ -106,42 +109,51 @@ func page(ctx context.Context, from Source, at place, limit int, lines *[]json.R
 			}
 			*lines = append(*lines, raw)
 		}
-		if at.after = last; len(*lines) < limit {
-			at.part, at.after = at.part+1, 0
-		}
 	}
 	return at, nil
 }
 
-// some are at most limit lines behind a place of one part, and the number of the last.
-func some(ctx context.Context, from Source, at place, limit int) (lines []boardapi.Line, last int64, err error) {
-	last = at.after
+// some are at most limit lines behind a place of one part, and the place behind them.
+func some(ctx context.Context, from Source, at place, limit int) (lines []boardapi.Line, next place, err error) {
+	found := 0
 	switch at.part {
 	case 0:
-		sprints, err := from.Sprints(ctx, at.project)
-		for i := int(last); i < min(len(sprints), int(last)+limit); i++ {
+		var sprints []orchestron.Sprint
+		sprints, err = from.Sprints(ctx, at.project)
+		for i := int(at.after); i < min(len(sprints), int(at.after)+limit); i++ {
 			lines = append(lines, boardapi.Line{Sprint: &sprints[i]})
 		}
-		return lines, last + int64(len(lines)), err
+		found = len(lines)
+		at.after += int64(found)
 	case 1:
-		tasks, err := from.Tasks(ctx, boardapi.Filter{Project: at.project, ByNumber: true, After: boardapi.Place{Number: last}, Limit: limit})
+		var tasks []orchestron.Task
+		tasks, err = from.Tasks(ctx, boardapi.Filter{Project: at.project, ByNumber: true, After: boardapi.Place{Number: at.after}, Limit: limit})
 		for i := range tasks {
-			lines, last = append(lines, boardapi.Line{Task: &tasks[i]}), tasks[i].ID.Number()
+			lines, at.after = append(lines, boardapi.Line{Task: &tasks[i]}), tasks[i].ID.Number()
+			at.most = at.after
 		}
-		return lines, last, err
+		found = len(tasks)
 	case 2:
-		notes, err := from.Notes(ctx, boardapi.NoteFilter{Project: at.project, After: last, Oldest: true, Limit: limit})
+		var notes []orchestron.Note
+		notes, err = from.Notes(ctx, boardapi.NoteFilter{Project: at.project, After: at.after, Oldest: true, Limit: limit})
 		for i := range notes {
-			lines, last = append(lines, boardapi.Line{Context: &notes[i]}), notes[i].ID.Number()
+			lines, at.after = append(lines, boardapi.Line{Context: &notes[i]}), notes[i].ID.Number()
 		}
-		return lines, last, err
+		found = len(notes)
 	default:
-		changes, err := from.Changes(ctx, boardapi.ChangeFilter{Project: at.project, After: last, Limit: limit})
+		var changes []orchestron.Change
+		changes, err = from.Changes(ctx, boardapi.ChangeFilter{Project: at.project, After: at.after, Limit: limit})
 		for i := range changes {
-			last = changes[i].Seq
+			at.after = changes[i].Seq
 			changes[i].Seq = 0 // says nothing elsewhere
-			lines = append(lines, boardapi.Line{Change: &changes[i]})
+			if changes[i].Task.Number() <= at.most {
+				lines = append(lines, boardapi.Line{Change: &changes[i]})
+			}
 		}
-		return lines, last, err
+		found = len(changes)
 	}
+	if found < limit {
+		at.part, at.after = at.part+1, 0
+	}
+	return lines, at, err
 }

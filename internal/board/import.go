@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -31,13 +30,16 @@ type importing struct {
 	seen  map[string]bool // projects
 	links []link
 
+	number  int // of the line being read
 	parents map[orchestron.TaskID]bool
 }
 
 // link is what a task says of others, which are not all there yet when it is read.
 type link struct {
-	id, parent orchestron.TaskID
-	dependsOn  []orchestron.TaskID
+	line      int
+	was, id   orchestron.TaskID // in the file, and here
+	parent    orchestron.TaskID
+	dependsOn []orchestron.TaskID
 }
 
 // here is the id that a task of the file has here, and empty when there is none in the file.
@@ -123,18 +125,16 @@ func fromSource(ctx context.Context, from Source, each func(int, boardapi.Line) 
 	}
 	for _, project := range projects {
 		for at := (place{project: project}); at.part < parts; {
-			batch, last, err := some(ctx, from, at, importBatch)
+			batch, next, err := some(ctx, from, at, importBatch)
 			if err != nil {
 				return err
 			}
+			at = next
 			for _, line := range batch {
 				number++
 				if err := each(number, line); err != nil {
 					return err
 				}
-			}
-			if at.after = last; len(batch) < importBatch {
-				at.part, at.after = at.part+1, 0
 			}
 		}
 	}
@@ -149,6 +149,7 @@ func (im *importing) reset(e *edit) {
 
 // line takes one line in. Tasks wait until all ids are known.
 func (im *importing) line(number int, l boardapi.Line) error {
+	im.number = number
 	if number == 1 {
 		if l.Board != format {
 			return orchestron.Errorf(orchestron.Invalid, "this is no export of a board in format %d", format).Try("make one with orchestron export")
@@ -237,7 +238,7 @@ func (im *importing) task(t orchestron.Task) (err error) {
 	}
 	im.tasks[t.ID.Number()] = id.Number()
 	if t.Parent != "" || len(t.DependsOn) > 0 || t.Children > 0 {
-		im.links = append(im.links, link{id: id, parent: t.Parent, dependsOn: t.DependsOn})
+		im.links = append(im.links, link{line: im.number, was: t.ID, id: id, parent: t.Parent, dependsOn: t.DependsOn})
 	}
 	t.ID, t.Parent, t.DependsOn, t.Waits, t.Children = id, "", []orchestron.TaskID{}, 0, 0
 	t.Labels, t.AcceptanceCriteria = set(t.Labels), list(t.AcceptanceCriteria)
@@ -303,27 +304,12 @@ func (im *importing) change(c orchestron.Change) (err error) {
 
 // finish ties the tasks together, as create and update would.
 func (im *importing) finish() error {
+	if l, on := circle(im.links); l != nil {
+		return boardapi.AtLine(l.line, orchestron.Errorf(orchestron.Conflict, "%s depends on %s, which depends on it: that is a cycle", l.was, on))
+	}
 	for _, l := range im.links {
-		t, err := im.tx.Task(l.id)
-		if err != nil {
-			return err
-		}
-		before := t
-		if l.parent != "" {
-			if t.Parent = im.here(l.parent); t.Parent == "" {
-				return fmt.Errorf("%s is a part of %q: %w", l.id, l.parent, noTask(string(l.parent)))
-			}
-		}
-		t.DependsOn = []orchestron.TaskID{}
-		for _, id := range l.dependsOn {
-			other := im.here(id)
-			if other == "" {
-				return fmt.Errorf("%s depends on %q: %w", l.id, id, noTask(string(id)))
-			}
-			t.DependsOn = append(t.DependsOn, other)
-		}
-		if err := im.tie(before, &t); err != nil {
-			return fmt.Errorf("%s: %w; nothing was imported", l.id, err)
+		if err := im.tie(l); err != nil {
+			return boardapi.AtLine(l.line, err)
 		}
 	}
 	for id := range im.parents {
@@ -335,28 +321,79 @@ func (im *importing) finish() error {
 	return im.event(orchestron.BoardImported, map[string]any{"tasks": im.out.Tasks, "contexts": im.out.Contexts, "projects": im.out.Projects})
 }
 
-// tie stores what a task says of others, when it makes no circle.
-func (im *importing) tie(before orchestron.Task, t *orchestron.Task) error {
+// tie stores what a task says of others. What it depends on makes no circle; its parents are looked at here.
+func (im *importing) tie(l link) error {
+	t, err := im.tx.Task(l.id)
+	if err != nil {
+		return err
+	}
+	before := t
+	if l.parent != "" {
+		if t.Parent = im.here(l.parent); t.Parent == "" {
+			return noTask(string(l.parent))
+		}
+	}
 	for above, hops := t.Parent, 0; above != ""; hops++ {
 		parent, err := im.tx.Task(above)
 		if err != nil {
 			return err
 		}
 		if above == t.ID || hops >= deepest || parent.Project != t.Project {
-			return orchestron.Errorf(orchestron.Invalid, "it is a part of itself, too deep, or a part of another project")
+			return orchestron.Errorf(orchestron.Invalid, "%s is a part of itself, too deep, or a part of another project", l.was)
 		}
 		above = parent.Parent
 	}
-	for _, id := range t.DependsOn {
-		if err := im.mayDepend(*t, id); err != nil {
-			return err
+	t.DependsOn = []orchestron.TaskID{}
+	for _, id := range l.dependsOn {
+		other, err := im.edit.task(im.here(id), t.Project)
+		if err != nil {
+			return noTask(string(id))
 		}
+		t.DependsOn = append(t.DependsOn, other.ID)
 	}
-	if err := im.count(t); err != nil {
+	if err := im.count(&t); err != nil {
 		return err
 	}
 	if t.Parent != "" {
 		im.parents[t.Parent] = true
 	}
-	return im.tx.PutTask(before, *t)
+	return im.tx.PutTask(before, t)
+}
+
+// circle finds a task that depends on itself through others, and the one it depends on for that.
+func circle(links []link) (*link, orchestron.TaskID) {
+	const under, done = 1, 2
+	at := map[orchestron.TaskID]*link{}
+	for i := range links {
+		at[links[i].was] = &links[i]
+	}
+	state := make(map[orchestron.TaskID]int, len(links))
+	type visit struct {
+		link *link
+		next int
+	}
+	for i := range links {
+		if state[links[i].was] == done {
+			continue
+		}
+		state[links[i].was] = under
+		for stack := []visit{{link: &links[i]}}; len(stack) > 0; {
+			top := &stack[len(stack)-1]
+			if top.next == len(top.link.dependsOn) {
+				state[top.link.was] = done
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			on := top.link.dependsOn[top.next]
+			top.next++
+			switch other := at[on]; {
+			case on == top.link.was, state[on] == under:
+				return top.link, on
+			case other != nil && state[on] == 0:
+				state[on] = under
+				stack = append(stack, visit{link: other})
+			}
+		}
+	}
+	return nil, ""
 }

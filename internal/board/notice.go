@@ -2,7 +2,11 @@ package board
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,11 +20,15 @@ const settle = 300 * time.Millisecond
 // tell notes what the agents that a change concerns are to be told of it. Nobody is told what it did itself.
 func (e *edit) tell(kind orchestron.EventType, before, after orchestron.Task, text string) error {
 	by := e.by()
-	if before.Assignee != after.Assignee && before.Assignee != "" && kind != orchestron.TaskReturned {
-		gone := before
-		if err := e.inform(gone, boardapi.Unassigned, fmt.Sprintf("%s is no longer yours: %s gave it to %s.", title(after), by, orSomebody(after.Assignee))); err != nil {
+	switch {
+	case kind == orchestron.TaskReturned:
+		return e.inform(before, boardapi.Unassigned, fmt.Sprintf("%s is no longer yours: %s. Claim it again before you go on.", title(after), text))
+	case before.Assignee != after.Assignee && before.Assignee != "":
+		if err := e.inform(before, boardapi.Unassigned, fmt.Sprintf("%s is no longer yours: %s gave it to %s.", title(after), by, orSomebody(after.Assignee))); err != nil {
 			return err
 		}
+	case before.Lease.Holder != "" && after.Lease.Holder == "" && !after.Status.Over():
+		return e.inform(before, boardapi.Unassigned, fmt.Sprintf("%s is no longer yours: %s made it %s. Claim it again before you go on.", title(after), by, after.Status))
 	}
 	switch {
 	case before.Assignee != after.Assignee && after.Assignee != "":
@@ -34,9 +42,26 @@ func (e *edit) tell(kind orchestron.EventType, before, after orchestron.Task, te
 	case kind == orchestron.TaskDepends && after.Waits > before.Waits:
 		return e.inform(after, boardapi.Waits, fmt.Sprintf("%s now waits for %s, says %s.", title(after), names(after.DependsOn), by))
 	case kind == orchestron.TaskUpdated:
-		return e.inform(after, boardapi.Edited, fmt.Sprintf("%s was changed by %s. %s", title(after), by, text))
+		return e.inform(after, boardapi.Edited, fmt.Sprintf("%s was changed by %s%s. %s", title(after), by, became(before, after), text))
 	}
 	return nil
+}
+
+// became is what became of the fields that changed.
+func became(before, after orchestron.Task) string {
+	var b strings.Builder
+	diff := differences(before, after)
+	for _, name := range slices.Sorted(maps.Keys(diff)) {
+		value, err := json.Marshal(diff[name])
+		if err != nil || name == "lease" {
+			continue
+		}
+		if len(value) > 200 {
+			value = []byte("changed")
+		}
+		fmt.Fprintf(&b, ", %s: %s", name, value)
+	}
+	return b.String()
 }
 
 // assigned is what the new assignee of a task is told, with what the one before left.
@@ -75,23 +100,34 @@ func names(all []orchestron.TaskID) string {
 	return strings.Join(words, ", ")
 }
 
-// inform puts down that the agent a task belongs to is to be told something, unless it is the caller or does not run.
+// inform puts down that the agent a task belongs to is to be told something, unless it is the caller. One that does not
+// run is told when it runs again.
 func (e *edit) inform(t orchestron.Task, why boardapi.Occasion, text string) error {
 	id, push := orchestron.AgentID(t.Assignee), e.policy[why]
-	if push == boardapi.Off || !id.Valid() || id == e.call.Actor.Agent || !e.agents.Alive(id) {
+	if push == boardapi.Off || !id.Valid() || id == e.call.Actor.Agent {
+		return nil
+	}
+	if _, known := e.agents.Project(id); !known {
 		return nil
 	}
 	e.noticed = true
 	return e.tx.AddNotice(&boardapi.Notice{Agent: id, Task: t.ID, Urgent: push == boardapi.Urgent, Text: strings.TrimSpace(text), At: e.now})
 }
 
+// kept is how long something waits for an agent that does not run.
+const kept = 7 * 24 * time.Hour
+
 // deliver hands notices over to the agents until ctx ends. Notices are gathered into one message under a key that is
 // durable before the message is, so that each is told once.
 func (s *Service) deliver(ctx context.Context) {
 	for {
-		news := s.notices.Wait()
+		news, agents := s.notices.Wait(), s.agents.Changed()
+		left, err := s.postAll(ctx)
+		if !left {
+			agents = nil // nobody waits for an agent to run again
+		}
 		var again <-chan time.Time
-		if err := s.postAll(ctx); err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil {
 			s.log.Error("telling agents what changed on a board", "err", err)
 			again = time.After(retry)
 		}
@@ -99,18 +135,32 @@ func (s *Service) deliver(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-news:
+		case <-agents:
 		case <-again:
 		}
 	}
 }
 
-// postAll posts what there is, once it has been gathered for a moment.
-func (s *Service) postAll(ctx context.Context) error {
+// postAll posts what can be posted, once it has been gathered for a moment, and reports whether something is left.
+func (s *Service) postAll(ctx context.Context) (bool, error) {
 	left, err := s.store.Notices(ctx)
-	if err != nil || len(left) == 0 || !wait(ctx, settle) {
-		return err
+	if err != nil || !slices.ContainsFunc(left, s.due) {
+		return len(left) > 0, err
 	}
-	return s.post(ctx)
+	if !wait(ctx, settle) {
+		return true, nil
+	}
+	if err := s.post(ctx); err != nil {
+		return true, err
+	}
+	left, err = s.store.Notices(ctx)
+	return len(left) > 0, err
+}
+
+// due reports whether something can be done with a notice now: posted, or given up.
+func (s *Service) due(n boardapi.Notice) bool {
+	_, known := s.agents.Project(n.Agent)
+	return !known || s.agents.Alive(n.Agent) || s.now().Sub(n.At) > kept
 }
 
 func wait(ctx context.Context, d time.Duration) bool {
@@ -132,7 +182,7 @@ func (s *Service) post(ctx context.Context) error {
 	}
 	last := map[orchestron.AgentID]int64{}
 	for _, n := range left {
-		if n.Batch == 0 {
+		if n.Batch == 0 && s.due(n) {
 			last[n.Agent] = n.Seq
 		}
 	}
@@ -171,22 +221,31 @@ func (s *Service) postBatches(ctx context.Context, sealed []boardapi.Notice) err
 		lines[b] = append(lines[b], n.Text)
 		urgent[b] = urgent[b] || n.Urgent
 	}
+	var failed error
 	for _, b := range order {
 		text := "The project's board changed:\n\n" + strings.Join(lines[b], "\n\n") +
 			"\n\norchestron_task_get shows a task with its history."
 		err := s.agents.Post(ctx, b.agent, fmt.Sprintf("board-%d", b.number), text, urgent[b])
-		switch orchestron.KindOf(err) {
-		case orchestron.NotFound, orchestron.Conflict, orchestron.Invalid:
+		switch {
+		case err == nil:
+		case orchestron.KindOf(err) == orchestron.Conflict && !s.old(b.agent, sealed):
+			continue // it does not run; it is told when it does
+		case orchestron.KindOf(err) == orchestron.NotFound, orchestron.KindOf(err) == orchestron.Conflict, orchestron.KindOf(err) == orchestron.Invalid:
 			s.log.Warn("an agent takes no news of the board", "agent", b.agent, "err", err)
-			err = nil
 		default:
-		}
-		if err != nil {
-			return fmt.Errorf("telling %s: %w", b.agent, err)
+			failed = errors.Join(failed, fmt.Errorf("telling %s: %w", b.agent, err))
+			continue
 		}
 		if err := s.store.Write(ctx, func(tx Tx) error { return tx.DropNotices(b.number, b.agent) }); err != nil {
 			return err
 		}
 	}
-	return nil
+	return failed
+}
+
+// old reports whether what is sealed for an agent has waited long enough.
+func (s *Service) old(agent orchestron.AgentID, sealed []boardapi.Notice) bool {
+	return slices.ContainsFunc(sealed, func(n boardapi.Notice) bool {
+		return n.Agent == agent && n.Batch != 0 && s.now().Sub(n.At) > kept
+	})
 }

@@ -68,6 +68,8 @@ type Agents interface {
 	Alive(id orchestron.AgentID) bool
 	// Leads reports whether one agent is above another.
 	Leads(above, below orchestron.AgentID) bool
+	// Project is the board of an agent, and whether there is such an agent.
+	Project(id orchestron.AgentID) (project string, known bool)
 	// Session is the agent's conversation, empty when unknown.
 	Session(id orchestron.AgentID) string
 	// Post puts a message into the agent's inbox. The same key means the same message. It is a Conflict or NotFound

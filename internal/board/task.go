@@ -30,6 +30,9 @@ func (s *Service) create(ctx context.Context, call op.Call, in boardapi.TaskCrea
 		return t, err
 	}
 	err = s.write(ctx, call, "orchestron_task_create", in, func(e *edit) (string, error) {
+		if err := e.belongs(t.Assignee, project); err != nil {
+			return "", err
+		}
 		n, err := e.tx.NextOrdinal(taskStem)
 		if err != nil {
 			return "", err

@@ -119,12 +119,30 @@ func (e *edit) describe(t *orchestron.Task, in boardapi.TaskUpdateIn) error {
 		t.Estimate = *in.Estimate
 	}
 	if in.Assignee != nil && *in.Assignee != t.Assignee {
-		if *in.Assignee != t.Lease.Holder {
-			t.Release(e.now)
+		if err := e.reassign(t, *in.Assignee); err != nil {
+			return err
 		}
-		t.Assignee = *in.Assignee
 	}
 	return check(*t)
+}
+
+// reassign gives a task to another. What is in progress goes on with an agent that runs, and back to where others find
+// it when nobody is named.
+func (e *edit) reassign(t *orchestron.Task, to string) error {
+	if err := e.belongs(to, t.Project); err != nil {
+		return err
+	}
+	agent := orchestron.AgentID(to)
+	switch {
+	case to == "" && t.Status == orchestron.InProgress:
+		t.Return(e.now)
+	case t.Status == orchestron.InProgress && agent.Valid() && e.agents.Alive(agent):
+		t.Take(to, time.Time{}, e.now)
+	default:
+		t.Release(e.now)
+		t.Assignee = to
+	}
+	return nil
 }
 
 // advance moves a task and sets its progress. An agent that begins a task that nobody holds claims it by that.

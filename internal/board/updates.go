@@ -59,7 +59,7 @@ func (s *Service) updates(ctx context.Context, call op.Call, in boardapi.Updates
 }
 
 func (s *Service) remember(ctx context.Context, in boardapi.UpdatesIn, reader, project string, cursor int64) error {
-	if in.Cursor != nil {
+	if in.Cursor != nil || in.Mine { // what was left out has not been seen
 		return nil
 	}
 	return s.store.Write(context.WithoutCancel(ctx), func(tx Tx) error { return tx.SetCursor(reader, project, cursor) })

@@ -39,19 +39,20 @@ func ReadLines(r io.Reader, each func(number int, line Line) error) error {
 			err = each(number, line)
 		}
 		if err != nil {
-			return atLine(number, err)
+			return AtLine(number, err)
 		}
 	}
 	if err := scan.Err(); err != nil {
-		return atLine(number+1, err)
+		return AtLine(number+1, err)
 	}
 	if number == 0 {
-		return atLine(1, errors.New("the file is empty"))
+		return AtLine(1, errors.New("the file is empty"))
 	}
 	return nil
 }
 
-func atLine(number int, err error) error {
+// AtLine is an error that a line of a file led to.
+func AtLine(number int, err error) error {
 	var e *orchestron.Error
 	if !errors.As(err, &e) {
 		return orchestron.Errorf(orchestron.Invalid, "line %d: %w; nothing was imported", number, err)

@@ -180,7 +180,7 @@ func (TaskUpdateIn) Amend(s *jsonschema.Schema) { amendTask(s) }
 type TaskClaimIn struct {
 	TaskID   string  `json:"taskId,omitempty" jsonschema:"without it the best task that is ready"`
 	Assignee string  `json:"assignee,omitempty" jsonschema:"who works on it, when that is not you"`
-	Minutes  int     `json:"lease_minutes,omitempty" jsonschema:"how long the lease lasts without a sign of the holder; that of an agent lasts as long as the agent lives"`
+	Minutes  int     `json:"lease_minutes,omitempty" jsonschema:"how long the lease lasts; that of an agent lasts as long as the agent lives"`
 	Type     Choices `json:"type,omitempty"`
 	Label    string  `json:"label,omitempty"`
 	Sprint   string  `json:"sprint,omitempty"`

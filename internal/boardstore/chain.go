@@ -25,12 +25,12 @@ func (tx Tx) Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error) {
 	if start == end {
 		return []orchestron.TaskID{from}, nil
 	}
-	// Whichever has fewer ends goes on: nothing depends on most new tasks, so that most walks end at once.
+	// Whichever has fewer ends goes on, each in its turn when they have as many: either may end soon.
 	down := &walk{`SELECT n, need FROM task_needs WHERE n IN (SELECT value FROM json_each(?))`, map[int64]int64{start: 0}, []int64{start}}
 	up := &walk{`SELECT need, n FROM task_needs WHERE need IN (SELECT value FROM json_each(?))`, map[int64]int64{end: 0}, []int64{end}}
-	for len(down.ends) > 0 && len(up.ends) > 0 {
+	for turn := 0; len(down.ends) > 0 && len(up.ends) > 0; turn++ {
 		one, other := down, up
-		if len(up.ends) < len(down.ends) {
+		if len(up.ends) < len(down.ends) || len(up.ends) == len(down.ends) && turn%2 == 0 {
 			one, other = up, down
 		}
 		met, err := one.step(tx.Query, other)

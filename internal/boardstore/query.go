@@ -186,6 +186,9 @@ func (s *selection) match(f boardapi.Filter) {
 	}
 	in(s, `t.status`, f.Statuses)
 	in(s, `t.type`, f.Types)
+	if f.For != "" {
+		s.and(`t.assignee IN ('', ?)`, f.For)
+	}
 	in(s, `t.rank`, ranks(f.Priorities))
 }
 

@@ -51,6 +51,12 @@ func (w workers) Leads(above, below orchestron.AgentID) bool {
 	return above != below && w.Within(orchestron.Actor{Kind: orchestron.AgentCall, Agent: above}, below)
 }
 
+// Project is the agent's board.
+func (w workers) Project(id orchestron.AgentID) (string, bool) {
+	a, known := w.Agent(id)
+	return a.Project, known
+}
+
 // Session is the agent's conversation.
 func (w workers) Session(id orchestron.AgentID) string {
 	a, _ := w.Agent(id)

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// Common stands for the project of directories that are in no git repository.
+const Common = "default"
+
 // Project is the root of the git repository that a directory is in, links resolved, and empty when it is in none. In a
 // linked worktree it is the root of the repository that the worktree belongs to, as far as that knows the worktree.
 func Project(dir string) string {
