@@ -63,5 +63,5 @@ func (c charges) Stop(ctx context.Context, id orchestron.AgentID) error {
 
 // Restart starts an agent that has ended, and resumes its conversation.
 func (c charges) Restart(ctx context.Context, id orchestron.AgentID, key string) error {
-	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "restart", map[string]any{"instance_id": id}, &agentapi.View{})
+	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "restart", map[string]any{"instanceId": id}, &agentapi.View{})
 }
