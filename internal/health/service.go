@@ -217,7 +217,11 @@ func (s *Service) stuck(a orchestron.Agent, last sample) bool {
 
 // get answers get_health.
 func (s *Service) get(ctx context.Context, call op.Call, in healthapi.In) (healthapi.Out, error) {
-	if err := s.refresh(ctx, fresh); err != nil {
+	old := fresh
+	if s.unmeasured() {
+		old = 0
+	}
+	if err := s.refresh(ctx, old); err != nil {
 		return healthapi.Out{}, err
 	}
 	now := s.now()
@@ -240,6 +244,16 @@ func (s *Service) get(ctx context.Context, call op.Call, in healthapi.In) (healt
 	}
 	slices.SortStableFunc(out.Agents, func(x, y healthapi.View) int { return cmp.Compare(x.Score, y.Score) })
 	return out, nil
+}
+
+// unmeasured reports whether a program runs that was not looked at yet.
+func (s *Service) unmeasured() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.agents.All(), func(a orchestron.Agent) bool {
+		last := s.samples[a.ID]
+		return a.Alive() && a.Process.PID > 0 && (last.generation != a.Generation || !last.measured)
+	})
 }
 
 // view is how an agent is.
