@@ -252,7 +252,7 @@ func (s *Service) unmeasured() bool {
 	defer s.mu.Unlock()
 	return slices.ContainsFunc(s.agents.All(), func(a orchestron.Agent) bool {
 		last := s.samples[a.ID]
-		return a.Alive() && a.Process.PID > 0 && (last.generation != a.Generation || !last.measured)
+		return a.Alive() && (last.generation != a.Generation || a.Process.PID > 0 && !last.measured)
 	})
 }
 
