@@ -27,6 +27,7 @@ import (
 	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/journal"
+	"github.com/orchestron/orchestron/internal/limit"
 	"github.com/orchestron/orchestron/internal/mcpapi"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/quota"
@@ -59,6 +60,7 @@ type daemon struct {
 	agents    *agents.Service
 	board     *board.Service
 	approvals *approval.Service
+	limits    *limit.Service
 	subjects  []subject
 	drivers   []agents.Driver
 	team      *team.Service
@@ -99,7 +101,7 @@ func Serve(ctx context.Context, in Instance, cfg config.Config, ready func()) (e
 	if d.term, err = openTerminal(ctx, d.tmuxConfig()); err != nil {
 		return err
 	}
-	handler, err := d.assemble()
+	handler, err := d.assemble(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func pick(environ []string, names ...string) []string {
 }
 
 // assemble makes the subjects and the transports in front of them.
-func (d *daemon) assemble() (doors, error) {
+func (d *daemon) assemble(ctx context.Context) (doors, error) {
 	token, err := operatorToken(d.cfg.Home, randomToken)
 	if err != nil {
 		return doors{}, err
@@ -144,6 +146,7 @@ func (d *daemon) assemble() (doors, error) {
 		Caps:          quota.Caps{Agents: d.cfg.MaxInstances, Depth: d.cfg.MaxDepth, Children: d.cfg.MaxChildren, Spawns: d.cfg.MaxSpawns},
 		AnyDriver:     d.cfg.ChildDrivers == "any",
 		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL, Approvals: d.approvals,
+		Limits: bounds{func() *limit.Service { return d.limits }},
 	}, d.Log)
 	d.team = d.newTeam()
 	events := journal.New(d.db, d.db.Told, d.agents.Within)
@@ -151,7 +154,7 @@ func (d *daemon) assemble() (doors, error) {
 	w := workers{d.agents, func() *op.Catalogue { return catalogue }}
 	d.board = board.New(boards{boardstore.In(d.db)}, w, otherBoards, d.cfg.Push, time.Now, d.Log)
 	d.drivers = drivers
-	if d.subjects, err = d.others(w); err != nil {
+	if d.subjects, err = d.others(ctx, w); err != nil {
 		return doors{}, err
 	}
 	ops := slices.Concat(d.agents.Ops(), d.board.Ops(), events.Ops(), d.ops())

@@ -37,7 +37,7 @@ func (d *daemon) keep(ctx context.Context, s subject) error {
 }
 
 // others are the subjects that stand on agents and know nothing of each other.
-func (d *daemon) others(w workers) ([]subject, error) {
+func (d *daemon) others(ctx context.Context, w workers) ([]subject, error) {
 	prices, err := usage.LoadPrices(filepath.Join(d.cfg.Dir, "prices.yaml"))
 	if err != nil {
 		return nil, err
@@ -49,10 +49,19 @@ func (d *daemon) others(w workers) ([]subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.limits, err = d.limiting(ctx, w, spent); err != nil {
+		return nil, err
+	}
+	nurse, err := d.nursing(ctx, w, d.cfg.Health)
+	if err != nil {
+		return nil, err
+	}
 	return []subject{
 		{spent.Ops(), spent.Run},
 		{runs.Ops(), runs.Run},
 		{d.approvals.Ops(), d.approvals.Run},
+		{d.limits.Ops(), d.limits.Run},
+		{nurse.Ops(), nurse.Run},
 		{plans.Ops(), func(ctx context.Context) error { plans.Run(ctx); return nil }},
 		{teams.Ops(), func(context.Context) error { return nil }}, // it does nothing by itself
 	}, nil
