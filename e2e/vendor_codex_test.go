@@ -10,6 +10,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/approvalapi"
 )
 
 // newCodexHouse is a house in which agents are the real Codex.
@@ -59,7 +60,7 @@ func TestCodexDialog(t *testing.T) {
 	if _, err := os.Stat(file); err == nil || h.heard("next") > 0 {
 		t.Errorf("a message answered the dialog: %v\n%s", err, h.screen(v))
 	}
-	h.press(v, "y")
+	h.mustCall("answer_approval", approvalapi.AnswerIn{ID: h.status(v.ID).Question.Approval, Decision: approvalapi.AllowOnce}, nil)
 	eventually(t, "both are answered", 30*time.Second, func() bool {
 		return h.heard("next") == 1 && h.status(v.ID).Status == orchestron.Idle && h.status(v.ID).Queued == 0
 	})

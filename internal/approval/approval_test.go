@@ -490,6 +490,7 @@ func TestHookGone(t *testing.T) {
 		h := newHouse(t, approvalapi.Policy{})
 		stop := h.run()
 		killed, ended := h.ask("Bash", `{"command":"x"}`), h.ask("Bash", `{"command":"y"}`)
+		interrupted := h.ask("Bash", `{"command":"z"}`)
 		h.kill(1)
 		h.kill(2)
 		time.Sleep(2 * time.Second)
@@ -501,7 +502,14 @@ func TestHookGone(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		for id, want := range map[approvalapi.ID]approvalapi.State{killed.ID: approvalapi.Gone, ended.ID: approvalapi.InTerminal} {
+		h.kill(3)
+		h.change("spec_1_1_1", func(a *orchestron.Agent) {
+			a.Status, a.Evidence = orchestron.Idle, orchestron.Evidence{Source: orchestron.FromHook, At: time.Now()}
+		})
+		synctest.Wait()
+		for id, want := range map[approvalapi.ID]approvalapi.State{
+			killed.ID: approvalapi.Gone, ended.ID: approvalapi.InTerminal, interrupted.ID: approvalapi.InTerminal,
+		} {
 			if got := h.now(id).State; got != want {
 				t.Errorf("%s is %s, want %s", id, got, want)
 			}

@@ -103,6 +103,8 @@ func (s *Service) due(l *live, alive bool, now time.Time) (approvalapi.State, st
 	switch {
 	case !known || !a.Alive() || a.Generation != l.Generation:
 		return approvalapi.Gone, "the agent ended"
+	case !alive && leftDialog(a, l.Created): // Codex 0.169.0 kills the hook when its turn is interrupted
+		return approvalapi.InTerminal, "the turn was interrupted"
 	case !alive && now.Sub(l.dead) >= mourn:
 		return approvalapi.Gone, "the hook ended without an answer; the question may still be in the agent's terminal"
 	case !alive:

@@ -38,7 +38,7 @@ type vendor interface {
 // vendors are the drivers of the programs of other vendors than Claude Code's.
 func vendors(cfg config.Config, environ []string) []vendor {
 	set := func(v config.Vendor) driver.Settings {
-		return driver.Settings{Binary: v.Binary, Pass: v.Env, Environ: environ}
+		return driver.Settings{Binary: v.Binary, Pass: v.Env, Environ: environ, Hold: hold(cfg)}
 	}
 	return []vendor{driver.NewCodex(set(cfg.Codex)), driver.NewOpenCode(set(cfg.OpenCode)), driver.NewGemini(set(cfg.Gemini))}
 }
@@ -46,8 +46,11 @@ func vendors(cfg config.Config, environ []string) []vendor {
 func claudeSettings(cfg config.Config, environ []string) driver.ClaudeSettings {
 	return driver.ClaudeSettings{
 		Binary: cfg.Claude.Binary, Config: driver.ConfigMode(cfg.Claude.Config), Permission: cfg.Claude.PermissionMode, Pass: cfg.Claude.Env, Environ: environ,
-		Hold: cfg.Approvals.Expiry + time.Minute, // the clock decides before the hook gives up
+		Hold: hold(cfg),
 	}
 }
+
+// hold is how long hooks wait for decisions: the clock decides before they give up.
+func hold(cfg config.Config) time.Duration { return cfg.Approvals.Expiry + time.Minute }
 
 func missingDriver(name string) agents.Driver { return driver.Missing(name) }

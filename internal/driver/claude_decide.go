@@ -23,6 +23,10 @@ import (
 //   - AskUserQuestion: allow alone changes nothing, the dialog stays; with updatedInput.answers it is answered.
 //   - The hook is not told the id of the tool call.
 func (c *Claude) Decide(input json.RawMessage, d orchestron.Decision) (json.RawMessage, error) {
+	return decide(input, d)
+}
+
+func decide(input json.RawMessage, d orchestron.Decision) (json.RawMessage, error) {
 	decision := map[string]any{"behavior": "allow"}
 	switch {
 	case !d.Allow:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,7 +95,7 @@ func (c *Codex) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 		return orchestron.Command{}, unwritable(err)
 	}
 	open, secret := c.environment(l, codexs, "CODEX_TUI_RECORD_SESSION=1", "CODEX_TUI_SESSION_LOG_PATH="+codexLog(l.Dir))
-	return orchestron.Command{Argv: codexArguments(file, l, mode, told), Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
+	return orchestron.Command{Argv: codexArguments(file, l, mode, told, c.set.Hold), Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
 }
 
 func codexLog(dir string) string { return filepath.Join(dir, "codex.jsonl") }
@@ -110,9 +111,11 @@ func codexs(name string) bool {
 }
 
 // codexArguments are flags only. A value of -c is TOML.
-func codexArguments(file string, l orchestron.Launch, mode, told string) []string {
+func codexArguments(file string, l orchestron.Launch, mode, told string, hold time.Duration) []string {
 	sandbox, ask := sandboxed(mode)
-	hook := `[{hooks=[{type="command",timeout=10,command=` + toml(hookCommand(l.Self)) + `}]}]`
+	hook := func(seconds int, args string) string {
+		return fmt.Sprintf(`[{hooks=[{type="command",timeout=%d,command=%s}]}]`, seconds, toml(hookCommand(l.Self)+args))
+	}
 	trust := "trusted"
 	if ownConfigured(l.Agent.Workspace) {
 		trust = "untrusted" // Codex then asks a person, and leaves the project's hooks and settings alone
@@ -126,8 +129,13 @@ func codexArguments(file string, l orchestron.Launch, mode, told string) []strin
 		"-c", `tui.keymap.editor.insert_newline=["ctrl-j","shift-enter","alt-enter","ctrl-7","ctrl-_"]`,
 		"-c", `tui.keymap.global.open_external_editor=["ctrl-g","ctrl-6","ctrl-^"]`,
 	}
-	for _, event := range []string{"SessionStart", "UserPromptSubmit", "PermissionRequest", "Stop", "Interrupt"} {
-		argv = append(argv, "-c", "hooks."+event+"="+hook)
+	asks := hook(hookTime, "")
+	if hold > 0 {
+		asks = hook(int(hold/time.Second)+30, " PermissionRequest "+hold.String())
+	}
+	argv = append(argv, "-c", "hooks.PermissionRequest="+asks)
+	for _, event := range []string{"SessionStart", "UserPromptSubmit", "Stop", "Interrupt"} {
+		argv = append(argv, "-c", "hooks."+event+"="+hook(hookTime, ""))
 	}
 	if l.MCPURL != "" {
 		argv = append(argv, "-c", `mcp_servers.orchestron={url=`+toml(l.MCPURL)+`,bearer_token_env_var="`+envToken+
@@ -186,6 +194,14 @@ func ownConfigured(workspace string) bool {
 // Hook turns one call of a hook into facts. It is pure.
 func (c *Codex) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
 	return vendorHook(event, payload, at)
+}
+
+// Decide returns what the hook of a permission question writes to Codex, in Claude Code's words. Measured with 0.169.0:
+// the answer counts as in Claude Code, and the reason of a refusal reaches the model. But the dialog comes only when the
+// hook has ended without an answer: until then the terminal says "Running hook", and Escape there kills the hook and
+// ends the turn.
+func (c *Codex) Decide(input json.RawMessage, d orchestron.Decision) (json.RawMessage, error) {
+	return decide(input, d)
 }
 
 // Todos gives an empty list: Codex's plan is part of its conversation.

@@ -22,6 +22,8 @@ type Settings struct {
 	Binary  string   // a path or a name; the vendor's own name when empty
 	Pass    []string // names of further variables that agents see
 	Environ []string // the daemon's environment, as in orchestron.Launch
+
+	Hold time.Duration // how long the hook of a permission question may wait for a decision; 0 when nobody decides
 }
 
 // program is a vendor's program on this machine.
