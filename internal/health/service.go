@@ -19,11 +19,11 @@ import (
 )
 
 const (
-	every   = time.Minute     // how often everything is measured
-	fresh   = 5 * time.Second // how old an answer may be
-	working = 0.10            // of a core: less is a program that waits; Claude Code's animations alone take 0.01 to 0.03
-	retry   = time.Minute     // when something that failed is tried again
-	hour    = time.Hour       // in which failed turns count
+	every   = time.Minute      // how often everything is measured
+	fresh   = 5 * time.Second  // how old an answer may be
+	working = 0.10             // of a core: less is a program that waits; Claude Code's animations alone take 0.01 to 0.03
+	retry   = 15 * time.Second // when something that failed is tried again
+	hour    = time.Hour        // in which failed turns count
 )
 
 // Service is the use cases of health. It is safe for concurrent use.

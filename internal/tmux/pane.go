@@ -204,6 +204,10 @@ func (s *Server) onPane(ctx context.Context, p orchestron.Pane, do pane) ([]stri
 		line = do.first + " ; " + line
 	}
 	lines, err := s.ask(ctx, line)
+	var said refusal
+	if errors.As(err, &said) && strings.HasPrefix(string(said), "can't find pane") { // it went away in this very moment
+		return nil, orchestron.Errorf(orchestron.NotFound, "pane %s with process %d is gone", p.ID, p.Process.PID)
+	}
 	if err != nil {
 		return nil, err
 	}
