@@ -28,18 +28,10 @@ type importing struct {
 	tasks map[int64]int64 // from numbers of tasks in the file to numbers here
 	notes map[orchestron.NoteID]orchestron.NoteID
 	seen  map[string]bool // projects
-	links []link
+	links []boardapi.Link
 
 	number  int // of the line being read
 	parents map[orchestron.TaskID]bool
-}
-
-// link is what a task says of others, which are not all there yet when it is read.
-type link struct {
-	line      int
-	was, id   orchestron.TaskID // in the file, and here
-	parent    orchestron.TaskID
-	dependsOn []orchestron.TaskID
 }
 
 // here is the id that a task of the file has here, and empty when there is none in the file.
@@ -238,7 +230,7 @@ func (im *importing) task(t orchestron.Task) (err error) {
 	}
 	im.tasks[t.ID.Number()] = id.Number()
 	if t.Parent != "" || len(t.DependsOn) > 0 || t.Children > 0 {
-		im.links = append(im.links, link{line: im.number, was: t.ID, id: id, parent: t.Parent, dependsOn: t.DependsOn})
+		im.links = append(im.links, boardapi.Link{Line: im.number, Was: t.ID, ID: id, Parent: t.Parent, DependsOn: t.DependsOn})
 	}
 	t.ID, t.Parent, t.DependsOn, t.Waits, t.Children = id, "", []orchestron.TaskID{}, 0, 0
 	t.Labels, t.AcceptanceCriteria = set(t.Labels), list(t.AcceptanceCriteria)
@@ -304,12 +296,12 @@ func (im *importing) change(c orchestron.Change) (err error) {
 
 // finish ties the tasks together, as create and update would.
 func (im *importing) finish() error {
-	if l, on := circle(im.links); l != nil {
-		return boardapi.AtLine(l.line, orchestron.Errorf(orchestron.Conflict, "%s depends on %s, which depends on it: that is a cycle", l.was, on))
+	if l, on := boardapi.Circle(im.links); l != nil {
+		return boardapi.AtLine(l.Line, orchestron.Errorf(orchestron.Conflict, "%s depends on %s, which depends on it: that is a cycle", l.Was, on))
 	}
 	for _, l := range im.links {
 		if err := im.tie(l); err != nil {
-			return boardapi.AtLine(l.line, err)
+			return boardapi.AtLine(l.Line, err)
 		}
 	}
 	for id := range im.parents {
@@ -322,15 +314,15 @@ func (im *importing) finish() error {
 }
 
 // tie stores what a task says of others. What it depends on makes no circle; its parents are looked at here.
-func (im *importing) tie(l link) error {
-	t, err := im.tx.Task(l.id)
+func (im *importing) tie(l boardapi.Link) error {
+	t, err := im.tx.Task(l.ID)
 	if err != nil {
 		return err
 	}
 	before := t
-	if l.parent != "" {
-		if t.Parent = im.here(l.parent); t.Parent == "" {
-			return noTask(string(l.parent))
+	if l.Parent != "" {
+		if t.Parent = im.here(l.Parent); t.Parent == "" {
+			return noTask(string(l.Parent))
 		}
 	}
 	for above, hops := t.Parent, 0; above != ""; hops++ {
@@ -339,12 +331,12 @@ func (im *importing) tie(l link) error {
 			return err
 		}
 		if above == t.ID || hops >= deepest || parent.Project != t.Project {
-			return orchestron.Errorf(orchestron.Invalid, "%s is a part of itself, too deep, or a part of another project", l.was)
+			return orchestron.Errorf(orchestron.Invalid, "%s is a part of itself, too deep, or a part of another project", l.Was)
 		}
 		above = parent.Parent
 	}
 	t.DependsOn = []orchestron.TaskID{}
-	for _, id := range l.dependsOn {
+	for _, id := range l.DependsOn {
 		other, err := im.edit.task(im.here(id), t.Project)
 		if err != nil {
 			return noTask(string(id))
@@ -358,42 +350,4 @@ func (im *importing) tie(l link) error {
 		im.parents[t.Parent] = true
 	}
 	return im.tx.PutTask(before, t)
-}
-
-// circle finds a task that depends on itself through others, and the one it depends on for that.
-func circle(links []link) (*link, orchestron.TaskID) {
-	const under, done = 1, 2
-	at := map[orchestron.TaskID]*link{}
-	for i := range links {
-		at[links[i].was] = &links[i]
-	}
-	state := make(map[orchestron.TaskID]int, len(links))
-	type visit struct {
-		link *link
-		next int
-	}
-	for i := range links {
-		if state[links[i].was] == done {
-			continue
-		}
-		state[links[i].was] = under
-		for stack := []visit{{link: &links[i]}}; len(stack) > 0; {
-			top := &stack[len(stack)-1]
-			if top.next == len(top.link.dependsOn) {
-				state[top.link.was] = done
-				stack = stack[:len(stack)-1]
-				continue
-			}
-			on := top.link.dependsOn[top.next]
-			top.next++
-			switch other := at[on]; {
-			case on == top.link.was, state[on] == under:
-				return top.link, on
-			case other != nil && state[on] == 0:
-				state[on] = under
-				stack = append(stack, visit{link: other})
-			}
-		}
-	}
-	return nil, ""
 }

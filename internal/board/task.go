@@ -2,9 +2,7 @@ package board
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -172,7 +170,7 @@ func (s *Service) list(ctx context.Context, call op.Call, in boardapi.TaskListIn
 	}
 	f := in.Filter(project)
 	if in.Cursor != "" {
-		if f.After, err = parsePlace(in.Cursor); err != nil {
+		if f.After, err = boardapi.ParsePlace(in.Cursor); err != nil {
 			return boardapi.TaskListOut{}, err
 		}
 	}
@@ -185,21 +183,10 @@ func (s *Service) list(ctx context.Context, call op.Call, in boardapi.TaskListIn
 	if len(tasks) > in.Limit {
 		out.Tasks = tasks[:in.Limit]
 		last := out.Tasks[in.Limit-1]
-		out.Cursor = fmt.Sprintf("%d.%d", last.Priority.Rank(), last.ID.Number())
+		out.Cursor = boardapi.PlaceOf(last).String()
 	}
 	out.Count = len(out.Tasks)
 	return out, nil
-}
-
-func parsePlace(cursor string) (boardapi.Place, error) {
-	rank, number, _ := strings.Cut(cursor, ".")
-	r, err1 := strconv.Atoi(rank)
-	n, err2 := strconv.ParseInt(number, 10, 64)
-	if err1 != nil || err2 != nil || r < 0 || n < 0 {
-		return boardapi.Place{}, orchestron.Errorf(orchestron.Invalid, "%q is no cursor of orchestron_task_list", orchestron.Quotable(cursor)).
-			Try("use the cursor of an answer as it is")
-	}
-	return boardapi.Place{Rank: r, Number: n}, nil
 }
 
 func (s *Service) get(ctx context.Context, call op.Call, in boardapi.TaskGetIn) (boardapi.TaskOut, error) {

@@ -72,3 +72,47 @@ func TestChoices(t *testing.T) {
 		t.Error("a number is a choice")
 	}
 }
+
+func TestCircle(t *testing.T) {
+	links := func(needs ...[]orchestron.TaskID) (all []Link) {
+		for _, n := range needs {
+			all = append(all, Link{Was: n[0], DependsOn: n[1:]})
+		}
+		return all
+	}
+	type ids = []orchestron.TaskID
+	for _, c := range []struct {
+		links []Link
+		found orchestron.TaskID
+	}{
+		{links: links(ids{"a", "b", "c"}, ids{"b", "c"}, ids{"c"})},
+		{links: links(ids{"a", "elsewhere"}, ids{"b", "a"}, ids{"c", "a", "b"})},
+		{links: links(ids{"a", "a"}), found: "a"},
+		{links: links(ids{"x", "a"}, ids{"a", "b"}, ids{"b", "c"}, ids{"c", "a"}), found: "c"},
+	} {
+		l, on := Circle(c.links)
+		if got := l != nil; got != (c.found != "") || got && (l.Was != c.found || on != "a") {
+			t.Errorf("Circle(%v) = %v, %s; want %q", c.links, l, on, c.found)
+		}
+	}
+	const deep = 200_000
+	chain := make([]Link, deep)
+	for i := range chain {
+		chain[i] = Link{Was: orchestron.TaskIDOf(int64(i + 1)), DependsOn: ids{orchestron.TaskIDOf(int64(i + 2))}}
+	}
+	if l, _ := Circle(chain); l != nil {
+		t.Errorf("a long chain is a circle at %s", l.Was)
+	}
+}
+
+func TestPlace(t *testing.T) {
+	want := PlaceOf(orchestron.Task{ID: "TASK-77", Priority: orchestron.Low})
+	if got, err := ParsePlace(want.String()); got != want || err != nil {
+		t.Errorf("ParsePlace(%s) = %v, %v", want, got, err)
+	}
+	for _, bad := range []string{"", "1", "1.", ".1", "-1.2", "1.-2", "x.1"} {
+		if _, err := ParsePlace(bad); orchestron.KindOf(err) != orchestron.Invalid {
+			t.Errorf("ParsePlace(%q) = %v, want Invalid", bad, err)
+		}
+	}
+}

@@ -2,6 +2,9 @@
 package boardapi
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -29,6 +32,24 @@ type Filter struct {
 type Place struct {
 	Rank   int // of its priority
 	Number int64
+}
+
+// PlaceOf is where a task stands.
+func PlaceOf(t orchestron.Task) Place { return Place{Rank: t.Priority.Rank(), Number: t.ID.Number()} }
+
+// String is the place as a cursor, which ParsePlace reads.
+func (p Place) String() string { return fmt.Sprintf("%d.%d", p.Rank, p.Number) }
+
+// ParsePlace reads a cursor. It is Invalid when it is none.
+func ParsePlace(cursor string) (Place, error) {
+	rank, number, _ := strings.Cut(cursor, ".")
+	r, err1 := strconv.Atoi(rank)
+	n, err2 := strconv.ParseInt(number, 10, 64)
+	if err1 != nil || err2 != nil || r < 0 || n < 0 {
+		return Place{}, orchestron.Errorf(orchestron.Invalid, "%q is no cursor of orchestron_task_list", orchestron.Quotable(cursor)).
+			Try("use the cursor of an answer as it is")
+	}
+	return Place{Rank: r, Number: n}, nil
 }
 
 // Rollup is what the children of a task make together.
