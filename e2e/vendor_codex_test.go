@@ -39,7 +39,7 @@ func TestCodex(t *testing.T) {
 	if got := h.doctor(); !strings.Contains(got, "0.169.0") {
 		t.Errorf("doctor does not name the version of Codex:\n%s", got)
 	}
-	h.conversation()
+	h.long(h.conversation())
 }
 
 // TestCodexDialog has Codex ask a person whether it may leave its sandbox. Messages wait, and go on after the answer.

@@ -27,6 +27,7 @@ func TestGemini(t *testing.T) {
 	if out.Failure != "" || !strings.Contains(out.Response, "tasks") {
 		t.Errorf("the agent was told %q %s, want the tasks of its board", out.Response, out.Failure)
 	}
+	h.long(v)
 }
 
 // geminiDialog has Gemini CLI ask a person. Messages wait, and go on after the answer.

@@ -43,6 +43,7 @@ func TestOpenCode(t *testing.T) {
 	v := h.conversation()
 	h.openCodeDialog(v)
 	h.openCodeTools(v)
+	h.long(v)
 }
 
 // openCodeDialog has OpenCode ask a person. Messages wait, and go on after the answer.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/orchestron/orchestron"
 )
@@ -53,13 +54,13 @@ func (g *Gemini) Channel(string) orchestron.Channel {
 }
 
 // Place returns the message, with a backslash before what Gemini CLI would take for a command, and a space behind a
-// backslash at its end.
+// backslash or a mention (@file) at its end.
 func (g *Gemini) Place(text string) (string, error) {
 	text, err := prompted(text)
 	if strings.HasSuffix(text, `\`) {
-		text += " "
+		return text + " ", err
 	}
-	return text, err
+	return unmentioned(text), err
 }
 
 // Permission returns the permission mode that agents get who are started with one, by Claude Code's names; empty means
@@ -211,7 +212,7 @@ func (g *Gemini) Hook(event string, payload json.RawMessage, at time.Time) []orc
 	}
 	f := orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
 	switch {
-	case event == "Stop" && call.Response == "":
+	case event == "Stop" && (call.Response == "" || call.Response == "[no response text]"):
 		f.Kind, f.Text = orchestron.FactTurnFailed, whyGemini(call.Transcript)
 	case event == "Stop":
 		f.Kind, f.Text = orchestron.FactTurnEnded, geminiAnswer(call.Transcript, call.Response)
@@ -261,14 +262,38 @@ func whyGemini(transcript string) string {
 	return "the turn ended without an answer"
 }
 
-// geminiAnswer returns the answer that a hook tells. The hook may tell a piece of it twice, behind a space; the transcript
-// has it as it was.
+// geminiAnswer returns the answer that a hook tells. The hook has the answer and behind it, after a space each, all pieces
+// but the first in which it came; and before it what the model said between tools. The transcript has the last message,
+// without invisible characters. Where that is not written yet, the hook's word stands.
 func geminiAnswer(transcript, told string) string {
 	said := lastGemini(transcript, func(e geminiEntry) bool { return e.Type == "gemini" && e.text != "" }).text
-	if said != "" && strings.HasPrefix(told, said) {
-		return said
+	bare := bared(said)
+	if said == "" || !strings.Contains(bared(told), bare) {
+		return told
 	}
-	return told
+	left := len(bare)
+	for i, r := range told {
+		if left == 0 && bared(told[:i]) == bare {
+			return told[:i] // with the invisible characters
+		}
+		if left -= len(bared(string(r))); left < 0 {
+			break
+		}
+	}
+	if left == 0 {
+		return told
+	}
+	return said
+}
+
+// bared returns a text without white space and invisible characters.
+func bared(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // Watch gives nothing: hooks tell everything.
