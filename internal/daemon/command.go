@@ -15,11 +15,11 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bridge"
+	"github.com/orchestron/orchestron/internal/claudefile"
 	"github.com/orchestron/orchestron/internal/cli"
 	"github.com/orchestron/orchestron/internal/client"
 	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/console"
-	"github.com/orchestron/orchestron/internal/driver"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/tmux"
@@ -186,7 +186,7 @@ func (c commands) bindKeys(context.Context) (string, error) {
 		dir = own
 	}
 	path := filepath.Join(dir, "keybindings.json")
-	changed, err := driver.MergeKeybindings(path)
+	changed, err := claudefile.MergeKeybindings(path)
 	if err != nil {
 		return "", err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron/internal/agents"
+	"github.com/orchestron/orchestron/internal/bin"
 	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/driver"
 )
@@ -37,8 +38,8 @@ type vendor interface {
 
 // vendors are the drivers of the programs of other vendors than Claude Code's.
 func vendors(cfg config.Config, environ []string) []vendor {
-	set := func(v config.Vendor) driver.Settings {
-		return driver.Settings{Binary: v.Binary, Pass: v.Env, Environ: environ, Hold: hold(cfg)}
+	set := func(v config.Vendor) bin.Settings {
+		return bin.Settings{Binary: v.Binary, Pass: v.Env, Environ: environ, Hold: hold(cfg)}
 	}
 	return []vendor{driver.NewCodex(set(cfg.Codex)), driver.NewOpenCode(set(cfg.OpenCode)), driver.NewGemini(set(cfg.Gemini))}
 }

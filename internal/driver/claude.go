@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 // ConfigMode says whose configuration an agent's Claude Code works with.
@@ -93,7 +94,7 @@ func (c *Claude) Channel(string) orchestron.Channel {
 // Check finds the program and says which version it is. It is Unavailable with a remedy when the program is missing,
 // does not run, has no account to work with, or lacks the person's consent to the chords.
 func (c *Claude) Check(ctx context.Context) (string, error) {
-	env := environ(c.set.Environ)
+	env := bin.Environ(c.set.Environ)
 	program, err := c.find(env)
 	if err != nil {
 		return "", err
@@ -127,16 +128,14 @@ func tooOld(version string) bool {
 	return err == nil && slices.Compare(have[:], want[:]) < 0
 }
 
-func (c *Claude) find(env environ) (string, error) {
-	program, err := find(c.set.Binary, env.get("PATH"))
+func (c *Claude) find(env bin.Environ) (string, error) {
+	program, err := bin.Find(c.set.Binary, env.Get("PATH"))
 	if err != nil {
 		return "", orchestron.Errorf(orchestron.Unavailable, "Claude Code is not there: %w", err).
 			Try("install it with npm install -g @anthropic-ai/claude-code, or name its path in the configuration")
 	}
 	return program, nil
 }
-
-const versionTime = 20 * time.Second // a first start reads 400 MB from the disk
 
 // version asks a program once for as long as its file does not change.
 func (c *Claude) version(ctx context.Context, program string) (string, error) {
@@ -150,31 +149,20 @@ func (c *Claude) version(ctx context.Context, program string) (string, error) {
 	if v := c.versions[key]; v != "" {
 		return v, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, versionTime)
+	ctx, cancel := context.WithTimeout(ctx, bin.VersionTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append(slices.Clone(c.prefix), "--version")...)
-	cmd.Env, _ = environ(c.set.Environ).pick(basic)
+	cmd.Env, _ = bin.Environ(c.set.Environ).Pick(bin.Basic)
 	cmd.Env = append(cmd.Env, "DISABLE_AUTOUPDATER=1")
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	version := firstWord(out)
 	if err != nil || version == "" {
-		return "", orchestron.Errorf(orchestron.Unavailable, "%s does not say its version: %w", program, because(err, context.Cause(ctx))).
+		return "", orchestron.Errorf(orchestron.Unavailable, "%s does not say its version: %w", program, bin.Because(err, context.Cause(ctx))).
 			Try("run %s --version and see what is wrong", program)
 	}
 	c.versions[key] = version
 	return version, nil
-}
-
-// because returns why a command failed: that its time was over says more than that it was killed.
-func because(err, cause error) error {
-	if cause != nil {
-		return cause
-	}
-	if err == nil {
-		return fmt.Errorf("it printed nothing")
-	}
-	return err
 }
 
 func firstWord(out []byte) string {

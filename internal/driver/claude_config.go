@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/claudefile"
 )
 
 // config is where an agent's Claude Code keeps its state.
@@ -29,19 +31,19 @@ func ownConfig(dir string) config {
 }
 
 // userConfig is the person's own configuration, where Claude Code itself would look for it.
-func userConfig(env environ) config {
-	if dir := env.get("CLAUDE_CONFIG_DIR"); dir != "" {
+func userConfig(env bin.Environ) config {
+	if dir := env.Get("CLAUDE_CONFIG_DIR"); dir != "" {
 		return config{dir: dir, state: filepath.Join(dir, ".claude.json"), explicit: true}
 	}
-	home := env.get("HOME")
+	home := env.Get("HOME")
 	return config{dir: filepath.Join(home, ".claude"), state: filepath.Join(home, ".claude.json")}
 }
 
 // mode decides whose configuration agents work with.
-func (c *Claude) mode(env environ) (ConfigMode, error) {
+func (c *Claude) mode(env bin.Environ) (ConfigMode, error) {
 	switch c.set.Config {
 	case OwnConfig, UserConfig:
-		if c.set.Config == OwnConfig && !c.keyless && !env.hasKey() {
+		if c.set.Config == OwnConfig && !c.keyless && !hasKey(env) {
 			return "", orchestron.Errorf(orchestron.Unavailable, "there is no API key for Claude Code").
 				Try("start the daemon with ANTHROPIC_API_KEY set, or set the configuration mode to user")
 		}
@@ -52,7 +54,7 @@ func (c *Claude) mode(env environ) (ConfigMode, error) {
 			Try("use own, user or auto")
 	}
 	switch {
-	case env.hasKey(), c.keyless:
+	case hasKey(env), c.keyless:
 		return OwnConfig, nil
 	case loggedIn(userConfig(env)):
 		return UserConfig, nil
@@ -66,14 +68,14 @@ func loggedIn(conf config) bool {
 	if info, err := os.Stat(filepath.Join(conf.dir, ".credentials.json")); err == nil && info.Size() > 2 {
 		return true
 	}
-	state, err := readObject(conf.state)
+	state, err := claudefile.ReadObject(conf.state)
 	account, _ := state["oauthAccount"].(map[string]any)
 	return err == nil && len(account) > 0
 }
 
 // configure makes the configuration ready: without it Claude Code begins with dialogs that end it when they are
 // answered by mistake.
-func (c *Claude) configure(l orchestron.Launch, env environ) (config, error) {
+func (c *Claude) configure(l orchestron.Launch, env bin.Environ) (config, error) {
 	mode, err := c.mode(env)
 	if err != nil {
 		return config{}, err
@@ -81,31 +83,31 @@ func (c *Claude) configure(l orchestron.Launch, env environ) (config, error) {
 	conf := userConfig(env)
 	if mode == OwnConfig {
 		conf = ownConfig(l.Dir)
-		err = prepareOwn(conf, l.Agent.Workspace, env.get("ANTHROPIC_API_KEY"))
+		err = prepareOwn(conf, l.Agent.Workspace, env.Get("ANTHROPIC_API_KEY"))
 	} else {
 		err = prepareUser(conf, l.Agent.Workspace)
 	}
 	if err != nil {
 		return config{}, err
 	}
-	if err := write(markFile(l.Dir), []byte(conf.dir+"\n"), 0o600); err != nil {
-		return config{}, unwritable(err)
+	if err := bin.Write(markFile(l.Dir), []byte(conf.dir+"\n"), 0o600); err != nil {
+		return config{}, bin.Unwritable(err)
 	}
 	return conf, nil
 }
 
 func prepareOwn(conf config, workspace, key string) error {
 	if err := os.MkdirAll(filepath.Join(conf.dir, "sessions"), 0o700); err != nil { // to be watched from the start
-		return unwritable(err)
+		return bin.Unwritable(err)
 	}
-	if _, err := MergeKeybindings(conf.keybindings()); err != nil {
+	if _, err := claudefile.MergeKeybindings(conf.keybindings()); err != nil {
 		return err
 	}
 	// Its only user does not run. When it was killed it may have left its lock.
 	if err := os.Remove(conf.state + ".lock"); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return unwritable(err)
+		return bin.Unwritable(err)
 	}
-	return editObject(conf.state, func(state map[string]any) error { return seedState(state, workspace, key) })
+	return claudefile.EditObject(conf.state, func(state map[string]any) error { return seedState(state, workspace, key) })
 }
 
 // prepareUser makes sure that the person agreed to the chords, before it writes that the workspace is trusted.
@@ -113,13 +115,13 @@ func prepareUser(conf config, workspace string) error {
 	if err := consented(conf); err != nil {
 		return err
 	}
-	return editShared(conf.state, func(state map[string]any) error { return trustWorkspace(state, workspace) })
+	return claudefile.EditShared(conf.state, func(state map[string]any) error { return trustWorkspace(state, workspace) })
 }
 
 // consented makes sure that a person's own configuration has the chords by which prompts are handed over. They are
 // added by a command of that person's only.
 func consented(conf config) error {
-	if bound(conf.keybindings()) {
+	if claudefile.Bound(conf.keybindings()) {
 		return nil
 	}
 	return orchestron.Errorf(orchestron.Unavailable, "Claude Code lacks the key bindings by which Orchestron hands it prompts").

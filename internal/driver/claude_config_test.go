@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/claudefile"
 )
 
 func put(t *testing.T, path, text string) {
@@ -39,7 +41,7 @@ func without(env []string, name string) []string {
 
 func TestAutoConfig(t *testing.T) {
 	l := launch(t)
-	home := environ(l.Environ).get("HOME")
+	home := bin.Environ(l.Environ).Get("HOME")
 	c := NewClaude(ClaudeSettings{Binary: "/bin/cat", Environ: without(l.Environ, "ANTHROPIC_API_KEY")})
 	l.Environ = without(l.Environ, "ANTHROPIC_API_KEY")
 
@@ -52,7 +54,7 @@ func TestAutoConfig(t *testing.T) {
 	if orchestron.KindOf(err) != orchestron.Unavailable || !strings.Contains(err.Error(), "orchestron install claude") {
 		t.Errorf("without the person's consent Prepare says %v", err)
 	}
-	if changed, err := MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil || !changed {
+	if changed, err := claudefile.MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil || !changed {
 		t.Fatalf("MergeKeybindings = %v, %v", changed, err)
 	}
 	command := prepare(t, c, l)
@@ -82,9 +84,9 @@ func TestAutoConfig(t *testing.T) {
 
 func TestMergeTogether(t *testing.T) {
 	l := launch(t)
-	home := environ(l.Environ).get("HOME")
+	home := bin.Environ(l.Environ).Get("HOME")
 	put(t, filepath.Join(home, ".claude.json"), `{"oauthAccount":{"a":1}}`)
-	if _, err := MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil {
+	if _, err := claudefile.MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil {
 		t.Fatal(err)
 	}
 	c := NewClaude(ClaudeSettings{Binary: "/bin/cat", Config: UserConfig})
@@ -126,7 +128,7 @@ func TestMergeKeybindings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "keybindings.json")
 			put(t, path, test.before)
-			changed, err := MergeKeybindings(path)
+			changed, err := claudefile.MergeKeybindings(path)
 			if test.want == "" {
 				if orchestron.KindOf(err) != orchestron.Conflict || changed || get(t, path) != test.before {
 					t.Errorf("MergeKeybindings = %v, %v and the file %s, want a conflict and the file as it was", changed, err, get(t, path))
@@ -137,7 +139,7 @@ func TestMergeKeybindings(t *testing.T) {
 			if diff := cmp.Diff(strings.ReplaceAll(test.want, " ", ""), got); err != nil || !changed || diff != "" {
 				t.Errorf("MergeKeybindings = %v, %v and differs (-want +got):\n%s", changed, err, diff)
 			}
-			if changed, err := MergeKeybindings(path); changed || err != nil {
+			if changed, err := claudefile.MergeKeybindings(path); changed || err != nil {
 				t.Errorf("a second MergeKeybindings = %v, %v", changed, err)
 			}
 		})
@@ -265,7 +267,7 @@ func TestCheckWantsConsent(t *testing.T) {
 	if _, err := c.Check(t.Context()); orchestron.KindOf(err) != orchestron.Unavailable || !strings.Contains(err.Error(), "install claude --keybindings") {
 		t.Errorf("Check without the chords: %v, want it to say how they are added", err)
 	}
-	if _, err := MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil {
+	if _, err := claudefile.MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Check(t.Context()); err != nil {

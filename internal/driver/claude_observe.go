@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/claudefile"
 )
 
 // Watch returns where Claude Code's state file is. In a configuration that agents share it is the file alone, which
@@ -111,17 +112,17 @@ func lastTurn(a orchestron.Agent, idle time.Time) []orchestron.Fact {
 	if err != nil {
 		return nil // the state file has told the most important
 	}
-	last, ok := lastEntry(lines)
+	last, ok := claudefile.LastEntry(lines)
 	if !ok || last.Time.After(idle.Add(time.Second)) {
 		return nil
 	}
 	f := orchestron.Fact{Source: orchestron.FromTranscript, At: last.Time, Transcript: a.Transcript}
 	switch {
-	case last.interrupted(), last.prompt():
+	case last.Interrupted(), last.Prompted():
 		// A prompt at the end, and the program idle: it was taken back before any output.
 		f.Kind, f.Text, f.Detail = orchestron.FactTurnFailed, "interrupted", "interrupted in the terminal"
 	case last.Failed:
-		f.Kind, f.Text, f.Refusal = orchestron.FactTurnFailed, last.Text, last.refusal()
+		f.Kind, f.Text, f.Refusal = orchestron.FactTurnFailed, last.Text, last.Refusal()
 	case last.Type == "assistant" && last.Message.Stop == "end_turn":
 		f.Kind, f.Text = orchestron.FactTurnEnded, last.Text
 	default:

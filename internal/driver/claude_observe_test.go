@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/claudefile"
 )
 
 // observed prepares an agent's files as Claude Code leaves them, and returns what Observe says in short.
@@ -48,7 +49,7 @@ func observed(t *testing.T, state, transcript string) []string {
 // idleAfter is a state file of a program that became idle when a transcript ends.
 func idleAfter(t *testing.T, transcript string) string {
 	t.Helper()
-	last, ok := lastEntry(bytesLines(transcript))
+	last, ok := claudefile.LastEntry(bytesLines(transcript))
 	if !ok {
 		t.Fatal("the transcript has no entry")
 	}

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 // Prepare writes what Claude Code needs into the agent's directory and says how to start it. Project files of the
 // workspace that could run commands, redirect the API or widen permissions (.claude/settings.json, .mcp.json, skills,
 // commands) are not loaded; its CLAUDE.md is, as text.
 func (c *Claude) Prepare(l orchestron.Launch) (orchestron.Command, error) {
-	env := environ(l.Environ)
+	env := bin.Environ(l.Environ)
 	program, err := c.find(env)
 	if err != nil {
 		return orchestron.Command{}, err
@@ -64,7 +65,7 @@ func (c *Claude) Permission(mode string) (string, error) { return c.permission(m
 
 // permission returns a permission mode as Claude Code's flag wants it. A mode is always given: without one Claude
 // Code chooses a mode that asks its vendor's servers.
-func (c *Claude) permission(mode string, env environ) (string, error) {
+func (c *Claude) permission(mode string, env bin.Environ) (string, error) {
 	if mode == "" {
 		mode = c.set.Permission
 	}
@@ -74,7 +75,7 @@ func (c *Claude) permission(mode string, env environ) (string, error) {
 	case "acceptEdits", "auto", "dontAsk", "plan":
 		return mode, nil
 	case "bypassPermissions":
-		if os.Geteuid() == 0 && env.get("IS_SANDBOX") == "" {
+		if os.Geteuid() == 0 && env.Get("IS_SANDBOX") == "" {
 			return "", orchestron.Errorf(orchestron.Invalid, "Claude Code does not run with bypassPermissions as root").
 				Try("run Orchestron as another user, or start its daemon with IS_SANDBOX=1 if this machine is a sandbox")
 		}
@@ -88,11 +89,11 @@ func (c *Claude) permission(mode string, env environ) (string, error) {
 func (c *Claude) writeFiles(l orchestron.Launch, permission string) (string, error) {
 	err := errors.Join(
 		linkSelf(l),
-		writeJSON(settingsFile(l.Dir), settings(l.Self, permission, c.set.Hold)),
-		writeJSON(mcpFile(l.Dir), mcpConfig(l.MCPURL)),
+		bin.WriteJSON(settingsFile(l.Dir), settings(l.Self, permission, c.set.Hold)),
+		bin.WriteJSON(mcpFile(l.Dir), mcpConfig(l.MCPURL)),
 	)
 	if err != nil {
-		return "", unwritable(err)
+		return "", bin.Unwritable(err)
 	}
 	if l.Context == "" {
 		return "", nil
@@ -108,8 +109,8 @@ func (c *Claude) writeFiles(l orchestron.Launch, permission string) (string, err
 		return "", nil
 	}
 	file := filepath.Join(l.Dir, "context-appended.md")
-	if err := write(file, []byte(l.Context), 0o600); err != nil {
-		return "", unwritable(err)
+	if err := bin.Write(file, []byte(l.Context), 0o600); err != nil {
+		return "", bin.Unwritable(err)
 	}
 	return file, nil
 }
@@ -117,11 +118,11 @@ func (c *Claude) writeFiles(l orchestron.Launch, permission string) (string, err
 // linkSelf puts orchestron into a directory of its own for PATH. Claude Code splits EDITOR at spaces and knows no
 // quotes, so the program is named and not its path.
 func linkSelf(l orchestron.Launch) error {
-	bin := binDir(l.Dir)
-	if err := os.MkdirAll(bin, 0o700); err != nil {
+	dir := bin.Dir(l.Dir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	link := filepath.Join(bin, "orchestron")
+	link := filepath.Join(dir, "orchestron")
 	if to, err := os.Readlink(link); err == nil && to == l.Self {
 		return nil
 	}
@@ -160,10 +161,10 @@ func writeMemory(l orchestron.Launch) (bool, error) {
 		}
 	}
 	// The note comes first: after a crash in between the file is at most old, and still known as ours.
-	if err := write(last, []byte(l.Context), 0o600); err != nil {
+	if err := bin.Write(last, []byte(l.Context), 0o600); err != nil {
 		return false, err
 	}
-	return true, write(file, []byte(l.Context), 0o600)
+	return true, bin.Write(file, []byte(l.Context), 0o600)
 }
 
 func arguments(l orchestron.Launch, permission, appended string) []string {
@@ -206,12 +207,12 @@ func sessionFlag(l orchestron.Launch, conf config) ([]string, error) {
 }
 
 // environment is the program's whole environment.
-func (c *Claude) environment(l orchestron.Launch, env environ, conf config) (open, secret []string) {
-	open, secret = env.pick(func(name string) bool {
-		return name != "PATH" && (basic(name) || claudes(name) || env.clouds(name) || slices.Contains(c.set.Pass, name))
+func (c *Claude) environment(l orchestron.Launch, env bin.Environ, conf config) (open, secret []string) {
+	open, secret = env.Pick(func(name string) bool {
+		return name != "PATH" && (bin.Basic(name) || claudes(name) || clouds(env, name) || slices.Contains(c.set.Pass, name))
 	})
 	open = append(open,
-		"PATH="+binDir(l.Dir)+string(filepath.ListSeparator)+env.get("PATH"),
+		"PATH="+bin.Dir(l.Dir)+string(filepath.ListSeparator)+env.Get("PATH"),
 		"TERM=tmux-256color",
 		"EDITOR=orchestron compose",
 		"VISUAL=orchestron compose",
@@ -221,22 +222,21 @@ func (c *Claude) environment(l orchestron.Launch, env environ, conf config) (ope
 		"CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD=1", // CLAUDE.md without the rest of the project's files
 		"DISABLE_AUTOUPDATER=1",                          // a program must not change while agents run it
 	)
-	if env.get("LANG") == "" {
+	if env.Get("LANG") == "" {
 		open = append(open, "LANG=C.UTF-8")
 	}
 	if conf.explicit {
 		open = append(open, "CLAUDE_CONFIG_DIR="+conf.dir)
 	}
-	if editor := cmp.Or(env.get("VISUAL"), env.get("EDITOR")); editor != "" {
-		open = append(open, envEditor+"="+editor)
+	if editor := cmp.Or(env.Get("VISUAL"), env.Get("EDITOR")); editor != "" {
+		open = append(open, bin.EnvEditor+"="+editor)
 	}
 	if l.Token != "" {
-		secret = append(secret, envToken+"="+l.Token)
+		secret = append(secret, bin.EnvToken+"="+l.Token)
 	}
 	return open, secret
 }
 
-func binDir(dir string) string       { return filepath.Join(dir, "bin") }
 func settingsFile(dir string) string { return filepath.Join(dir, "settings.json") }
 func mcpFile(dir string) string      { return filepath.Join(dir, "mcp.json") }
 
@@ -269,7 +269,7 @@ func mcpConfig(url string) map[string]any {
 	servers := map[string]any{}
 	if url != "" {
 		servers["orchestron"] = map[string]any{
-			"type": "http", "url": url, "headers": map[string]string{"Authorization": "Bearer ${" + envToken + "}"},
+			"type": "http", "url": url, "headers": map[string]string{"Authorization": "Bearer ${" + bin.EnvToken + "}"},
 			"alwaysLoad": true, "timeout": 3600000,
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/claudefile"
 )
 
 // TestRefusals holds what Claude Code 2.1.329 told its hook, and wrote into its transcript, when a scripted API refused it.
@@ -22,7 +23,7 @@ func TestRefusals(t *testing.T) {
 		"overloaded": {Reason: orchestron.Overloaded},
 		"server":     nil,
 	} {
-		last, ok := lastEntry(bytesLines(fixture(t, "refusal/"+name+".jsonl")))
+		last, ok := claudefile.LastEntry(bytesLines(fixture(t, "refusal/"+name+".jsonl")))
 		if !ok || !last.Failed {
 			t.Errorf("the transcript of %s does not end with a failure", name)
 		}

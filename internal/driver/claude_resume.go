@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 var globbing = regexp.MustCompile(`[*?\[\\]`)
@@ -37,7 +38,7 @@ func (conf config) resumes(a orchestron.Agent) (bool, error) {
 	}
 	for _, file := range files {
 		if err := os.Rename(file, file+".empty"); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return false, unwritable(err)
+			return false, bin.Unwritable(err)
 		}
 	}
 	return false, nil

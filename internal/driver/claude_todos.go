@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 const maxTodos = 1000
@@ -20,15 +21,15 @@ const maxTodos = 1000
 func (c *Claude) Todos(a orchestron.Agent, dir string) (json.RawMessage, error) {
 	conf, err := configOf(dir)
 	if err != nil || !sessionID.MatchString(a.SessionID) {
-		return json.RawMessage(noTodos), err
+		return json.RawMessage(bin.NoTodos), err
 	}
 	list := filepath.Join(conf.dir, "tasks", a.SessionID)
 	entries, err := os.ReadDir(list)
 	if errors.Is(err, os.ErrNotExist) {
-		return json.RawMessage(noTodos), nil
+		return json.RawMessage(bin.NoTodos), nil
 	}
 	if err != nil {
-		return json.RawMessage(noTodos), fmt.Errorf("reading the agent's tasks: %w", err)
+		return json.RawMessage(bin.NoTodos), fmt.Errorf("reading the agent's tasks: %w", err)
 	}
 	var numbers []int
 	for _, e := range entries {

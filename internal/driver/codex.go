@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 // Codex drives OpenAI's Codex in its terminal interface, with the person's own login and configuration. All that it is
@@ -21,15 +22,15 @@ import (
 //     prompt; that it is ready is told by the log of its terminal interface.
 //   - A request that failed calls no hook; the session's record (rollout) tells of it, and of every end of a turn.
 //   - The editor key runs EDITOR on the input box, but not while a dialog is open. The chords given here do nothing there.
-type Codex struct{ program }
+type Codex struct{ bin.Program }
 
 // NewCodex returns the driver of Codex.
-func NewCodex(set Settings) *Codex {
+func NewCodex(set bin.Settings) *Codex {
 	if set.Binary == "" {
 		set.Binary = "codex"
 	}
-	return &Codex{program{
-		title: "Codex", install: "npm install -g @openai/codex", says: "codex-cli ", tested: "0.169.0", set: set, seen: map[string]string{},
+	return &Codex{bin.Program{
+		Title: "Codex", Install: "npm install -g @openai/codex", Says: "codex-cli ", Tested: "0.169.0", Set: set,
 	}}
 }
 
@@ -78,7 +79,7 @@ func sandboxed(mode string) (sandbox, ask string) {
 
 // Prepare says how to start Codex.
 func (c *Codex) Prepare(l orchestron.Launch) (orchestron.Command, error) {
-	file, err := c.find(environ(l.Environ))
+	file, err := c.Locate(bin.Environ(l.Environ))
 	if err != nil {
 		return orchestron.Command{}, err
 	}
@@ -92,10 +93,10 @@ func (c *Codex) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	told, err := instructions(l)
 	fresh := os.WriteFile(codexLog(l.Dir), nil, 0o600) // there already, so that it can be watched
 	if err := errors.Join(err, fresh, linkSelf(l)); err != nil {
-		return orchestron.Command{}, unwritable(err)
+		return orchestron.Command{}, bin.Unwritable(err)
 	}
-	open, secret := c.environment(l, codexs, "CODEX_TUI_RECORD_SESSION=1", "CODEX_TUI_SESSION_LOG_PATH="+codexLog(l.Dir))
-	return orchestron.Command{Argv: codexArguments(file, l, mode, told, c.set.Hold), Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
+	open, secret := c.Environment(l, codexs, "CODEX_TUI_RECORD_SESSION=1", "CODEX_TUI_SESSION_LOG_PATH="+codexLog(l.Dir))
+	return orchestron.Command{Argv: codexArguments(file, l, mode, told, c.Set.Hold), Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
 }
 
 func codexLog(dir string) string { return filepath.Join(dir, "codex.jsonl") }
@@ -138,7 +139,7 @@ func codexArguments(file string, l orchestron.Launch, mode, told string, hold ti
 		argv = append(argv, "-c", "hooks."+event+"="+hook(hookTime, ""))
 	}
 	if l.MCPURL != "" {
-		argv = append(argv, "-c", `mcp_servers.orchestron={url=`+toml(l.MCPURL)+`,bearer_token_env_var="`+envToken+
+		argv = append(argv, "-c", `mcp_servers.orchestron={url=`+toml(l.MCPURL)+`,bearer_token_env_var="`+bin.EnvToken+
 			`",tool_timeout_sec=3600,default_tools_approval_mode="approve"}`)
 	}
 	if told != "" {
@@ -162,7 +163,7 @@ func instructions(l orchestron.Launch) (string, error) {
 		return l.Context, nil
 	}
 	file := filepath.Join(l.Dir, "context-appended.md")
-	return "Before you do anything else, read your instructions in the file " + file + ".", write(file, []byte(l.Context), 0o600)
+	return "Before you do anything else, read your instructions in the file " + file + ".", bin.Write(file, []byte(l.Context), 0o600)
 }
 
 // toml returns a text as a TOML string. JSON's escapes are TOML's but for DEL.
@@ -206,5 +207,5 @@ func (c *Codex) Decide(input json.RawMessage, d orchestron.Decision) (json.RawMe
 
 // Todos gives an empty list: Codex's plan is part of its conversation.
 func (c *Codex) Todos(orchestron.Agent, string) (json.RawMessage, error) {
-	return json.RawMessage(noTodos), nil
+	return json.RawMessage(bin.NoTodos), nil
 }

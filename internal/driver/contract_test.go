@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 // driver is what a caller asks of every driver.
@@ -83,13 +84,13 @@ func TestContract(t *testing.T) {
 		contract(t, func(env []string) driver { return NewScripted("/bin/cat", program(env)) })
 	})
 	t.Run("codex", func(t *testing.T) {
-		contract(t, func(env []string) driver { return NewCodex(Settings{Binary: "/bin/cat", Environ: env}) })
+		contract(t, func(env []string) driver { return NewCodex(bin.Settings{Binary: "/bin/cat", Environ: env}) })
 	})
 	t.Run("opencode", func(t *testing.T) {
-		contract(t, func(env []string) driver { return NewOpenCode(Settings{Binary: "/bin/cat", Environ: env}) })
+		contract(t, func(env []string) driver { return NewOpenCode(bin.Settings{Binary: "/bin/cat", Environ: env}) })
 	})
 	t.Run("gemini", func(t *testing.T) {
-		contract(t, func(env []string) driver { return NewGemini(Settings{Binary: "/bin/cat", Environ: env}) })
+		contract(t, func(env []string) driver { return NewGemini(bin.Settings{Binary: "/bin/cat", Environ: env}) })
 	})
 	t.Run("custom", func(t *testing.T) {
 		contract(t, func(env []string) driver {

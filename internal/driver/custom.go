@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 // CustomSettings describe an agent program that Orchestron knows nothing about.
@@ -66,8 +67,8 @@ func (c *Custom) Check(context.Context) (string, error) {
 	return "", err
 }
 
-func (c *Custom) find(env environ) (string, error) {
-	program, err := find(c.set.Argv[0], env.get("PATH"))
+func (c *Custom) find(env bin.Environ) (string, error) {
+	program, err := bin.Find(c.set.Argv[0], env.Get("PATH"))
 	if err != nil {
 		return "", orchestron.Errorf(orchestron.Unavailable, "the program of the driver %s is not there: %w", c.set.Name, err).
 			Try("install it, or correct the driver's argv in the configuration")
@@ -77,7 +78,7 @@ func (c *Custom) find(env environ) (string, error) {
 
 // Prepare writes the context beside the agent, where ORCHESTRON_CONTEXT names it, and says how to start the program.
 func (c *Custom) Prepare(l orchestron.Launch) (orchestron.Command, error) {
-	env := environ(l.Environ)
+	env := bin.Environ(l.Environ)
 	program, err := c.find(env)
 	if err != nil {
 		return orchestron.Command{}, err
@@ -86,19 +87,19 @@ func (c *Custom) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 		return orchestron.Command{}, err
 	}
 	file := filepath.Join(l.Dir, "context-appended.md")
-	if err := write(file, []byte(l.Context), 0o600); err != nil {
-		return orchestron.Command{}, unwritable(err)
+	if err := bin.Write(file, []byte(l.Context), 0o600); err != nil {
+		return orchestron.Command{}, bin.Unwritable(err)
 	}
-	open, secret := env.pick(func(name string) bool { return basic(name) || slices.Contains(c.set.Pass, name) })
+	open, secret := env.Pick(func(name string) bool { return bin.Basic(name) || slices.Contains(c.set.Pass, name) })
 	open = append(open, "TERM=tmux-256color", "ORCHESTRON_CONTEXT="+file)
-	if env.get("LANG") == "" {
+	if env.Get("LANG") == "" {
 		open = append(open, "LANG=C.UTF-8")
 	}
 	if l.MCPURL != "" {
 		open = append(open, "ORCHESTRON_MCP_URL="+l.MCPURL)
 	}
 	if l.Token != "" {
-		secret = append(secret, envToken+"="+l.Token)
+		secret = append(secret, bin.EnvToken+"="+l.Token)
 	}
 	return orchestron.Command{
 		Argv: append([]string{program}, c.set.Argv[1:]...), Dir: l.Agent.Workspace, Env: open, Secrets: secret,
@@ -127,5 +128,5 @@ func (c *Custom) Screen(text string) []orchestron.Fact {
 
 // Todos gives an empty list: the program keeps none that is known.
 func (c *Custom) Todos(orchestron.Agent, string) (json.RawMessage, error) {
-	return json.RawMessage(noTodos), nil
+	return json.RawMessage(bin.NoTodos), nil
 }

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 // Gemini drives Gemini CLI in its terminal interface. Each agent has a home of its own for it, with the person's account
@@ -23,15 +24,15 @@ import (
 //     right after the editor ran on the input box; a dialog that opens in between, in a turn that an urgent message
 //     interrupts, would take it.
 //   - A backslash at the end of a prompt makes Enter a newline.
-type Gemini struct{ program }
+type Gemini struct{ bin.Program }
 
 // NewGemini returns the driver of Gemini CLI.
-func NewGemini(set Settings) *Gemini {
+func NewGemini(set bin.Settings) *Gemini {
 	if set.Binary == "" {
 		set.Binary = "gemini"
 	}
-	return &Gemini{program{
-		title: "Gemini CLI", install: "npm install -g @google/gemini-cli", tested: "0.61.0", set: set, seen: map[string]string{},
+	return &Gemini{bin.Program{
+		Title: "Gemini CLI", Install: "npm install -g @google/gemini-cli", Tested: "0.61.0", Set: set,
 	}}
 }
 
@@ -84,7 +85,7 @@ func approvals(mode string) string {
 
 // Prepare writes the agent's own home for Gemini CLI and says how to start it.
 func (g *Gemini) Prepare(l orchestron.Launch) (orchestron.Command, error) {
-	file, err := g.find(environ(l.Environ))
+	file, err := g.Locate(bin.Environ(l.Environ))
 	if err != nil {
 		return orchestron.Command{}, err
 	}
@@ -96,9 +97,9 @@ func (g *Gemini) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 		return orchestron.Command{}, err
 	}
 	if err := errors.Join(linkSelf(l), geminiHome(l)); err != nil {
-		return orchestron.Command{}, unwritable(err)
+		return orchestron.Command{}, bin.Unwritable(err)
 	}
-	open, secret := g.environment(l, geminis, "GEMINI_CLI_HOME="+filepath.Join(l.Dir, "gemini"), "GEMINI_CLI_NO_RELAUNCH=true")
+	open, secret := g.Environment(l, geminis, "GEMINI_CLI_HOME="+filepath.Join(l.Dir, "gemini"), "GEMINI_CLI_NO_RELAUNCH=true")
 	argv := []string{file, "--approval-mode=" + approvals(mode)}
 	if l.Agent.Model != "" {
 		argv = append(argv, "--model="+l.Agent.Model)
@@ -125,8 +126,8 @@ func geminiHome(l orchestron.Launch) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	env := environ(l.Environ)
-	person := filepath.Join(env.get("HOME"), ".gemini")
+	env := bin.Environ(l.Environ)
+	person := filepath.Join(env.Get("HOME"), ".gemini")
 	for _, name := range []string{"oauth_creds.json", "google_accounts.json"} {
 		account := filepath.Join(person, name)
 		if _, err := os.Stat(account); err != nil {
@@ -141,14 +142,14 @@ func geminiHome(l orchestron.Launch) error {
 		trust = "DO_NOT_TRUST" // the project's hooks, servers and variables are then left alone
 	}
 	return errors.Join(
-		writeJSON(filepath.Join(dir, "trustedFolders.json"), map[string]string{l.Agent.Workspace: trust}),
-		writeJSON(filepath.Join(dir, "settings.json"), geminiSettings(l, geminiLogin(person, env))),
-		write(filepath.Join(dir, "GEMINI.md"), []byte(l.Context), 0o600),
+		bin.WriteJSON(filepath.Join(dir, "trustedFolders.json"), map[string]string{l.Agent.Workspace: trust}),
+		bin.WriteJSON(filepath.Join(dir, "settings.json"), geminiSettings(l, geminiLogin(person, env))),
+		bin.Write(filepath.Join(dir, "GEMINI.md"), []byte(l.Context), 0o600),
 	)
 }
 
 // geminiLogin is how the person logs in: as they chose, or with what the environment has.
-func geminiLogin(person string, env environ) string {
+func geminiLogin(person string, env bin.Environ) string {
 	var chosen struct {
 		Security struct {
 			Auth struct {
@@ -160,9 +161,9 @@ func geminiLogin(person string, env environ) string {
 		return chosen.Security.Auth.Type
 	}
 	switch {
-	case env.get("GEMINI_API_KEY") != "":
+	case env.Get("GEMINI_API_KEY") != "":
 		return "gemini-api-key"
-	case env.get("GOOGLE_GENAI_USE_VERTEXAI") != "":
+	case env.Get("GOOGLE_GENAI_USE_VERTEXAI") != "":
 		return "vertex-ai"
 	}
 	return "oauth-personal"
@@ -192,7 +193,7 @@ func geminiSettings(l orchestron.Launch, login string) map[string]any {
 	}
 	if l.MCPURL != "" {
 		out["mcpServers"] = object{"orchestron": object{
-			"httpUrl": l.MCPURL, "headers": object{"Authorization": "Bearer $" + envToken}, "trust": true, "timeout": 3600000,
+			"httpUrl": l.MCPURL, "headers": object{"Authorization": "Bearer $" + bin.EnvToken}, "trust": true, "timeout": 3600000,
 		}}
 	}
 	return out
@@ -321,5 +322,5 @@ func (g *Gemini) Screen(text string) []orchestron.Fact {
 
 // Todos gives an empty list: Gemini CLI keeps none in a file.
 func (g *Gemini) Todos(orchestron.Agent, string) (json.RawMessage, error) {
-	return json.RawMessage(noTodos), nil
+	return json.RawMessage(bin.NoTodos), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 // TestGeminiEnds takes the ends of turns as Gemini CLI 0.61.0 tells them: its hook repeats pieces of the answer.
@@ -23,10 +24,14 @@ func TestGeminiEnds(t *testing.T) {
 		"after tools": {"let me see\nfound it it", `{"type":"gemini","content":"found it"}`, orchestron.FactTurnEnded, "found it"},
 		"not yet":     {"hello", `{"type":"gemini","content":"before"}`, orchestron.FactTurnEnded, "hello"},
 		"no file":     {"hello", "", orchestron.FactTurnEnded, "hello"},
-		"interrupt": {"[no response text]", `{"type":"info","content":"Request cancelled."}` + "\n" + `{"$set":{}}`,
-			orchestron.FactTurnFailed, "interrupted"},
-		"failure": {"", `{"type":"error","content":"[API Error: no]"}` + "\n" + `{"type":"info","content":"This request failed."}`,
-			orchestron.FactTurnFailed, "[API Error: no]"},
+		"interrupt": {
+			"[no response text]", `{"type":"info","content":"Request cancelled."}` + "\n" + `{"$set":{}}`,
+			orchestron.FactTurnFailed, "interrupted",
+		},
+		"failure": {
+			"", `{"type":"error","content":"[API Error: no]"}` + "\n" + `{"type":"info","content":"This request failed."}`,
+			orchestron.FactTurnFailed, "[API Error: no]",
+		},
 		"nothing": {"", "", orchestron.FactTurnFailed, "the turn ended without an answer"},
 	} {
 		file := filepath.Join(t.TempDir(), "session.jsonl")
@@ -37,7 +42,7 @@ func TestGeminiEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		facts := NewGemini(Settings{}).Hook("Stop", payload, time.Now())
+		facts := NewGemini(bin.Settings{}).Hook("Stop", payload, time.Now())
 		if len(facts) != 1 || facts[0].Kind != c.want || facts[0].Text != c.text {
 			t.Errorf("%s: %+v, want %s %q", name, facts, c.want, c.text)
 		}

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/claudefile"
 	"github.com/orchestron/orchestron/testkit/agent"
 )
 
@@ -160,10 +162,10 @@ func userConfigured(t *testing.T, self string, open func([]string) *Claude) {
 		d.set.Config = UserConfig
 		return d
 	})
-	home := environ(s.l.Environ).get("HOME")
+	home := bin.Environ(s.l.Environ).Get("HOME")
 	put(t, filepath.Join(home, ".claude.json"), `{"hasCompletedOnboarding":true,"customApiKeyResponses":{"approved":["`+testKey[len(testKey)-20:]+`"]},"mine":1}`)
 	put(t, filepath.Join(home, ".claude", "keybindings.json"), `{"bindings":[{"context":"Chat","bindings":{"ctrl+e":"chat:stash"}}]}`)
-	if _, err := MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil {
+	if _, err := claudefile.MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil {
 		t.Fatal(err)
 	}
 	s.l.Agent.Permission = "bypassPermissions"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 //go:embed opencode.js
@@ -25,15 +26,15 @@ var openCodePlugin string
 //   - A project's own configuration and plugins are not loaded, as nobody is asked whether they may.
 //   - Conversations are in a database; there is no transcript.
 //   - It installs a package from npm when it starts for the first time.
-type OpenCode struct{ program }
+type OpenCode struct{ bin.Program }
 
 // NewOpenCode returns the driver of OpenCode.
-func NewOpenCode(set Settings) *OpenCode {
+func NewOpenCode(set bin.Settings) *OpenCode {
 	if set.Binary == "" {
 		set.Binary = "opencode"
 	}
-	return &OpenCode{program{
-		title: "OpenCode", install: "npm install -g opencode-ai", tested: "1.18.33", set: set, seen: map[string]string{},
+	return &OpenCode{bin.Program{
+		Title: "OpenCode", Install: "npm install -g opencode-ai", Tested: "1.18.33", Set: set,
 	}}
 }
 
@@ -98,7 +99,7 @@ func openCodeRules(mode string) map[string]string {
 
 // Prepare writes the plugin and the keys beside the agent and says how to start OpenCode.
 func (o *OpenCode) Prepare(l orchestron.Launch) (orchestron.Command, error) {
-	file, err := o.find(environ(l.Environ))
+	file, err := o.Locate(bin.Environ(l.Environ))
 	if err != nil {
 		return orchestron.Command{}, err
 	}
@@ -113,11 +114,11 @@ func (o *OpenCode) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	plugin := filepath.Join(l.Dir, "opencode.js")
 	self, err := json.Marshal(l.Self)
 	err = errors.Join(err,
-		linkSelf(l), writeJSON(keys, openCodeKeys), write(told, []byte(l.Context), 0o600),
-		write(plugin, []byte("const self = "+string(self)+"\n"+openCodePlugin), 0o600),
+		linkSelf(l), bin.WriteJSON(keys, openCodeKeys), bin.Write(told, []byte(l.Context), 0o600),
+		bin.Write(plugin, []byte("const self = "+string(self)+"\n"+openCodePlugin), 0o600),
 	)
 	if err != nil {
-		return orchestron.Command{}, unwritable(err)
+		return orchestron.Command{}, bin.Unwritable(err)
 	}
 	conf, err := json.Marshal(openCodeConfig(l, plugin, told))
 	if err != nil {
@@ -127,7 +128,7 @@ func (o *OpenCode) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	open, secret := o.environment(l, openCodes, "OPENCODE_CONFIG_CONTENT="+string(conf), "OPENCODE_TUI_CONFIG="+keys, "OPENCODE_PERMISSION="+string(rules),
+	open, secret := o.Environment(l, openCodes, "OPENCODE_CONFIG_CONTENT="+string(conf), "OPENCODE_TUI_CONFIG="+keys, "OPENCODE_PERMISSION="+string(rules),
 		"OPENCODE_DISABLE_PROJECT_CONFIG=1", "OPENCODE_DISABLE_AUTOUPDATE=1", "OPENCODE_DISABLE_MOUSE=1")
 	argv := []string{file}
 	if l.Agent.Model != "" {
@@ -161,7 +162,7 @@ func openCodeConfig(l orchestron.Launch, plugin, told string) map[string]any {
 	if l.MCPURL != "" {
 		conf["mcp"] = map[string]any{"orchestron": map[string]any{
 			"type": "remote", "url": l.MCPURL, "enabled": true, "oauth": false,
-			"headers": map[string]string{"Authorization": "Bearer {env:" + envToken + "}"},
+			"headers": map[string]string{"Authorization": "Bearer {env:" + bin.EnvToken + "}"},
 		}}
 		conf["experimental"] = map[string]any{"mcp_timeout": 3600000}
 	}
@@ -184,5 +185,5 @@ func (o *OpenCode) Screen(string) []orchestron.Fact { return nil }
 
 // Todos gives an empty list: OpenCode's is in its database.
 func (o *OpenCode) Todos(orchestron.Agent, string) (json.RawMessage, error) {
-	return json.RawMessage(noTodos), nil
+	return json.RawMessage(bin.NoTodos), nil
 }

@@ -1,4 +1,4 @@
-package driver
+package claudefile
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 // The chords by which Orchestron works Claude Code's input box. They are bound in the Chat context alone, and their
@@ -25,13 +26,13 @@ const chatContext = "Chat"
 // MergeKeybindings adds Orchestron's chords to a keybindings.json of Claude Code and keeps everything else. It
 // reports whether the file changed. It is a Conflict when a chord is taken, and when the file is not understood.
 func MergeKeybindings(path string) (bool, error) {
-	if bound(path) {
+	if Bound(path) {
 		return false, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return false, orchestron.Errorf(orchestron.Unavailable, "%s cannot be made: %w", filepath.Dir(path), err)
 	}
-	err := editShared(path, func(file map[string]any) error {
+	err := EditShared(path, func(file map[string]any) error {
 		chat, err := chatBindings(file)
 		if err != nil {
 			return orchestron.Errorf(orchestron.Conflict, "%s is not understood: %w", path, err).Try("repair it, or move it away")
@@ -83,9 +84,9 @@ func chatBindings(file map[string]any) (map[string]any, error) {
 	return chat, nil
 }
 
-// bound reports whether a keybindings.json holds all chords.
-func bound(path string) bool {
-	file, err := readObject(path)
+// Bound reports whether a keybindings.json holds all chords.
+func Bound(path string) bool {
+	file, err := ReadObject(path)
 	if err != nil {
 		return false
 	}
@@ -101,8 +102,8 @@ func bound(path string) bool {
 	return true
 }
 
-// readObject returns the object in a JSON file, and an empty one when there is no file.
-func readObject(path string) (map[string]any, error) {
+// ReadObject returns the object in a JSON file, and an empty one when there is no file.
+func ReadObject(path string) (map[string]any, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return map[string]any{}, nil
@@ -122,8 +123,8 @@ func readObject(path string) (map[string]any, error) {
 	return object, nil
 }
 
-// editShared is editObject for a file that other programs change too.
-func editShared(path string, edit func(map[string]any) error) error {
+// EditShared is editObject for a file that other programs change too.
+func EditShared(path string, edit func(map[string]any) error) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
@@ -133,13 +134,13 @@ func editShared(path string, edit func(map[string]any) error) error {
 			Try("check its permissions, and whether another program holds %s.lock", path)
 	}
 	defer unlock()
-	return editObject(path, edit)
+	return EditObject(path, edit)
 }
 
-// editObject changes the object in a JSON file. It keeps what edit does not touch, and the file's mode; a file that
+// EditObject changes the object in a JSON file. It keeps what edit does not touch, and the file's mode; a file that
 // edit leaves as it is is not written.
-func editObject(path string, edit func(map[string]any) error) error {
-	object, err := readObject(path)
+func EditObject(path string, edit func(map[string]any) error) error {
+	object, err := ReadObject(path)
 	if err != nil {
 		return orchestron.Errorf(orchestron.Conflict, "a file of Claude Code is not understood: %w", err).Try("repair it")
 	}
@@ -158,7 +159,7 @@ func editObject(path string, edit func(map[string]any) error) error {
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
 	}
-	if err := write(path, after, mode); err != nil {
+	if err := bin.Write(path, after, mode); err != nil {
 		return orchestron.Errorf(orchestron.Unavailable, "%s cannot be written: %w", path, err).Try("check its permissions")
 	}
 	return nil

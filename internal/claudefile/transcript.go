@@ -1,4 +1,4 @@
-package driver
+package claudefile
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 	"github.com/orchestron/orchestron/internal/refusal"
 )
 
-// entry is one line of a transcript.
-type entry struct {
+// Entry is one line of a transcript.
+type Entry struct {
 	Type      string       `json:"type"`
 	Meta      bool         `json:"isMeta"`
 	Sidechain bool         `json:"isSidechain"`
@@ -41,16 +41,16 @@ type block struct {
 	Text string `json:"text"`
 }
 
-// lastEntry returns the last line that belongs to the conversation. A reply of several blocks has a line for each;
+// LastEntry returns the last line that belongs to the conversation. A reply of several blocks has a line for each;
 // their texts are put together.
-func lastEntry(lines [][]byte) (entry, bool) {
-	var last entry
+func LastEntry(lines [][]byte) (Entry, bool) {
+	var last Entry
 	var texts []string
 	for _, line := range slices.Backward(lines) {
 		if !bytes.Contains(line, []byte(`"user"`)) && !bytes.Contains(line, []byte(`"assistant"`)) {
 			continue // most lines are the program's own books
 		}
-		var e entry
+		var e Entry
 		if json.Unmarshal(line, &e) != nil || e.Meta || e.Sidechain || e.Time.IsZero() || e.Type != "user" && e.Type != "assistant" {
 			continue
 		}
@@ -60,7 +60,7 @@ func lastEntry(lines [][]byte) (entry, bool) {
 		if last.Type == "" {
 			last = e
 		}
-		if text := e.text(); text != "" {
+		if text := e.said(); text != "" {
 			texts = append(texts, text)
 		}
 		if last.Type == "user" {
@@ -72,7 +72,7 @@ func lastEntry(lines [][]byte) (entry, bool) {
 	return last, last.Type != ""
 }
 
-func (e entry) blocks() []block {
+func (e Entry) blocks() []block {
 	var text string
 	if json.Unmarshal(e.Message.Content, &text) == nil {
 		return []block{{Type: "text", Text: text}}
@@ -84,7 +84,7 @@ func (e entry) blocks() []block {
 	return list
 }
 
-func (e entry) text() string {
+func (e Entry) said() string {
 	var texts []string
 	for _, b := range e.blocks() {
 		if b.Type == "text" {
@@ -94,8 +94,8 @@ func (e entry) text() string {
 	return strings.Join(texts, "\n")
 }
 
-// refusal is why the vendor refused the call, if it did.
-func (e entry) refusal() *orchestron.Refusal {
+// Refusal is why the vendor refused the call, if it did.
+func (e Entry) Refusal() *orchestron.Refusal {
 	said := refusal.Said{Kind: e.Error, Status: e.Status, Text: e.Text, At: e.Time}
 	if e.Quota.Resets > 0 {
 		said.Resets = time.Unix(e.Quota.Resets, 0).UTC()
@@ -103,12 +103,12 @@ func (e entry) refusal() *orchestron.Refusal {
 	return refusal.Read(said)
 }
 
-func (e entry) interrupted() bool {
+func (e Entry) Interrupted() bool {
 	return e.Type == "user" && strings.HasPrefix(e.Text, "[Request interrupted by user")
 }
 
-// prompt reports whether a line is a prompt, and not the result of a tool.
-func (e entry) prompt() bool {
+// Prompted reports whether a line is a prompt, and not the result of a tool.
+func (e Entry) Prompted() bool {
 	if e.Type != "user" {
 		return false
 	}
