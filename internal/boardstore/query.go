@@ -48,7 +48,7 @@ func (b Store) Tasks(ctx context.Context, f boardapi.Filter) ([]orchestron.Task,
 // NextReady returns the first task that is ready of those that a filter chooses, or NotFound.
 func (tx Tx) NextReady(f boardapi.Filter) (orchestron.Task, error) {
 	f.Ready, f.Limit = true, 1
-	found, err := findTasks(tx.Query, f)
+	found, err := nextReady(tx.Query, f)
 	if err == nil && len(found) == 0 {
 		err = orchestron.Errorf(orchestron.NotFound, "no such task is ready")
 	}
@@ -56,6 +56,35 @@ func (tx Tx) NextReady(f boardapi.Filter) (orchestron.Task, error) {
 		return orchestron.Task{}, err
 	}
 	return found[0], nil
+}
+
+// nextReady finds the first of nobody's tasks and the first of those that somebody is to do, each by the index, and
+// returns the one that comes before the other.
+func nextReady(q sqlite.Query, f boardapi.Filter) ([]orchestron.Task, error) {
+	if f.For == "" {
+		return findTasks(q, f)
+	}
+	var first []orchestron.Task
+	for _, assignee := range []string{"", f.For} {
+		s := selection{from: `tasks t INDEXED BY tasks_free`, place: byRow}
+		s.and(`t.ready = 1 AND t.board = `+boardID+` AND t.assignee = ?`, f.Project, assignee)
+		rest := f
+		rest.For = ""
+		text, args := s.tasks(rest)
+		found, err := sqlite.Collect(q, scanTask, text, args...)
+		if err != nil {
+			return nil, err
+		}
+		if len(first) == 0 || len(found) > 0 && before(found[0], first[0]) {
+			first = found
+		}
+	}
+	return first, nil
+}
+
+func before(a, b orchestron.Task) bool {
+	x, y := boardapi.PlaceOf(a), boardapi.PlaceOf(b)
+	return x.Rank < y.Rank || x.Rank == y.Rank && x.Number < y.Number
 }
 
 func findTasks(q sqlite.Query, f boardapi.Filter) ([]orchestron.Task, error) {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/board"
 	"github.com/orchestron/orchestron/internal/boardstore"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/sqlite"
 )
 
@@ -38,6 +40,33 @@ func (c closer) Close() error { return c() }
 type workers struct {
 	*agents.Service
 	catalogue func() *op.Catalogue
+	calm      *signal.Signal
+}
+
+// Changed returns a channel that is closed a moment after agents change next.
+func (w workers) Changed() <-chan struct{} { return w.calm.Wait() }
+
+// lull is how long changes of agents are gathered before the subjects that stand on agents look at them: each of them
+// looks at all agents, and a prompt alone makes half a dozen changes.
+const lull = 50 * time.Millisecond
+
+// calmDown tells those subjects that agents changed.
+func (d *daemon) calmDown(ctx context.Context) error {
+	changed := d.agents.Changed()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+		changed = d.agents.Changed()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(lull):
+		}
+		d.calm.Raise()
+	}
 }
 
 // Alive reports whether the agent's program runs.

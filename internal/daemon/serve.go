@@ -33,6 +33,7 @@ import (
 	"github.com/orchestron/orchestron/internal/quota"
 	"github.com/orchestron/orchestron/internal/restapi"
 	"github.com/orchestron/orchestron/internal/role"
+	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/sqlite"
 	"github.com/orchestron/orchestron/internal/team"
 	"github.com/orchestron/orchestron/internal/tmux"
@@ -62,6 +63,7 @@ type daemon struct {
 	approvals *approval.Service
 	limits    *limit.Service
 	subjects  []subject
+	calm      signal.Signal // agents changed a moment ago
 	drivers   []agents.Driver
 	team      *team.Service
 	mcp       *mcpapi.Server
@@ -76,7 +78,7 @@ type stopAgents bool
 
 // garbage is how much the heap may grow before it is collected, in percent. What stays is a few megabytes, and answers
 // are garbage at once: with Go's own 100 every third long answer waits for a collection.
-const garbage = 400
+const garbage = 150
 
 // memory is how much there may be, in bytes, before it is collected more often than that. A thousand subscribers need
 // less; only questions about all of a very large board need more, while they are answered.
@@ -151,7 +153,7 @@ func (d *daemon) assemble(ctx context.Context) (doors, error) {
 	d.team = d.newTeam()
 	events := journal.New(d.db, d.db.Told, d.agents.Within)
 	var catalogue *op.Catalogue
-	w := workers{d.agents, func() *op.Catalogue { return catalogue }}
+	w := workers{d.agents, func() *op.Catalogue { return catalogue }, &d.calm}
 	d.board = board.New(boards{boardstore.In(d.db)}, w, otherBoards, d.cfg.Push, time.Now, d.Log)
 	d.drivers = drivers
 	if d.subjects, err = d.others(ctx, w); err != nil {
@@ -206,6 +208,7 @@ func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
 	group.Go(func() error { return d.tellSubscribers(ctx) })
 	group.Go(func() error { return d.tellOfBoards(ctx) })
 	group.Go(func() error { return d.tellOfApprovals(ctx) })
+	group.Go(func() error { return d.calmDown(core) })
 	group.Go(func() error { return d.keepBoards(core) })
 	for _, s := range d.subjects {
 		group.Go(func() error { return d.keep(core, s) })

@@ -28,6 +28,7 @@ CREATE INDEX tasks_assignee ON tasks (board, assignee, rank, n, status, type, sp
 CREATE INDEX tasks_sprint ON tasks (board, sprint, rank, n, status, type, assignee) WHERE sprint <> '';
 CREATE INDEX tasks_parent ON tasks (parent, rank, n, status, progress) WHERE parent > 0;
 CREATE INDEX tasks_ready ON tasks (board, rank, n) WHERE ready = 1;
+CREATE INDEX tasks_free ON tasks (board, assignee, rank, n) WHERE ready = 1;
 CREATE INDEX tasks_held ON tasks (n) WHERE held = 1;
 
 CREATE TABLE task_labels (
