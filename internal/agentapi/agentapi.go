@@ -21,7 +21,7 @@ type SpawnIn struct {
 	Name           string `json:"name,omitempty" jsonschema:"for people; the id is made by Orchestron"`
 	Model          string `json:"model,omitempty" jsonschema:"an alias (sonnet, opus, haiku) or any model id; passed through"`
 	PermissionMode string `json:"permissionMode,omitempty" jsonschema:"the agent program's permission mode, for Claude: default, acceptEdits, plan, dontAsk, auto, bypassPermissions; empty means the configured one, or that of the agent that asks"`
-	Driver         string `json:"driver,omitempty" jsonschema:"claude, scripted, or a custom one from the configuration"`
+	Driver         string `json:"driver,omitempty" jsonschema:"claude, codex, opencode, gemini, scripted, or a custom one from the configuration"`
 	Wait           bool   `json:"wait,omitempty" jsonschema:"answer when the agent is ready for a prompt, not when it is started"`
 }
 
@@ -40,10 +40,10 @@ type SpawnClaudeIn struct {
 	Parent         string  `json:"parent_instance_id,omitempty" jsonschema:"the agent that leads this one; it must be alive"`
 	WorkspaceDir   string  `json:"workspace_dir,omitempty" jsonschema:"absolute path of an existing directory to make the agent's own directory in"`
 	PermissionMode string  `json:"permission_mode,omitempty" jsonschema:"default, acceptEdits, plan, dontAsk, auto or bypassPermissions"`
-	Driver         string  `json:"driver,omitempty" jsonschema:"claude, scripted, or a custom one from the configuration"`
-	MaxTotalTokens int     `json:"max_total_tokens,omitempty" jsonschema:"not enforced by this version, therefore refused"`
-	MaxCost        float64 `json:"max_cost,omitempty" jsonschema:"not enforced by this version, therefore refused"`
-	TimeoutMinutes int     `json:"timeout_minutes,omitempty" jsonschema:"not enforced by this version, therefore refused"`
+	Driver         string  `json:"driver,omitempty" jsonschema:"claude, codex, opencode, gemini, scripted, or a custom one from the configuration"`
+	MaxTotalTokens int     `json:"max_total_tokens,omitempty" jsonschema:"stops the agent when it has used so many tokens"`
+	MaxCost        float64 `json:"max_cost,omitempty" jsonschema:"stops the agent when it has cost so many US dollars"`
+	TimeoutMinutes int     `json:"timeout_minutes,omitempty" jsonschema:"stops the agent so long after it was spawned"`
 	Wait           bool    `json:"wait,omitempty" jsonschema:"answer when the agent is ready for a prompt, not when it is started"`
 }
 

@@ -35,7 +35,7 @@ func (a askers) Within(actor orchestron.Actor, id orchestron.AgentID) bool {
 	return a.agents.Within(actor, id)
 }
 
-func (a askers) Changed() <-chan struct{} { return a.agents.Changed() }
+func (a askers) Changed() <-chan struct{} { return a.calm.Wait() }
 
 // hooks is the processes that wait beside agents for decisions.
 type hooks struct {
