@@ -19,7 +19,7 @@ import (
 
 const (
 	manyTasks = 100_000
-	project   = "/home/ann/work/parser"
+	project   = "/home/ann/parser"
 	common    = "parser" // a word in a fifth of the tasks
 )
 

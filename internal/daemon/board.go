@@ -102,17 +102,6 @@ func (w workers) Post(ctx context.Context, id orchestron.AgentID, key, text stri
 	return err
 }
 
-// keepBoards does what boards do by themselves, once every agent's state is known.
-func (d *daemon) keepBoards(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-d.agents.Ready():
-	}
-	d.board.Run(ctx)
-	return nil
-}
-
 // tellOfBoards tells MCP clients which resources of boards changed.
 func (d *daemon) tellOfBoards(ctx context.Context) error {
 	for {

@@ -13,15 +13,15 @@ import (
 )
 
 // newCrew makes what starts teams from templates.
-func (d *daemon) newCrew(w workers) (*crew.Service, error) {
-	roles, err := role.Load(d.cfg.RolesDir)
-	if err != nil {
-		return nil, err
-	}
+func (d *daemon) newCrew(w workers, roles role.Set) *crew.Service {
 	return crew.New(recruits{w, d.db}, crew.Settings{
-		Dir: filepath.Join(d.cfg.Dir, "templates"), Roles: roles,
-		Caps: quota.Caps{Agents: d.cfg.MaxInstances, Depth: d.cfg.MaxDepth, Children: d.cfg.MaxChildren, Spawns: d.cfg.MaxSpawns},
-	}, time.Now, d.Log), nil
+		Dir: filepath.Join(d.cfg.Dir, "templates"), Roles: roles, Caps: d.caps(),
+	}, time.Now, d.Log)
+}
+
+// caps is how many agents there may be.
+func (d *daemon) caps() quota.Caps {
+	return quota.Caps{Agents: d.cfg.MaxInstances, Depth: d.cfg.MaxDepth, Children: d.cfg.MaxChildren, Spawns: d.cfg.MaxSpawns}
 }
 
 // recruits is the agents as teams from templates see them.

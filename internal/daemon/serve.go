@@ -30,7 +30,6 @@ import (
 	"github.com/orchestron/orchestron/internal/limit"
 	"github.com/orchestron/orchestron/internal/mcpapi"
 	"github.com/orchestron/orchestron/internal/op"
-	"github.com/orchestron/orchestron/internal/quota"
 	"github.com/orchestron/orchestron/internal/restapi"
 	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/signal"
@@ -145,7 +144,7 @@ func (d *daemon) assemble(ctx context.Context) (doors, error) {
 	}
 	d.agents = agents.New(store{d.db}, d.term, processes{}, handoff.Home{Root: d.cfg.Home}, drivers, missingDriver, roles, agents.Settings{
 		Self: d.Self, Environ: d.Environ, MCPURL: d.url() + "/mcp", WorkspaceDir: d.cfg.WorkspaceDir,
-		Caps:          quota.Caps{Agents: d.cfg.MaxInstances, Depth: d.cfg.MaxDepth, Children: d.cfg.MaxChildren, Spawns: d.cfg.MaxSpawns},
+		Caps:          d.caps(),
 		AnyDriver:     d.cfg.ChildDrivers == "any",
 		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL, Approvals: d.approvals,
 		Limits: bounds{func() *limit.Service { return d.limits }},
@@ -156,14 +155,14 @@ func (d *daemon) assemble(ctx context.Context) (doors, error) {
 	w := workers{d.agents, func() *op.Catalogue { return catalogue }, &d.calm}
 	d.board = board.New(boards{boardstore.In(d.db)}, w, otherBoards, d.cfg.Push, time.Now, d.Log)
 	d.drivers = drivers
-	if d.subjects, err = d.others(ctx, w); err != nil {
+	if d.subjects, err = d.others(ctx, w, roles); err != nil {
 		return doors{}, err
 	}
-	ops := slices.Concat(d.agents.Ops(), d.board.Ops(), events.Ops(), d.ops())
+	ops := slices.Concat(d.agents.Ops(), d.team.Ops(), events.Ops(), d.ops())
 	for _, s := range d.subjects {
 		ops = append(ops, s.ops...)
 	}
-	catalogue = op.NewCatalogue(d.db, d.Log, append(ops, d.team.Ops()...)...)
+	catalogue = op.NewCatalogue(d.db, d.Log, ops...)
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{
 		Catalogue: catalogue, Version: d.Version, Instructions: instructions, Tasks: d.db, Log: d.Log, Hosts: d.cfg.Hosts,
@@ -179,7 +178,9 @@ const instructions = `Orchestron runs teams of coding agents. spawn or spawn_cla
 send_to_instance gives it a prompt and waits for its exact answer; send only queues. A prompt that was acknowledged is
 submitted exactly once. When a call answers done=false, call wait_for_instance with the message_id. list and
 get_instance_status show states with their evidence; read shows a terminal; interrupt_instance stops a turn; restart
-resumes an ended agent's conversation; terminate ends an agent and keeps its work.`
+resumes an ended agent's conversation; terminate ends an agent and keeps its work. Each git repository has a board that
+outlives sessions: orchestron_context_get says what the last one left, orchestron_task_claim takes the best ready task,
+orchestron_context_save and orchestron_handoff_prepare leave word for the next.`
 
 // url is where programs on this machine reach the daemon.
 func (d *daemon) url() string {
@@ -209,7 +210,6 @@ func (d *daemon) run(ctx context.Context, doors doors, ready func()) error {
 	group.Go(func() error { return d.tellOfBoards(ctx) })
 	group.Go(func() error { return d.tellOfApprovals(ctx) })
 	group.Go(func() error { return d.calmDown(core) })
-	group.Go(func() error { return d.keepBoards(core) })
 	for _, s := range d.subjects {
 		group.Go(func() error { return d.keep(core, s) })
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/orchestron/orchestron/internal/coordinate"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/runstore"
 	"github.com/orchestron/orchestron/internal/schedule"
 	"github.com/orchestron/orchestron/internal/schedulestore"
@@ -37,18 +38,15 @@ func (d *daemon) keep(ctx context.Context, s subject) error {
 }
 
 // others are the subjects that stand on agents and know nothing of each other.
-func (d *daemon) others(ctx context.Context, w workers) ([]subject, error) {
+func (d *daemon) others(ctx context.Context, w workers, roles role.Set) ([]subject, error) {
 	prices, err := usage.LoadPrices(filepath.Join(d.cfg.Dir, "prices.yaml"))
 	if err != nil {
 		return nil, err
 	}
 	spent := usage.New(spending{usagestore.In(d.db)}, readers{w, d.drivers, handoff.Home{Root: d.cfg.Home}}, prices, time.Now, d.Log)
-	runs := coordinate.New(runs{runstore.In(d.db)}, crews{w, d}, time.Now, d.Log)
+	runs := coordinate.New(runs{runstore.In(d.db)}, crews{charges{w}, d}, time.Now, d.Log)
 	plans := schedule.New(plans{schedulestore.In(d.db)}, w, time.Now, d.Log)
-	teams, err := d.newCrew(w)
-	if err != nil {
-		return nil, err
-	}
+	teams := d.newCrew(w, roles)
 	if d.limits, err = d.limiting(ctx, w, spent); err != nil {
 		return nil, err
 	}
@@ -57,6 +55,7 @@ func (d *daemon) others(ctx context.Context, w workers) ([]subject, error) {
 		return nil, err
 	}
 	return []subject{
+		{d.board.Ops(), func(ctx context.Context) error { d.board.Run(ctx); return nil }},
 		{spent.Ops(), spent.Run},
 		{runs.Ops(), runs.Run},
 		{d.approvals.Ops(), d.approvals.Run},
@@ -108,7 +107,7 @@ func (r readers) Transcripts(a orchestron.Agent) []string {
 
 // crews is the agents as runs see them.
 type crews struct {
-	workers
+	charges
 	daemon *daemon
 }
 
@@ -169,17 +168,7 @@ func (c crews) Spawn(ctx context.Context, actor orchestron.Actor, key string, s 
 }
 
 // Terminate ends an agent.
-func (c crews) Terminate(ctx context.Context, id orchestron.AgentID) error {
-	if !c.Alive(id) {
-		return nil
-	}
-	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, "", "terminate", map[string]any{"instanceId": id}, &agentapi.TerminateOut{})
-}
-
-// Interrupt stops the agent's running turn.
-func (c crews) Interrupt(ctx context.Context, id orchestron.AgentID) error {
-	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, "", "interrupt_instance", map[string]any{"instance_id": id}, &agentapi.View{})
-}
+func (c crews) Terminate(ctx context.Context, id orchestron.AgentID) error { return c.Stop(ctx, id) }
 
 func (w workers) call(ctx context.Context, actor orchestron.Actor, key, operation string, in map[string]any, out any) error {
 	args, err := json.Marshal(in)
