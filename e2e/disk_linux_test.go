@@ -28,7 +28,7 @@ func TestDiskFull(t *testing.T) {
 	h.start()
 	h.must("spawn", "executive", "--driver", "scripted", "--wait")
 	h.must("send", "exec_1", "before", "--wait")
-	eventually(t, "the agent's state file says idle", time.Minute, func() bool { // it writes it last, and ends when it cannot
+	eventually(t, "the agent's state file says idle", time.Minute, func() bool { // it writes it last
 		files, _ := filepath.Glob(filepath.Join(h.root, "agents", "exec_1", "config", "sessions", "*.json"))
 		if len(files) != 1 {
 			return false

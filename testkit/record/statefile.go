@@ -64,7 +64,7 @@ func (f *StateFile) Set(s Status, waitingFor string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(f.path+".tmp", data, 0o600); err != nil {
+	if err := untilRoom(func() error { return os.WriteFile(f.path+".tmp", data, 0o600) }); err != nil {
 		return fmt.Errorf("writing the state file: %w", err)
 	}
 	return os.Rename(f.path+".tmp", f.path)

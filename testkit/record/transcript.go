@@ -81,7 +81,7 @@ func (t *Transcript) write(line map[string]any) error {
 			return err
 		}
 	}
-	if _, err := t.file.Write(append(data, '\n')); err != nil {
+	if err := whole(t.file, append(data, '\n')); err != nil {
 		return fmt.Errorf("writing the transcript: %w", err)
 	}
 	return nil

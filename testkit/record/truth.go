@@ -29,7 +29,7 @@ func Accept(config, session, prompt string) error {
 	if err != nil {
 		return fmt.Errorf("recording the prompt: %w", err)
 	}
-	if _, err := f.Write(append(line, '\n')); err != nil {
+	if err := whole(f, append(line, '\n')); err != nil {
 		_ = f.Close()
 		return fmt.Errorf("recording the prompt: %w", err)
 	}
