@@ -56,7 +56,8 @@ func TestDiskFull(t *testing.T) {
 	if !refused {
 		t.Errorf("%d megabytes were acknowledged on a full disk", acknowledged/2)
 	}
-	if err := os.Remove(full); err != nil {
+	// What was acknowledged takes room in several places once it is delivered: the agent's records are on this disk, too.
+	if err := errors.Join(os.Remove(full), syscall.Mount("", h.root, "tmpfs", syscall.MS_REMOUNT, "size=256m")); err != nil {
 		t.Fatal(err)
 	}
 	out, said, code := h.run("after", "send", "exec_1", "-", "--wait", "--timeout", "2m")
