@@ -1,5 +1,5 @@
-// Package bin is what all programs of agents have in common: finding them, the environment they may see, and writing
-// their files.
+// Package bin is what all programs of agents have in common: finding and starting them, the environment they may see, their
+// files, and prompts as they take them.
 package bin
 
 import (

@@ -7,8 +7,11 @@ import (
 
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/codex"
 	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/driver"
+	"github.com/orchestron/orchestron/internal/gemini"
+	"github.com/orchestron/orchestron/internal/opencode"
 )
 
 // drivers are the agent programs that can be started.
@@ -41,7 +44,7 @@ func vendors(cfg config.Config, environ []string) []vendor {
 	set := func(v config.Vendor) bin.Settings {
 		return bin.Settings{Binary: v.Binary, Pass: v.Env, Environ: environ, Hold: hold(cfg)}
 	}
-	return []vendor{driver.NewCodex(set(cfg.Codex)), driver.NewOpenCode(set(cfg.OpenCode)), driver.NewGemini(set(cfg.Gemini))}
+	return []vendor{codex.New(set(cfg.Codex)), opencode.New(set(cfg.OpenCode)), gemini.New(set(cfg.Gemini))}
 }
 
 func claudeSettings(cfg config.Config, environ []string) driver.ClaudeSettings {

@@ -20,10 +20,7 @@ type config struct {
 	explicit bool   // Claude Code must be told with CLAUDE_CONFIG_DIR
 }
 
-var (
-	sessionID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-	slugged   = regexp.MustCompile(`[^a-zA-Z0-9]`)
-)
+var slugged = regexp.MustCompile(`[^a-zA-Z0-9]`)
 
 func ownConfig(dir string) config {
 	own := filepath.Join(dir, "config")

@@ -13,6 +13,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bin"
 	"github.com/orchestron/orchestron/internal/claudefile"
+	"github.com/orchestron/orchestron/internal/driver/drivertest"
 )
 
 func put(t *testing.T, path, text string) {
@@ -40,7 +41,7 @@ func without(env []string, name string) []string {
 }
 
 func TestAutoConfig(t *testing.T) {
-	l := launch(t)
+	l := drivertest.Launch(t)
 	home := bin.Environ(l.Environ).Get("HOME")
 	c := NewClaude(ClaudeSettings{Binary: "/bin/cat", Environ: without(l.Environ, "ANTHROPIC_API_KEY")})
 	l.Environ = without(l.Environ, "ANTHROPIC_API_KEY")
@@ -57,7 +58,7 @@ func TestAutoConfig(t *testing.T) {
 	if changed, err := claudefile.MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil || !changed {
 		t.Fatalf("MergeKeybindings = %v, %v", changed, err)
 	}
-	command := prepare(t, c, l)
+	command := drivertest.Prepare(t, c, l)
 	for _, e := range command.Env {
 		if strings.HasPrefix(e, "CLAUDE_CONFIG_DIR=") {
 			t.Errorf("with the person's own configuration the program is given %s", e)
@@ -83,7 +84,7 @@ func TestAutoConfig(t *testing.T) {
 }
 
 func TestMergeTogether(t *testing.T) {
-	l := launch(t)
+	l := drivertest.Launch(t)
 	home := bin.Environ(l.Environ).Get("HOME")
 	put(t, filepath.Join(home, ".claude.json"), `{"oauthAccount":{"a":1}}`)
 	if _, err := claudefile.MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil {
@@ -93,7 +94,7 @@ func TestMergeTogether(t *testing.T) {
 	var all sync.WaitGroup
 	var work []string
 	for range 8 {
-		one := launch(t)
+		one := drivertest.Launch(t)
 		one.Environ = l.Environ
 		work = append(work, one.Agent.Workspace)
 		all.Go(func() {
@@ -147,21 +148,21 @@ func TestMergeKeybindings(t *testing.T) {
 }
 
 func TestMemory(t *testing.T) {
-	l := launch(t)
+	l := drivertest.Launch(t)
 	c := NewClaude(ClaudeSettings{Binary: "/bin/cat"})
 	memory := filepath.Join(l.Agent.Workspace, "CLAUDE.md")
 	appended := func(command orchestron.Command) bool {
 		return slices.ContainsFunc(command.Argv, func(a string) bool { return strings.HasPrefix(a, "--append-system-prompt-file=") })
 	}
-	if appended(prepare(t, c, l)) || get(t, memory) != l.Context {
+	if appended(drivertest.Prepare(t, c, l)) || get(t, memory) != l.Context {
 		t.Errorf("CLAUDE.md = %q, want the context", get(t, memory))
 	}
 	l.Context = "# Another role\n"
-	if appended(prepare(t, c, l)) || get(t, memory) != l.Context {
+	if appended(drivertest.Prepare(t, c, l)) || get(t, memory) != l.Context {
 		t.Errorf("CLAUDE.md = %q, want the new context", get(t, memory))
 	}
 	put(t, memory, "somebody's own")
-	if !appended(prepare(t, c, l)) || get(t, memory) != "somebody's own" {
+	if !appended(drivertest.Prepare(t, c, l)) || get(t, memory) != "somebody's own" {
 		t.Errorf("CLAUDE.md = %q, want it kept and the context appended", get(t, memory))
 	}
 	if err := os.Remove(memory); err != nil {
@@ -170,12 +171,12 @@ func TestMemory(t *testing.T) {
 	if err := os.Symlink("/etc/passwd", memory); err != nil {
 		t.Fatal(err)
 	}
-	if !appended(prepare(t, c, l)) {
+	if !appended(drivertest.Prepare(t, c, l)) {
 		t.Error("a link in place of CLAUDE.md is taken for ours")
 	}
-	shared := launch(t)
+	shared := drivertest.Launch(t)
 	shared.Agent.WorkspaceMode = orchestron.Shared
-	if !appended(prepare(t, c, shared)) {
+	if !appended(drivertest.Prepare(t, c, shared)) {
 		t.Error("the context of an agent in a shared workspace is not appended")
 	}
 	if _, err := os.Stat(filepath.Join(shared.Agent.Workspace, "CLAUDE.md")); !os.IsNotExist(err) {
@@ -184,11 +185,11 @@ func TestMemory(t *testing.T) {
 }
 
 func TestResume(t *testing.T) {
-	l := launch(t)
+	l := drivertest.Launch(t)
 	c := NewClaude(ClaudeSettings{Binary: "/bin/cat"})
 	id := "11111111-1111-4111-8111-111111111111"
 	l.Agent.SessionID = id
-	has := func(flag string) bool { return slices.Contains(prepare(t, c, l).Argv, flag+"="+id) }
+	has := func(flag string) bool { return slices.Contains(drivertest.Prepare(t, c, l).Argv, flag+"="+id) }
 	if has("--resume") || has("--session-id") {
 		t.Error("a start resumes")
 	}
@@ -211,13 +212,13 @@ func TestResume(t *testing.T) {
 		t.Error("a conversation is not resumed")
 	}
 	l.Agent.SessionID = "../../x"
-	if argv := prepare(t, c, l).Argv; strings.Contains(strings.Join(argv, " "), "../x") {
+	if argv := drivertest.Prepare(t, c, l).Argv; strings.Contains(strings.Join(argv, " "), "../x") {
 		t.Errorf("a session id that is none is in %q", argv)
 	}
 }
 
 func TestPermission(t *testing.T) {
-	l := launch(t)
+	l := drivertest.Launch(t)
 	for mode, want := range map[string]string{
 		"": "acceptEdits", "default": "manual", "plan": "plan", "bypassPermissions": "bypassPermissions", "yolo": "", "--x": "",
 	} {
@@ -238,7 +239,7 @@ func TestPermission(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	env := daemonEnv(t.TempDir())
+	env := drivertest.Environ(t.TempDir())
 	for name, test := range map[string]struct {
 		set  ClaudeSettings
 		want string
@@ -263,7 +264,7 @@ func TestCheck(t *testing.T) {
 func TestCheckWantsConsent(t *testing.T) {
 	home := t.TempDir()
 	put(t, filepath.Join(home, ".claude.json"), `{"oauthAccount":{"a":1}}`)
-	c := NewClaude(ClaudeSettings{Binary: "cat", Environ: without(daemonEnv(home), "ANTHROPIC_API_KEY")})
+	c := NewClaude(ClaudeSettings{Binary: "cat", Environ: without(drivertest.Environ(home), "ANTHROPIC_API_KEY")})
 	if _, err := c.Check(t.Context()); orchestron.KindOf(err) != orchestron.Unavailable || !strings.Contains(err.Error(), "install claude --keybindings") {
 		t.Errorf("Check without the chords: %v, want it to say how they are added", err)
 	}

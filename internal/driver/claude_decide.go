@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/claudehook"
 )
 
 // Decide returns what the hook of a permission question writes to Claude Code for a decision, where input is the
@@ -23,23 +24,5 @@ import (
 //   - AskUserQuestion: allow alone changes nothing, the dialog stays; with updatedInput.answers it is answered.
 //   - The hook is not told the id of the tool call.
 func (c *Claude) Decide(input json.RawMessage, d orchestron.Decision) (json.RawMessage, error) {
-	return decide(input, d)
-}
-
-func decide(input json.RawMessage, d orchestron.Decision) (json.RawMessage, error) {
-	decision := map[string]any{"behavior": "allow"}
-	switch {
-	case !d.Allow:
-		decision = map[string]any{"behavior": "deny", "message": d.Reason}
-	case len(d.Answers) > 0:
-		var updated map[string]any
-		if err := json.Unmarshal(input, &updated); err != nil || updated == nil {
-			return nil, orchestron.Errorf(orchestron.Invalid, "the question cannot be answered from outside").Try("answer it in the terminal")
-		}
-		updated["answers"] = d.Answers
-		decision["updatedInput"] = updated
-	}
-	return json.Marshal(map[string]any{
-		"hookSpecificOutput": map[string]any{"hookEventName": "PermissionRequest", "decision": decision},
-	})
+	return claudehook.Decide(input, d)
 }

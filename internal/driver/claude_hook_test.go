@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 func fixture(t testing.TB, name string) string {
@@ -85,7 +86,7 @@ func TestHook(t *testing.T) {
 				if named := f.PromptID != ""; named != (f.Kind == orchestron.FactSubmitted || f.Kind == orchestron.FactTurnEnded) {
 					t.Errorf("Hook(%s) has the prompt id %q", name, f.PromptID)
 				}
-				if !sessionID.MatchString(f.SessionID) || !strings.HasSuffix(f.Transcript, f.SessionID+".jsonl") {
+				if !bin.IsUUID(f.SessionID) || !strings.HasSuffix(f.Transcript, f.SessionID+".jsonl") {
 					t.Errorf("Hook(%s) has the session %q and the transcript %q", name, f.SessionID, f.Transcript)
 				}
 			}

@@ -1,11 +1,9 @@
 package driver
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 	"github.com/orchestron/orchestron/internal/claudefile"
 )
 
@@ -45,11 +44,7 @@ type stateFile struct {
 	UpdatedAt  int64  `json:"statusUpdatedAt"`
 }
 
-const (
-	maxState = 64 << 10
-	maxTail  = 64 << 10 // how much of a transcript's end is looked at
-	early    = time.Minute
-)
+const early = time.Minute
 
 // Observe reads Claude Code's state file and, where that says that a turn is over, the end of the transcript: an
 // interrupt calls no hook. Facts come in the order in which they happened. Files that are missing or not understood
@@ -59,7 +54,7 @@ func (c *Claude) Observe(a orchestron.Agent, dir string) ([]orchestron.Fact, err
 	if err != nil || a.Process.PID == 0 {
 		return nil, err
 	}
-	data, err := head(conf.stateFile(a))
+	data, err := bin.Head(conf.stateFile(a))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -89,7 +84,7 @@ func (s stateFile) fact() (orchestron.Fact, bool) {
 	f := orchestron.Fact{
 		Kind: orchestron.FactStatus, Source: orchestron.FromStateFile, At: time.UnixMilli(s.UpdatedAt), Detail: s.Status,
 	}
-	if sessionID.MatchString(s.SessionID) {
+	if bin.IsUUID(s.SessionID) {
 		f.SessionID = s.SessionID
 	}
 	switch s.Status {
@@ -108,7 +103,7 @@ func (s stateFile) fact() (orchestron.Fact, bool) {
 
 // lastTurn returns how the last turn in the agent's transcript ended. idle is when the program became idle.
 func lastTurn(a orchestron.Agent, idle time.Time) []orchestron.Fact {
-	lines, err := tail(a.Transcript)
+	lines, err := bin.Tail(a.Transcript)
 	if err != nil {
 		return nil // the state file has told the most important
 	}
@@ -129,52 +124,4 @@ func lastTurn(a orchestron.Agent, idle time.Time) []orchestron.Fact {
 		return nil
 	}
 	return []orchestron.Fact{f}
-}
-
-// head returns the beginning of a regular file.
-func head(path string) ([]byte, error) {
-	f, err := open(path)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxState))
-	return data, errors.Join(err, f.Close())
-}
-
-// tail returns the last whole lines of a file, however long the file is.
-func tail(path string) ([][]byte, error) {
-	f, err := open(path)
-	if err != nil {
-		return nil, err
-	}
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	from := max(0, size-maxTail)
-	data := make([]byte, size-from)
-	n, err := f.ReadAt(data, from)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, err
-	}
-	lines := bytes.Split(data[:n], []byte("\n"))
-	if from > 0 {
-		lines = lines[1:] // its beginning is cut off
-	}
-	return lines, nil
-}
-
-// open opens a regular file. Agents can put anything in its place, and opening a pipe would wait for ever.
-func open(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
-	}
-	return os.Open(path)
 }

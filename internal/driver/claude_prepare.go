@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -22,7 +21,7 @@ func (c *Claude) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	if err := checkLaunch(l); err != nil {
+	if err := bin.CheckLaunch(l); err != nil {
 		return orchestron.Command{}, err
 	}
 	permission, err := c.permission(l.Agent.Permission, env)
@@ -44,19 +43,6 @@ func (c *Claude) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	open, secret := c.environment(l, env, conf)
 	argv := slices.Concat([]string{program}, c.prefix, arguments(l, permission, appended), session)
 	return orchestron.Command{Argv: argv, Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
-}
-
-func checkLaunch(l orchestron.Launch) error {
-	for _, path := range []string{l.Dir, l.Self, l.Agent.Workspace} {
-		if !filepath.IsAbs(path) || strings.ContainsRune(path, 0) {
-			return orchestron.Errorf(orchestron.Invalid, "the path %q is not absolute", orchestron.Quotable(path))
-		}
-	}
-	if strings.ContainsRune(l.Dir, filepath.ListSeparator) {
-		return orchestron.Errorf(orchestron.Invalid, "the path %s of the agent's directory holds a %q", l.Dir, filepath.ListSeparator).
-			Try("move Orchestron's directory")
-	}
-	return nil
 }
 
 // Permission returns the permission mode that agents get who are started with one; empty means the configured one. It
@@ -88,7 +74,7 @@ func (c *Claude) permission(mode string, env bin.Environ) (string, error) {
 // writeFiles writes what the arguments name, and returns the file with the context when that is not in CLAUDE.md.
 func (c *Claude) writeFiles(l orchestron.Launch, permission string) (string, error) {
 	err := errors.Join(
-		linkSelf(l),
+		bin.LinkSelf(l),
 		bin.WriteJSON(settingsFile(l.Dir), settings(l.Self, permission, c.set.Hold)),
 		bin.WriteJSON(mcpFile(l.Dir), mcpConfig(l.MCPURL)),
 	)
@@ -113,27 +99,6 @@ func (c *Claude) writeFiles(l orchestron.Launch, permission string) (string, err
 		return "", bin.Unwritable(err)
 	}
 	return file, nil
-}
-
-// linkSelf puts orchestron into a directory of its own for PATH. Claude Code splits EDITOR at spaces and knows no
-// quotes, so the program is named and not its path.
-func linkSelf(l orchestron.Launch) error {
-	dir := bin.Dir(l.Dir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	link := filepath.Join(dir, "orchestron")
-	if to, err := os.Readlink(link); err == nil && to == l.Self {
-		return nil
-	}
-	fresh := link + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.Symlink(l.Self, fresh); err != nil {
-		return err
-	}
-	return os.Rename(fresh, link)
 }
 
 // writeMemory writes the context to the workspace's CLAUDE.md, unless there is one that somebody else wrote or
@@ -193,7 +158,7 @@ func arguments(l orchestron.Launch, permission, appended string) []string {
 // sessionFlag has the program resume the agent's conversation, where there is one.
 func sessionFlag(l orchestron.Launch, conf config) ([]string, error) {
 	id := l.Agent.SessionID
-	if !l.Resume || !sessionID.MatchString(id) {
+	if !l.Resume || !bin.IsUUID(id) {
 		return nil, nil
 	}
 	resumes, err := conf.resumes(l.Agent)
@@ -240,9 +205,6 @@ func (c *Claude) environment(l orchestron.Launch, env bin.Environ, conf config) 
 func settingsFile(dir string) string { return filepath.Join(dir, "settings.json") }
 func mcpFile(dir string) string      { return filepath.Join(dir, "mcp.json") }
 
-// hookTime is how long Claude Code waits for a hook, in seconds. Ours writes one file.
-const hookTime = 10
-
 // settings is what Claude Code is told beside the person's own settings. Hooks for single tools are left out: they
 // cost a process each, and the state file says as much.
 func settings(self, permission string, hold time.Duration) map[string]any {
@@ -253,7 +215,7 @@ func settings(self, permission string, hold time.Duration) map[string]any {
 	}
 	hooks := map[string]any{}
 	for _, event := range []string{"SessionStart", "UserPromptSubmit", "PermissionRequest", "Stop", "StopFailure", "SessionEnd"} {
-		hooks[event] = hook(hookTime)
+		hooks[event] = hook(bin.HookTime)
 	}
 	if hold > 0 { // the hook lets go first: Claude Code could not be told from a person who says no
 		hooks["PermissionRequest"] = hook(int(hold/time.Second)+30, "PermissionRequest", hold.String())

@@ -46,7 +46,7 @@ func (conf config) resumes(a orchestron.Agent) (bool, error) {
 
 // begun reports whether a transcript holds a whole line of a conversation.
 func begun(path string) bool {
-	f, err := open(path)
+	f, err := bin.Open(path)
 	if err != nil {
 		return false
 	}

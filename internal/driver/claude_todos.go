@@ -20,7 +20,7 @@ const maxTodos = 1000
 // Todos returns the agent's task list as Claude Code keeps it, in the order in which the tasks were made.
 func (c *Claude) Todos(a orchestron.Agent, dir string) (json.RawMessage, error) {
 	conf, err := configOf(dir)
-	if err != nil || !sessionID.MatchString(a.SessionID) {
+	if err != nil || !bin.IsUUID(a.SessionID) {
 		return json.RawMessage(bin.NoTodos), err
 	}
 	list := filepath.Join(conf.dir, "tasks", a.SessionID)
@@ -40,7 +40,7 @@ func (c *Claude) Todos(a orchestron.Agent, dir string) (json.RawMessage, error) 
 	slices.Sort(numbers)
 	tasks := []json.RawMessage{}
 	for _, n := range numbers[:min(len(numbers), maxTodos)] {
-		data, err := head(filepath.Join(list, strconv.Itoa(n)+".json"))
+		data, err := bin.Head(filepath.Join(list, strconv.Itoa(n)+".json"))
 		if err == nil && json.Valid(data) && bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
 			tasks = append(tasks, data)
 		}

@@ -1,313 +1,32 @@
 package driver
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/driver/drivertest"
 )
 
-// driver is what a caller asks of every driver.
-type driver interface {
-	Name() string
-	Abilities() orchestron.Abilities
-	Channel(dir string) orchestron.Channel
-	Check(ctx context.Context) (string, error)
-	Prepare(l orchestron.Launch) (orchestron.Command, error)
-	Place(text string) (string, error)
-	Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact
-	Watch(a orchestron.Agent, dir string) []string
-	Observe(a orchestron.Agent, dir string) ([]orchestron.Fact, error)
-	Screen(text string) []orchestron.Fact
-	Todos(a orchestron.Agent, dir string) (json.RawMessage, error)
-}
-
-const (
-	testKey   = "sk-ant-0123456789-0123456789-0123456789"
-	testToken = "token-of-the-agent-0123456789"
-)
-
-// daemonEnv is the environment of a daemon with much that agents must not see. home is its HOME.
-func daemonEnv(home string) []string {
-	return []string{
-		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + home, "USER=ann", "SHELL=/bin/sh", "LANG=C.UTF-8", "LC_TIME=C", "IS_SANDBOX=1",
-		"ANTHROPIC_API_KEY=" + testKey, "ANTHROPIC_BASE_URL=http://127.0.0.1:1", "https_proxy=http://u:" + testKey + "@proxy",
-		"CLAUDECODE=1", "CLAUDE_CODE_ENTRYPOINT=cli", "CLAUDE_CODE_SSE_PORT=1", "CLAUDE_CODE_SESSION_ID=x", "TMUX=/tmp/x,1,0", "TMUX_PANE=%1",
-		"ORCHESTRON_TOKEN=of-the-operator", "ORCHESTRON_HOME=/home/ann/.orchestron", "ORCHESTRON_DATABASE_KEY=" + testKey,
-		"AWS_SECRET_ACCESS_KEY=" + testKey, "GITHUB_TOKEN=" + testKey, "NODE_OPTIONS=--require /tmp/x", "LD_PRELOAD=/tmp/x.so",
-		"BASH_ENV=/tmp/x", "GIT_DIR=/tmp/x", "DATABASE_URL=" + testKey, "EDITOR=vim", "not a variable",
-	}
-}
-
-// launch is a start of an agent in new directories.
-func launch(t *testing.T) orchestron.Launch {
-	t.Helper()
-	root, err := os.MkdirTemp("", "o d") // a space in every path
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(root) })
-	l := orchestron.Launch{
-		Agent: orchestron.Agent{
-			ID: "spec_1", Name: "worker", Level: orchestron.Specialist, Workspace: filepath.Join(root, "work"), WorkspaceMode: orchestron.Isolated,
-		},
-		Dir: filepath.Join(root, "agent"), Context: "# You are a tester\n", Self: "/opt/orchestron",
-		Environ: daemonEnv(filepath.Join(root, "home")), MCPURL: "http://127.0.0.1:8080/mcp", Token: testToken,
-	}
-	for _, dir := range []string{l.Dir, l.Agent.Workspace, filepath.Join(root, "home")} {
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return l
-}
-
-// TestContract runs the suite over every driver. What it asks needs no running program; the drivers are given one
-// that exists.
+// TestContract gives the drivers a program that exists.
 func TestContract(t *testing.T) {
 	program := func(env []string) ClaudeSettings { return ClaudeSettings{Binary: "/bin/cat", Environ: env} }
+	own := []string{
+		"EDITOR", "VISUAL", "GIT_EDITOR", "ORCHESTRON_EDITOR", "IS_SANDBOX", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR",
+		"CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN", "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL",
+		"CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD", "DISABLE_AUTOUPDATER",
+	}
 	t.Run("claude", func(t *testing.T) {
-		contract(t, func(env []string) driver { return NewClaude(program(env)) })
+		drivertest.Run(t, func(env []string) *Claude { return NewClaude(program(env)) }, own...)
 	})
 	t.Run("scripted", func(t *testing.T) {
-		contract(t, func(env []string) driver { return NewScripted("/bin/cat", program(env)) })
-	})
-	t.Run("codex", func(t *testing.T) {
-		contract(t, func(env []string) driver { return NewCodex(bin.Settings{Binary: "/bin/cat", Environ: env}) })
-	})
-	t.Run("opencode", func(t *testing.T) {
-		contract(t, func(env []string) driver { return NewOpenCode(bin.Settings{Binary: "/bin/cat", Environ: env}) })
-	})
-	t.Run("gemini", func(t *testing.T) {
-		contract(t, func(env []string) driver { return NewGemini(bin.Settings{Binary: "/bin/cat", Environ: env}) })
+		drivertest.Run(t, func(env []string) *Claude { return NewScripted("/bin/cat", program(env)) }, own...)
 	})
 	t.Run("custom", func(t *testing.T) {
-		contract(t, func(env []string) driver {
+		drivertest.Run(t, func(env []string) *Custom {
 			c, err := NewCustom(CustomSettings{Name: "cat", Argv: []string{"cat", "-u"}, Environ: env})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return c
-		})
+		}, "ORCHESTRON_CONTEXT", "ORCHESTRON_MCP_URL")
 	})
-}
-
-func contract(t *testing.T, open func(env []string) driver) {
-	for name, test := range map[string]func(*testing.T, func([]string) driver){
-		"prepare twice": prepareTwice, "secrets": secrets, "environment": environmentOnly, "modes": modes,
-		"hostile workspaces": hostileWorkspaces, "hostile agents": hostileAgents, "relative paths": relativePaths, "garbage": garbage, "missing": missing,
-	} {
-		t.Run(name, func(t *testing.T) { test(t, open) })
-	}
-}
-
-func prepare(t *testing.T, d driver, l orchestron.Launch) orchestron.Command {
-	t.Helper()
-	command, err := d.Prepare(l)
-	if err != nil {
-		t.Fatalf("Prepare: %v", err)
-	}
-	return command
-}
-
-// files returns what is under directories: names, modes and contents.
-func files(t *testing.T, roots ...string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	for _, root := range roots {
-		err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			info, err := e.Info()
-			if err != nil {
-				return err
-			}
-			content := []byte{}
-			if e.Type().IsRegular() {
-				content, err = os.ReadFile(path)
-			}
-			out[path] = fmt.Sprintf("%s %s", info.Mode(), content)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return out
-}
-
-func prepareTwice(t *testing.T, open func([]string) driver) {
-	l := launch(t)
-	d := open(l.Environ)
-	first := prepare(t, d, l)
-	before := files(t, l.Dir, l.Agent.Workspace)
-	if diff := cmp.Diff(first, prepare(t, d, l)); diff != "" {
-		t.Errorf("a second Prepare gives another command (-first +second):\n%s", diff)
-	}
-	if diff := cmp.Diff(before, files(t, l.Dir, l.Agent.Workspace)); diff != "" {
-		t.Errorf("a second Prepare changes files (-before +after):\n%s", diff)
-	}
-	if first.Dir != l.Agent.Workspace || !filepath.IsAbs(first.Argv[0]) {
-		t.Errorf("Prepare runs %q in %q", first.Argv, first.Dir)
-	}
-}
-
-func secrets(t *testing.T, open func([]string) driver) {
-	l := launch(t)
-	command := prepare(t, open(l.Environ), l)
-	for _, secret := range []string{testKey, testToken} {
-		for _, s := range slices.Concat(command.Argv, command.Env) {
-			if strings.Contains(s, secret) {
-				t.Errorf("%q is where anybody can read it", s)
-			}
-		}
-		for path, content := range files(t, l.Dir, l.Agent.Workspace) {
-			if strings.Contains(content, secret) {
-				t.Errorf("%s holds a secret", path)
-			}
-		}
-	}
-	if !slices.Contains(command.Secrets, "ORCHESTRON_TOKEN="+testToken) {
-		t.Error("the program is not given its token")
-	}
-}
-
-func environmentOnly(t *testing.T, open func([]string) driver) {
-	l := launch(t)
-	command := prepare(t, open(l.Environ), l)
-	allowed := []string{
-		"PATH", "HOME", "USER", "SHELL", "LANG", "LC_TIME", "TERM", "https_proxy", "ORCHESTRON_TOKEN", "ORCHESTRON_EDITOR", "ORCHESTRON_CONTEXT",
-		"ORCHESTRON_MCP_URL", "EDITOR", "VISUAL", "GIT_EDITOR", "IS_SANDBOX", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR",
-		"CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN", "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL",
-		"CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD", "DISABLE_AUTOUPDATER",
-		"CODEX_TUI_RECORD_SESSION", "CODEX_TUI_SESSION_LOG_PATH", "OPENCODE_CONFIG_CONTENT", "OPENCODE_TUI_CONFIG", "OPENCODE_PERMISSION",
-		"OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_MOUSE",
-		"GEMINI_CLI_HOME", "GEMINI_CLI_NO_RELAUNCH",
-	}
-	seen := map[string]bool{}
-	for _, entry := range slices.Concat(command.Env, command.Secrets) {
-		name, value, found := strings.Cut(entry, "=")
-		if !found || !slices.Contains(allowed, name) || seen[name] || value == "of-the-operator" {
-			t.Errorf("the program's environment has %q", entry)
-		}
-		seen[name] = true
-	}
-	for _, name := range []string{"PATH", "HOME", "TERM", "LANG"} {
-		if !seen[name] {
-			t.Errorf("the program's environment lacks %s", name)
-		}
-	}
-}
-
-func modes(t *testing.T, open func([]string) driver) {
-	l := launch(t)
-	prepare(t, open(l.Environ), l)
-	for path, content := range files(t, l.Dir, l.Agent.Workspace) {
-		switch mode, _, _ := strings.Cut(content, " "); mode {
-		case "drwx------", "-rw-------", "Lrwxrwxrwx":
-		default:
-			t.Errorf("%s has the mode %s", path, mode)
-		}
-	}
-}
-
-func hostileWorkspaces(t *testing.T, open func([]string) driver) {
-	for _, name := range []string{"#(touch x)", "$(touch x)", "-rf", "a\nb", `quote"'`, "ünï côdé 漢", "`x`", "a;b|c&d", "~", "*", strings.Repeat("n", 200)} {
-		l := launch(t)
-		l.Agent.Workspace = filepath.Join(l.Agent.Workspace, name)
-		if err := os.Mkdir(l.Agent.Workspace, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if command := prepare(t, open(l.Environ), l); command.Dir != l.Agent.Workspace {
-			t.Errorf("the workspace %q becomes %q", name, command.Dir)
-		}
-	}
-}
-
-// hostileAgents gives names and models that look like flags: they stay one argument of their own.
-func hostileAgents(t *testing.T, open func([]string) driver) {
-	l := launch(t)
-	d := open(l.Environ)
-	l.Agent.Name, l.Agent.Model = "n", "m"
-	plain := prepare(t, d, l)
-	l.Agent.Name, l.Agent.Model = "--dangerously-skip-permissions", "--settings={} x"
-	if got := prepare(t, d, l); len(got.Argv) != len(plain.Argv) || slices.Contains(got.Argv, l.Agent.Name) || slices.Contains(got.Argv, l.Agent.Model) {
-		t.Errorf("a name and a model become flags in %q", got.Argv)
-	}
-}
-
-func relativePaths(t *testing.T, open func([]string) driver) {
-	l := launch(t)
-	l.Agent.Workspace = "work"
-	if _, err := open(l.Environ).Prepare(l); orchestron.KindOf(err) != orchestron.Invalid {
-		t.Errorf("a relative workspace is refused with %v, want it invalid", err)
-	}
-}
-
-func garbage(t *testing.T, open func([]string) driver) {
-	l := launch(t)
-	d := open(l.Environ)
-	for _, payload := range []string{"", "{", "null", "[]", `{"hook_event_name":7}`, `{"hook_event_name":"Nonsense"}`, "\xff\x00"} {
-		if facts := d.Hook("", []byte(payload), time.Now()); len(facts) != 0 {
-			t.Errorf("Hook(%q) = %+v, want nothing", payload, facts)
-		}
-	}
-	for _, text := range []string{"", "\x00\xff", strings.Repeat("❯", 1000)} {
-		d.Screen(text) // does not panic
-	}
-	prepare(t, d, l)
-	for _, name := range []string{"config/sessions/1.json", "config-dir", "config/tasks/11111111-1111-4111-8111-111111111111"} {
-		path := filepath.Join(l.Dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte("\xff\n{garbage"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		a := l.Agent
-		a.Process.PID, a.SessionID, a.Transcript = 1, "11111111-1111-4111-8111-111111111111", path
-		if facts, _ := d.Observe(a, l.Dir); len(facts) != 0 {
-			t.Errorf("Observe of a garbage %s = %+v, want nothing", name, facts)
-		}
-		if todos, _ := d.Todos(a, l.Dir); string(todos) != "[]" {
-			t.Errorf("Todos of a garbage %s = %s, want []", name, todos)
-		}
-	}
-}
-
-func missing(t *testing.T, open func([]string) driver) {
-	l := launch(t)
-	d := open(l.Environ)
-	a := l.Agent
-	a.Process.PID = 1
-	if facts, err := d.Observe(a, l.Dir); err != nil || len(facts) != 0 {
-		t.Errorf("Observe without files = %v, %v, want nothing", facts, err)
-	}
-	if todos, err := d.Todos(a, l.Dir); err != nil || string(todos) != "[]" {
-		t.Errorf("Todos without files = %s, %v, want []", todos, err)
-	}
-	for _, path := range d.Watch(a, l.Dir) {
-		if !filepath.IsAbs(path) {
-			t.Errorf("Watch names the relative path %q", path)
-		}
-	}
-	channel := d.Channel(l.Dir)
-	if len(channel.Submit) == 0 {
-		t.Error("Channel has no way to submit")
-	}
-	if d.Abilities().Confirms && len(channel.Editor) == 0 {
-		t.Error("a driver that confirms has no editor")
-	}
 }

@@ -83,7 +83,7 @@ func (c *Custom) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	if err := checkLaunch(l); err != nil {
+	if err := bin.CheckLaunch(l); err != nil {
 		return orchestron.Command{}, err
 	}
 	file := filepath.Join(l.Dir, "context-appended.md")

@@ -17,6 +17,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bin"
 	"github.com/orchestron/orchestron/internal/claudefile"
+	"github.com/orchestron/orchestron/internal/driver/drivertest"
 	"github.com/orchestron/orchestron/testkit/agent"
 )
 
@@ -163,7 +164,7 @@ func userConfigured(t *testing.T, self string, open func([]string) *Claude) {
 		return d
 	})
 	home := bin.Environ(s.l.Environ).Get("HOME")
-	put(t, filepath.Join(home, ".claude.json"), `{"hasCompletedOnboarding":true,"customApiKeyResponses":{"approved":["`+testKey[len(testKey)-20:]+`"]},"mine":1}`)
+	put(t, filepath.Join(home, ".claude.json"), `{"hasCompletedOnboarding":true,"customApiKeyResponses":{"approved":["`+drivertest.Key[len(drivertest.Key)-20:]+`"]},"mine":1}`)
 	put(t, filepath.Join(home, ".claude", "keybindings.json"), `{"bindings":[{"context":"Chat","bindings":{"ctrl+e":"chat:stash"}}]}`)
 	if _, err := claudefile.MergeKeybindings(filepath.Join(home, ".claude", "keybindings.json")); err != nil {
 		t.Fatal(err)
@@ -231,7 +232,7 @@ func texts(t *testing.T, self string, open func([]string) *Claude) {
 			t.Errorf("of %q the model gets %q, want %q", shorten(text), shorten(got), shorten(placed))
 		}
 	}
-	if left := files(t, s.l.Agent.Workspace); len(left) != 2 {
+	if left := drivertest.Files(t, s.l.Agent.Workspace); len(left) != 2 {
 		t.Errorf("the workspace holds %v, want it and CLAUDE.md", left)
 	}
 }
@@ -272,7 +273,7 @@ func hostileProject(t *testing.T, self string, open func([]string) *Claude) {
 	s.ask("@@say fine")
 	s.send(`@@call Bash {"command":"make pwned-by-permission"}` + "\n@@say x")
 	s.fact("the question", func(f orchestron.Fact) bool { return f.Kind == orchestron.FactAsked })
-	for path := range files(t, w) {
+	for path := range drivertest.Files(t, w) {
 		if strings.Contains(path, "pwned") {
 			t.Errorf("the project made %s", path)
 		}

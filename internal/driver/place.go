@@ -2,7 +2,6 @@ package driver
 
 import (
 	"strings"
-	"unicode"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bin"
@@ -25,34 +24,9 @@ func (c *Claude) Place(text string) (string, error) {
 	if trimmed == "" {
 		return "", orchestron.Errorf(orchestron.Invalid, "the message holds nothing but invisible characters").Try("give it some text")
 	}
-	if !acts(trimmed) {
+	if !bin.Acts(trimmed) {
 		return text, nil
 	}
 	at := strings.Index(text, trimmed)
 	return text[:at] + `\` + text[at:], nil
-}
-
-// acts reports whether a text, without the white space around it, would be more than a prompt.
-func acts(text string) bool {
-	switch text {
-	case "exit", "quit", ":q", ":q!", ":wq", ":wq!":
-		return true
-	}
-	return commands(text)
-}
-
-// commands reports whether a text begins like a command to the program or to a shell.
-func commands(text string) bool {
-	switch text[0] {
-	case '!':
-		return true
-	case '/':
-		// A path such as /etc/hosts is none: names of commands hold no slash.
-		word := text[1:]
-		if i := strings.IndexFunc(word, unicode.IsSpace); i >= 0 {
-			word = word[:i]
-		}
-		return !strings.Contains(word, "/")
-	}
-	return false
 }

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 func TestPlace(t *testing.T) {
@@ -65,7 +66,7 @@ func FuzzPlace(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if acts(strings.TrimSpace(placed)) {
+		if bin.Acts(strings.TrimSpace(placed)) {
 			t.Errorf("Place(%q) = %q, which acts", text, placed)
 		}
 		if again, err := c.Place(placed); err != nil || again != placed {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/driver/drivertest"
 	"github.com/orchestron/orchestron/testkit/api"
 )
 
@@ -27,7 +28,7 @@ type stage struct {
 
 func newStage(t *testing.T, self string, open func([]string) *Claude) *stage {
 	t.Helper()
-	s := &stage{t: t, l: launch(t), api: api.New()}
+	s := &stage{t: t, l: drivertest.Launch(t), api: api.New()}
 	server := httptest.NewServer(s.api)
 	t.Cleanup(func() { s.api.Release(); server.Close() })
 	env := without(s.l.Environ, "https_proxy")
@@ -42,7 +43,7 @@ func newStage(t *testing.T, self string, open func([]string) *Claude) *stage {
 // start prepares and starts the program as the shim would.
 func (s *stage) start() {
 	s.t.Helper()
-	command := prepare(s.t, s.d, s.l)
+	command := drivertest.Prepare(s.t, s.d, s.l)
 	dir, err := os.MkdirTemp("", "o")
 	if err != nil {
 		s.t.Fatal(err)

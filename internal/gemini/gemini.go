@@ -1,4 +1,5 @@
-package driver
+// Package gemini drives Gemini CLI.
+package gemini
 
 import (
 	"encoding/json"
@@ -12,9 +13,10 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/claudehook"
 )
 
-// Gemini drives Gemini CLI in its terminal interface. Each agent has a home of its own for it, with the person's account
+// Driver drives Gemini CLI in its terminal interface. Each agent has a home of its own for it, with the person's account
 // and way to log in: hooks and trust can be given in no other way. What is written here was measured with 0.61.0:
 //
 //   - Hooks tell of the start, of every prompt before it is taken (and can refuse it), of dialogs for tools, and of every end
@@ -24,28 +26,28 @@ import (
 //     right after the editor ran on the input box; a dialog that opens in between, in a turn that an urgent message
 //     interrupts, would take it.
 //   - A backslash at the end of a prompt makes Enter a newline.
-type Gemini struct{ bin.Program }
+type Driver struct{ bin.Program }
 
-// NewGemini returns the driver of Gemini CLI.
-func NewGemini(set bin.Settings) *Gemini {
+// New returns the driver of Gemini CLI.
+func New(set bin.Settings) *Driver {
 	if set.Binary == "" {
 		set.Binary = "gemini"
 	}
-	return &Gemini{bin.Program{
+	return &Driver{bin.Program{
 		Title: "Gemini CLI", Install: "npm install -g @google/gemini-cli", Tested: "0.61.0", Set: set,
 	}}
 }
 
 // Name is what agents' records call the driver.
-func (g *Gemini) Name() string { return "gemini" }
+func (g *Driver) Name() string { return "gemini" }
 
 // Abilities says that Gemini CLI tells everything.
-func (g *Gemini) Abilities() orchestron.Abilities {
+func (g *Driver) Abilities() orchestron.Abilities {
 	return orchestron.Abilities{Confirms: true, Answers: true, Resumes: true, Interrupts: true, Tools: true}
 }
 
 // Channel is through the editor and Enter.
-func (g *Gemini) Channel(string) orchestron.Channel {
+func (g *Driver) Channel(string) orchestron.Channel {
 	return orchestron.Channel{
 		Editor:    []orchestron.Key{"C-g"},
 		Submit:    []orchestron.Key{"Enter"},
@@ -56,21 +58,21 @@ func (g *Gemini) Channel(string) orchestron.Channel {
 
 // Place returns the message, with a backslash before what Gemini CLI would take for a command, and a space behind a
 // backslash or a mention (@file) at its end.
-func (g *Gemini) Place(text string) (string, error) {
-	text, err := prompted(text)
+func (g *Driver) Place(text string) (string, error) {
+	text, err := bin.Prompted(text)
 	if strings.HasSuffix(text, `\`) {
 		return text + " ", err
 	}
-	return unmentioned(text), err
+	return bin.Unmentioned(text), err
 }
 
 // Permission returns the permission mode that agents get who are started with one, by Claude Code's names; empty means
 // acceptEdits. Gemini CLI has no mode that refuses instead of asking.
-func (g *Gemini) Permission(mode string) (string, error) {
+func (g *Driver) Permission(mode string) (string, error) {
 	if mode == "dontAsk" {
 		return "", orchestron.Errorf(orchestron.Invalid, "Gemini CLI has no permission mode dontAsk").Try("use default, acceptEdits, plan or bypassPermissions")
 	}
-	return permissionOf("Gemini CLI", mode)
+	return bin.Permission("Gemini CLI", mode)
 }
 
 func approvals(mode string) string {
@@ -84,34 +86,34 @@ func approvals(mode string) string {
 }
 
 // Prepare writes the agent's own home for Gemini CLI and says how to start it.
-func (g *Gemini) Prepare(l orchestron.Launch) (orchestron.Command, error) {
+func (g *Driver) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	file, err := g.Locate(bin.Environ(l.Environ))
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	if err := checkLaunch(l); err != nil {
+	if err := bin.CheckLaunch(l); err != nil {
 		return orchestron.Command{}, err
 	}
 	mode, err := g.Permission(l.Agent.Permission)
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	if err := errors.Join(linkSelf(l), geminiHome(l)); err != nil {
+	if err := errors.Join(bin.LinkSelf(l), makeHome(l)); err != nil {
 		return orchestron.Command{}, bin.Unwritable(err)
 	}
-	open, secret := g.Environment(l, geminis, "GEMINI_CLI_HOME="+filepath.Join(l.Dir, "gemini"), "GEMINI_CLI_NO_RELAUNCH=true")
+	open, secret := g.Environment(l, passes, "GEMINI_CLI_HOME="+filepath.Join(l.Dir, "gemini"), "GEMINI_CLI_NO_RELAUNCH=true")
 	argv := []string{file, "--approval-mode=" + approvals(mode)}
 	if l.Agent.Model != "" {
 		argv = append(argv, "--model="+l.Agent.Model)
 	}
-	if a := l.Agent; l.Resume && sessionID.MatchString(a.SessionID) && recorded(a.Transcript, `"type":"user"`) {
+	if a := l.Agent; l.Resume && bin.IsUUID(a.SessionID) && bin.Recorded(a.Transcript, `"type":"user"`) {
 		argv = append(argv, "--resume="+a.SessionID)
 	}
 	return orchestron.Command{Argv: argv, Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
 }
 
-// geminis reports whether a variable configures Gemini CLI or the service behind it.
-func geminis(name string) bool {
+// passes reports whether a variable configures Gemini CLI or the service behind it.
+func passes(name string) bool {
 	switch name {
 	case "GEMINI_API_KEY", "GEMINI_MODEL", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL",
 		"GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA", "GOOGLE_APPLICATION_CREDENTIALS":
@@ -120,8 +122,8 @@ func geminis(name string) bool {
 	return strings.HasPrefix(name, "GOOGLE_CLOUD_")
 }
 
-// geminiHome writes the agent's own home. Of the person's it has the account and the way to log in.
-func geminiHome(l orchestron.Launch) error {
+// makeHome writes the agent's own home. Of the person's it has the account and the way to log in.
+func makeHome(l orchestron.Launch) error {
 	dir := filepath.Join(l.Dir, "gemini", ".gemini")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -143,13 +145,13 @@ func geminiHome(l orchestron.Launch) error {
 	}
 	return errors.Join(
 		bin.WriteJSON(filepath.Join(dir, "trustedFolders.json"), map[string]string{l.Agent.Workspace: trust}),
-		bin.WriteJSON(filepath.Join(dir, "settings.json"), geminiSettings(l, geminiLogin(person, env))),
+		bin.WriteJSON(filepath.Join(dir, "settings.json"), settings(l, login(person, env))),
 		bin.Write(filepath.Join(dir, "GEMINI.md"), []byte(l.Context), 0o600),
 	)
 }
 
-// geminiLogin is how the person logs in: as they chose, or with what the environment has.
-func geminiLogin(person string, env bin.Environ) string {
+// login is how the person logs in: as they chose, or with what the environment has.
+func login(person string, env bin.Environ) string {
 	var chosen struct {
 		Security struct {
 			Auth struct {
@@ -157,7 +159,7 @@ func geminiLogin(person string, env bin.Environ) string {
 			} `json:"auth"`
 		} `json:"security"`
 	}
-	if data, err := head(filepath.Join(person, "settings.json")); err == nil && json.Unmarshal(data, &chosen) == nil && chosen.Security.Auth.Type != "" {
+	if data, err := bin.Head(filepath.Join(person, "settings.json")); err == nil && json.Unmarshal(data, &chosen) == nil && chosen.Security.Auth.Type != "" {
 		return chosen.Security.Auth.Type
 	}
 	switch {
@@ -177,14 +179,14 @@ func brings(workspace string) bool {
 	})
 }
 
-func geminiSettings(l orchestron.Launch, login string) map[string]any {
+func settings(l orchestron.Launch, login string) map[string]any {
 	type object = map[string]any
 	hooks := object{}
 	for event, as := range map[string]string{
 		"SessionStart": "SessionStart", "BeforeAgent": "UserPromptSubmit", "Notification": "Notification", "AfterTool": "PostToolUse", "AfterAgent": "Stop",
 	} {
 		hooks[event] = []any{object{"hooks": []any{
-			object{"type": "command", "name": "orchestron", "command": hookCommand(l.Self) + " " + as, "timeout": 10000},
+			object{"type": "command", "name": "orchestron", "command": bin.HookCommand(l.Self) + " " + as, "timeout": 10000},
 		}}}
 	}
 	out := object{
@@ -200,9 +202,9 @@ func geminiSettings(l orchestron.Launch, login string) map[string]any {
 }
 
 // Hook turns one call of a hook into facts. At the end of a turn it looks into the transcript too.
-func (g *Gemini) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
+func (g *Driver) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
 	var call struct {
-		hookCall
+		claudehook.Call
 		Response string          `json:"prompt_response"`
 		About    string          `json:"notification_type"`
 		Message  string          `json:"message"`
@@ -214,32 +216,32 @@ func (g *Gemini) Hook(event string, payload json.RawMessage, at time.Time) []orc
 	f := orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
 	switch {
 	case event == "Stop" && (call.Response == "" || call.Response == "[no response text]"):
-		f.Kind, f.Text = orchestron.FactTurnFailed, whyGemini(call.Transcript)
+		f.Kind, f.Text = orchestron.FactTurnFailed, whyFailed(call.Transcript)
 	case event == "Stop":
-		f.Kind, f.Text = orchestron.FactTurnEnded, geminiAnswer(call.Transcript, call.Response)
+		f.Kind, f.Text = orchestron.FactTurnEnded, answer(call.Transcript, call.Response)
 	case event == "Notification" && call.About == "ToolPermission":
 		f.Kind, f.Detail = orchestron.FactAsked, call.Message
 		f.Question = &orchestron.Question{Tool: call.Message, Detail: string(call.Details), At: at}
 	default:
-		if !call.tell(event, &f) {
+		if !call.Tell(event, &f) {
 			return nil
 		}
 	}
 	return []orchestron.Fact{f}
 }
 
-// geminiEntry is a line of a transcript.
-type geminiEntry struct {
+// entry is a line of a transcript.
+type entry struct {
 	Type    string          `json:"type"`
 	Content json.RawMessage `json:"content"`
 	text    string
 }
 
-// lastGemini returns the last line of a transcript that match takes.
-func lastGemini(transcript string, match func(geminiEntry) bool) geminiEntry {
-	lines, _ := tail(transcript) // whatever is wrong with it, it does not tell
+// lastEntry returns the last line of a transcript that match takes.
+func lastEntry(transcript string, match func(entry) bool) entry {
+	lines, _ := bin.Tail(transcript) // whatever is wrong with it, it does not tell
 	for _, line := range slices.Backward(lines) {
-		var e geminiEntry
+		var e entry
 		if json.Unmarshal(line, &e) != nil || e.Type == "" {
 			continue
 		}
@@ -248,12 +250,12 @@ func lastGemini(transcript string, match func(geminiEntry) bool) geminiEntry {
 			return e
 		}
 	}
-	return geminiEntry{}
+	return entry{}
 }
 
-// whyGemini returns why the last turn in a transcript has no answer.
-func whyGemini(transcript string) string {
-	e := lastGemini(transcript, func(e geminiEntry) bool { return e.Type != "info" || e.text == "Request cancelled." })
+// whyFailed returns why the last turn in a transcript has no answer.
+func whyFailed(transcript string) string {
+	e := lastEntry(transcript, func(e entry) bool { return e.Type != "info" || e.text == "Request cancelled." })
 	switch {
 	case e.Type == "info":
 		return "interrupted"
@@ -263,11 +265,11 @@ func whyGemini(transcript string) string {
 	return "the turn ended without an answer"
 }
 
-// geminiAnswer returns the answer that a hook tells. The hook has the answer and behind it, after a space each, all pieces
+// answer returns the answer that a hook tells. The hook has the answer and behind it, after a space each, all pieces
 // but the first in which it came; and before it what the model said between tools. The transcript has the last message,
 // without invisible characters. Where that is not written yet, the hook's word stands.
-func geminiAnswer(transcript, told string) string {
-	said := lastGemini(transcript, func(e geminiEntry) bool { return e.Type == "gemini" && e.text != "" }).text
+func answer(transcript, told string) string {
+	said := lastEntry(transcript, func(e entry) bool { return e.Type == "gemini" && e.text != "" }).text
 	bare := bared(said)
 	if said == "" || !strings.Contains(bared(told), bare) {
 		return told
@@ -298,13 +300,13 @@ func bared(text string) string {
 }
 
 // Watch gives nothing: hooks tell everything.
-func (g *Gemini) Watch(orchestron.Agent, string) []string { return nil }
+func (g *Driver) Watch(orchestron.Agent, string) []string { return nil }
 
 // Observe gives no facts: hooks tell everything.
-func (g *Gemini) Observe(orchestron.Agent, string) ([]orchestron.Fact, error) { return nil, nil }
+func (g *Driver) Observe(orchestron.Agent, string) ([]orchestron.Fact, error) { return nil, nil }
 
 // Screen says that a dialog is open, for when nothing better is known: the one for logging in comes before any hook.
-func (g *Gemini) Screen(text string) []orchestron.Fact {
+func (g *Driver) Screen(text string) []orchestron.Fact {
 	if !strings.Contains(text, "(Use Enter to select") {
 		return nil
 	}
@@ -321,6 +323,6 @@ func (g *Gemini) Screen(text string) []orchestron.Fact {
 }
 
 // Todos gives an empty list: Gemini CLI keeps none in a file.
-func (g *Gemini) Todos(orchestron.Agent, string) (json.RawMessage, error) {
+func (g *Driver) Todos(orchestron.Agent, string) (json.RawMessage, error) {
 	return json.RawMessage(bin.NoTodos), nil
 }

@@ -1,4 +1,5 @@
-package driver
+// Package codex drives OpenAI's Codex.
+package codex
 
 import (
 	"bytes"
@@ -12,9 +13,10 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/claudehook"
 )
 
-// Codex drives OpenAI's Codex in its terminal interface, with the person's own login and configuration. All that it is
+// Driver drives OpenAI's Codex in its terminal interface, with the person's own login and configuration. All that it is
 // told besides is given as flags. What is written here was measured with 0.169.0:
 //
 //   - It starts without a login when the configuration names a provider that needs none.
@@ -22,29 +24,29 @@ import (
 //     prompt; that it is ready is told by the log of its terminal interface.
 //   - A request that failed calls no hook; the session's record (rollout) tells of it, and of every end of a turn.
 //   - The editor key runs EDITOR on the input box, but not while a dialog is open. The chords given here do nothing there.
-type Codex struct{ bin.Program }
+type Driver struct{ bin.Program }
 
-// NewCodex returns the driver of Codex.
-func NewCodex(set bin.Settings) *Codex {
+// New returns the driver of Codex.
+func New(set bin.Settings) *Driver {
 	if set.Binary == "" {
 		set.Binary = "codex"
 	}
-	return &Codex{bin.Program{
+	return &Driver{bin.Program{
 		Title: "Codex", Install: "npm install -g @openai/codex", Says: "codex-cli ", Tested: "0.169.0", Set: set,
 	}}
 }
 
 // Name is what agents' records call the driver.
-func (c *Codex) Name() string { return "codex" }
+func (c *Driver) Name() string { return "codex" }
 
 // Abilities says that Codex tells everything.
-func (c *Codex) Abilities() orchestron.Abilities {
+func (c *Driver) Abilities() orchestron.Abilities {
 	return orchestron.Abilities{Confirms: true, Answers: true, Resumes: true, Interrupts: true, Tools: true}
 }
 
 // Channel is through the editor. A text that ends with a mention (@file, $skill) opens a list that would take the submit
 // key; the newline before it closes that list, and Codex takes white space off the end of a prompt.
-func (c *Codex) Channel(string) orchestron.Channel {
+func (c *Driver) Channel(string) orchestron.Channel {
 	return orchestron.Channel{
 		Editor:    []orchestron.Key{"C-^"},
 		Submit:    []orchestron.Key{"C-_", "C-]"},
@@ -54,12 +56,12 @@ func (c *Codex) Channel(string) orchestron.Channel {
 }
 
 // Place returns the message, with a backslash before what Codex would take for a command.
-func (c *Codex) Place(text string) (string, error) { return prompted(text) }
+func (c *Driver) Place(text string) (string, error) { return bin.Prompted(text) }
 
 // Permission returns the permission mode that agents get who are started with one, by Claude Code's names; empty means
 // acceptEdits. Codex has a sandbox and a rule when to ask; sandboxed says what each mode makes of them.
-func (c *Codex) Permission(mode string) (string, error) {
-	return permissionOf("Codex", mode)
+func (c *Driver) Permission(mode string) (string, error) {
+	return bin.Permission("Codex", mode)
 }
 
 // sandboxed returns what a permission mode is to Codex.
@@ -78,12 +80,12 @@ func sandboxed(mode string) (sandbox, ask string) {
 }
 
 // Prepare says how to start Codex.
-func (c *Codex) Prepare(l orchestron.Launch) (orchestron.Command, error) {
+func (c *Driver) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	file, err := c.Locate(bin.Environ(l.Environ))
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	if err := checkLaunch(l); err != nil {
+	if err := bin.CheckLaunch(l); err != nil {
 		return orchestron.Command{}, err
 	}
 	mode, err := c.Permission(l.Agent.Permission)
@@ -91,19 +93,19 @@ func (c *Codex) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 		return orchestron.Command{}, err
 	}
 	told, err := instructions(l)
-	fresh := os.WriteFile(codexLog(l.Dir), nil, 0o600) // there already, so that it can be watched
-	if err := errors.Join(err, fresh, linkSelf(l)); err != nil {
+	fresh := os.WriteFile(logFile(l.Dir), nil, 0o600) // there already, so that it can be watched
+	if err := errors.Join(err, fresh, bin.LinkSelf(l)); err != nil {
 		return orchestron.Command{}, bin.Unwritable(err)
 	}
-	open, secret := c.Environment(l, codexs, "CODEX_TUI_RECORD_SESSION=1", "CODEX_TUI_SESSION_LOG_PATH="+codexLog(l.Dir))
-	return orchestron.Command{Argv: codexArguments(file, l, mode, told, c.Set.Hold), Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
+	open, secret := c.Environment(l, passes, "CODEX_TUI_RECORD_SESSION=1", "CODEX_TUI_SESSION_LOG_PATH="+logFile(l.Dir))
+	return orchestron.Command{Argv: arguments(file, l, mode, told, c.Set.Hold), Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
 }
 
-func codexLog(dir string) string { return filepath.Join(dir, "codex.jsonl") }
+func logFile(dir string) string { return filepath.Join(dir, "codex.jsonl") }
 
-// codexs reports whether a variable configures Codex itself. Those that tie a process to a running Codex are not among
+// passes reports whether a variable configures Codex itself. Those that tie a process to a running Codex are not among
 // them.
-func codexs(name string) bool {
+func passes(name string) bool {
 	switch name {
 	case "CODEX_HOME", "CODEX_API_KEY", "CODEX_CA_CERTIFICATE":
 		return true
@@ -111,11 +113,11 @@ func codexs(name string) bool {
 	return strings.HasPrefix(name, "OPENAI_") || strings.HasPrefix(name, "AZURE_OPENAI_")
 }
 
-// codexArguments are flags only. A value of -c is TOML.
-func codexArguments(file string, l orchestron.Launch, mode, told string, hold time.Duration) []string {
+// arguments are flags only. A value of -c is TOML.
+func arguments(file string, l orchestron.Launch, mode, told string, hold time.Duration) []string {
 	sandbox, ask := sandboxed(mode)
 	hook := func(seconds int, args string) string {
-		return fmt.Sprintf(`[{hooks=[{type="command",timeout=%d,command=%s}]}]`, seconds, toml(hookCommand(l.Self)+args))
+		return fmt.Sprintf(`[{hooks=[{type="command",timeout=%d,command=%s}]}]`, seconds, toml(bin.HookCommand(l.Self)+args))
 	}
 	trust := "trusted"
 	if ownConfigured(l.Agent.Workspace) {
@@ -130,13 +132,13 @@ func codexArguments(file string, l orchestron.Launch, mode, told string, hold ti
 		"-c", `tui.keymap.editor.insert_newline=["ctrl-j","shift-enter","alt-enter","ctrl-7","ctrl-_"]`,
 		"-c", `tui.keymap.global.open_external_editor=["ctrl-g","ctrl-6","ctrl-^"]`,
 	}
-	asks := hook(hookTime, "")
+	asks := hook(bin.HookTime, "")
 	if hold > 0 {
 		asks = hook(int(hold/time.Second)+30, " PermissionRequest "+hold.String())
 	}
 	argv = append(argv, "-c", "hooks.PermissionRequest="+asks)
 	for _, event := range []string{"SessionStart", "UserPromptSubmit", "Stop", "Interrupt"} {
-		argv = append(argv, "-c", "hooks."+event+"="+hook(hookTime, ""))
+		argv = append(argv, "-c", "hooks."+event+"="+hook(bin.HookTime, ""))
 	}
 	if l.MCPURL != "" {
 		argv = append(argv, "-c", `mcp_servers.orchestron={url=`+toml(l.MCPURL)+`,bearer_token_env_var="`+bin.EnvToken+
@@ -148,7 +150,7 @@ func codexArguments(file string, l orchestron.Launch, mode, told string, hold ti
 	if l.Agent.Model != "" {
 		argv = append(argv, "--model="+l.Agent.Model)
 	}
-	if a := l.Agent; l.Resume && sessionID.MatchString(a.SessionID) && recorded(a.Transcript, `"type":"response_item"`) {
+	if a := l.Agent; l.Resume && bin.IsUUID(a.SessionID) && bin.Recorded(a.Transcript, `"type":"response_item"`) {
 		argv = append(argv, "resume", a.SessionID)
 	}
 	return argv
@@ -193,19 +195,19 @@ func ownConfigured(workspace string) bool {
 }
 
 // Hook turns one call of a hook into facts. It is pure.
-func (c *Codex) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
-	return vendorHook(event, payload, at)
+func (c *Driver) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
+	return claudehook.ReadVendor(event, payload, at)
 }
 
 // Decide returns what the hook of a permission question writes to Codex, in Claude Code's words. Measured with 0.169.0:
 // the answer counts as in Claude Code, and the reason of a refusal reaches the model. But the dialog comes only when the
 // hook has ended without an answer: until then the terminal says "Running hook", and Escape there kills the hook and
 // ends the turn.
-func (c *Codex) Decide(input json.RawMessage, d orchestron.Decision) (json.RawMessage, error) {
-	return decide(input, d)
+func (c *Driver) Decide(input json.RawMessage, d orchestron.Decision) (json.RawMessage, error) {
+	return claudehook.Decide(input, d)
 }
 
 // Todos gives an empty list: Codex's plan is part of its conversation.
-func (c *Codex) Todos(orchestron.Agent, string) (json.RawMessage, error) {
+func (c *Driver) Todos(orchestron.Agent, string) (json.RawMessage, error) {
 	return json.RawMessage(bin.NoTodos), nil
 }

@@ -1,4 +1,5 @@
-package driver
+// Package opencode drives OpenCode.
+package opencode
 
 import (
 	_ "embed"
@@ -12,12 +13,13 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/claudehook"
 )
 
 //go:embed opencode.js
-var openCodePlugin string
+var source string
 
-// OpenCode drives OpenCode in its terminal interface, with the person's own providers. All that it is told besides is
+// Driver drives OpenCode in its terminal interface, with the person's own providers. All that it is told besides is
 // given in variables. What is written here was measured with 1.18.33:
 //
 //   - A plugin sees every prompt before it is taken and can refuse it, every dialog and the end of every turn. Ours tells
@@ -26,28 +28,28 @@ var openCodePlugin string
 //   - A project's own configuration and plugins are not loaded, as nobody is asked whether they may.
 //   - Conversations are in a database; there is no transcript.
 //   - It installs a package from npm when it starts for the first time.
-type OpenCode struct{ bin.Program }
+type Driver struct{ bin.Program }
 
-// NewOpenCode returns the driver of OpenCode.
-func NewOpenCode(set bin.Settings) *OpenCode {
+// New returns the driver of OpenCode.
+func New(set bin.Settings) *Driver {
 	if set.Binary == "" {
 		set.Binary = "opencode"
 	}
-	return &OpenCode{bin.Program{
+	return &Driver{bin.Program{
 		Title: "OpenCode", Install: "npm install -g opencode-ai", Tested: "1.18.33", Set: set,
 	}}
 }
 
 // Name is what agents' records call the driver.
-func (o *OpenCode) Name() string { return "opencode" }
+func (o *Driver) Name() string { return "opencode" }
 
 // Abilities says that OpenCode tells everything.
-func (o *OpenCode) Abilities() orchestron.Abilities {
+func (o *Driver) Abilities() orchestron.Abilities {
 	return orchestron.Abilities{Confirms: true, Answers: true, Resumes: true, Interrupts: true, Tools: true}
 }
 
 // Channel is through the editor. A turn is stopped by pressing the key twice.
-func (o *OpenCode) Channel(string) orchestron.Channel {
+func (o *Driver) Channel(string) orchestron.Channel {
 	return orchestron.Channel{
 		Editor:    []orchestron.Key{"C-^"},
 		Submit:    []orchestron.Key{"C-]"},
@@ -56,32 +58,32 @@ func (o *OpenCode) Channel(string) orchestron.Channel {
 	}
 }
 
-var openCodeKeys = map[string]any{"keybinds": map[string]string{
+var keyBindings = map[string]any{"keybinds": map[string]string{
 	"editor_open": "<leader>e,ctrl+^,ctrl+6", "prompt_submit": "ctrl+],ctrl+5", "session_interrupt": "escape,f9",
 }}
 
 // Place returns the message, with a backslash before what OpenCode would take for a command, and a space behind a
 // mention (@file) at its end: that would open a list which takes the submit key.
-func (o *OpenCode) Place(text string) (string, error) {
-	text, err := prompted(text)
+func (o *Driver) Place(text string) (string, error) {
+	text, err := bin.Prompted(text)
 	if err != nil {
 		return "", err
 	}
 	trimmed := strings.TrimSpace(text)
-	if acts(trimmed) { // a word that ends the program
+	if bin.Acts(trimmed) { // a word that ends the program
 		return `\` + trimmed, nil
 	}
-	return unmentioned(text), nil
+	return bin.Unmentioned(text), nil
 }
 
 // Permission returns the permission mode that agents get who are started with one, by Claude Code's names; empty means
 // acceptEdits.
-func (o *OpenCode) Permission(mode string) (string, error) {
-	return permissionOf("OpenCode", mode)
+func (o *Driver) Permission(mode string) (string, error) {
+	return bin.Permission("OpenCode", mode)
 }
 
-// openCodeRules returns what a permission mode is to OpenCode.
-func openCodeRules(mode string) map[string]string {
+// rulesOf returns what a permission mode is to OpenCode.
+func rulesOf(mode string) map[string]string {
 	rules := map[string]string{"edit": "allow", "bash": "ask", "webfetch": "ask", "external_directory": "ask"}
 	switch mode {
 	case "default":
@@ -98,12 +100,12 @@ func openCodeRules(mode string) map[string]string {
 }
 
 // Prepare writes the plugin and the keys beside the agent and says how to start OpenCode.
-func (o *OpenCode) Prepare(l orchestron.Launch) (orchestron.Command, error) {
+func (o *Driver) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	file, err := o.Locate(bin.Environ(l.Environ))
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	if err := checkLaunch(l); err != nil {
+	if err := bin.CheckLaunch(l); err != nil {
 		return orchestron.Command{}, err
 	}
 	mode, err := o.Permission(l.Agent.Permission)
@@ -114,37 +116,37 @@ func (o *OpenCode) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	plugin := filepath.Join(l.Dir, "opencode.js")
 	self, err := json.Marshal(l.Self)
 	err = errors.Join(err,
-		linkSelf(l), bin.WriteJSON(keys, openCodeKeys), bin.Write(told, []byte(l.Context), 0o600),
-		bin.Write(plugin, []byte("const self = "+string(self)+"\n"+openCodePlugin), 0o600),
+		bin.LinkSelf(l), bin.WriteJSON(keys, keyBindings), bin.Write(told, []byte(l.Context), 0o600),
+		bin.Write(plugin, []byte("const self = "+string(self)+"\n"+source), 0o600),
 	)
 	if err != nil {
 		return orchestron.Command{}, bin.Unwritable(err)
 	}
-	conf, err := json.Marshal(openCodeConfig(l, plugin, told))
+	conf, err := json.Marshal(configuration(l, plugin, told))
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	rules, err := json.Marshal(openCodeRules(mode))
+	rules, err := json.Marshal(rulesOf(mode))
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	open, secret := o.Environment(l, openCodes, "OPENCODE_CONFIG_CONTENT="+string(conf), "OPENCODE_TUI_CONFIG="+keys, "OPENCODE_PERMISSION="+string(rules),
+	open, secret := o.Environment(l, passes, "OPENCODE_CONFIG_CONTENT="+string(conf), "OPENCODE_TUI_CONFIG="+keys, "OPENCODE_PERMISSION="+string(rules),
 		"OPENCODE_DISABLE_PROJECT_CONFIG=1", "OPENCODE_DISABLE_AUTOUPDATE=1", "OPENCODE_DISABLE_MOUSE=1")
 	argv := []string{file}
 	if l.Agent.Model != "" {
 		argv = append(argv, "--model="+l.Agent.Model)
 	}
-	if l.Resume && openCodeSession.MatchString(l.Agent.SessionID) {
+	if l.Resume && session.MatchString(l.Agent.SessionID) {
 		argv = append(argv, "--session="+l.Agent.SessionID)
 	}
 	return orchestron.Command{Argv: argv, Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
 }
 
-var openCodeSession = regexp.MustCompile(`^ses_[0-9A-Za-z]{1,60}$`)
+var session = regexp.MustCompile(`^ses_[0-9A-Za-z]{1,60}$`)
 
-// openCodes reports whether a variable configures OpenCode or a provider that it knows by itself. Others are named in the
+// passes reports whether a variable configures OpenCode or a provider that it knows by itself. Others are named in the
 // configuration.
-func openCodes(name string) bool {
+func passes(name string) bool {
 	switch name {
 	case "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY",
 		"OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_LSP_DOWNLOAD", "XDG_STATE_HOME":
@@ -153,8 +155,8 @@ func openCodes(name string) bool {
 	return strings.HasPrefix(name, "OPENAI_") || name == "ANTHROPIC_API_KEY" || name == "ANTHROPIC_BASE_URL"
 }
 
-// openCodeConfig is what OpenCode is told beside the person's own configuration.
-func openCodeConfig(l orchestron.Launch, plugin, told string) map[string]any {
+// configuration is what OpenCode is told beside the person's own configuration.
+func configuration(l orchestron.Launch, plugin, told string) map[string]any {
 	conf := map[string]any{
 		"autoupdate": false, "share": "disabled",
 		"plugin": []string{(&url.URL{Scheme: "file", Path: plugin}).String()}, "instructions": []string{told},
@@ -170,20 +172,20 @@ func openCodeConfig(l orchestron.Launch, plugin, told string) map[string]any {
 }
 
 // Hook turns one call of the plugin into facts. It is pure.
-func (o *OpenCode) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
-	return vendorHook(event, payload, at)
+func (o *Driver) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
+	return claudehook.ReadVendor(event, payload, at)
 }
 
 // Watch gives nothing: the plugin tells everything.
-func (o *OpenCode) Watch(orchestron.Agent, string) []string { return nil }
+func (o *Driver) Watch(orchestron.Agent, string) []string { return nil }
 
 // Observe gives no facts: the plugin tells everything.
-func (o *OpenCode) Observe(orchestron.Agent, string) ([]orchestron.Fact, error) { return nil, nil }
+func (o *Driver) Observe(orchestron.Agent, string) ([]orchestron.Fact, error) { return nil, nil }
 
 // Screen gives no facts: OpenCode asks nothing that the plugin does not tell.
-func (o *OpenCode) Screen(string) []orchestron.Fact { return nil }
+func (o *Driver) Screen(string) []orchestron.Fact { return nil }
 
 // Todos gives an empty list: OpenCode's is in its database.
-func (o *OpenCode) Todos(orchestron.Agent, string) (json.RawMessage, error) {
+func (o *Driver) Todos(orchestron.Agent, string) (json.RawMessage, error) {
 	return json.RawMessage(bin.NoTodos), nil
 }

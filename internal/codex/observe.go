@@ -1,4 +1,4 @@
-package driver
+package codex
 
 import (
 	"bytes"
@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 )
 
 // Watch returns the log of Codex's terminal interface, and the session's record once that is known.
-func (c *Codex) Watch(a orchestron.Agent, dir string) []string {
-	files := []string{codexLog(dir)}
+func (c *Driver) Watch(a orchestron.Agent, dir string) []string {
+	files := []string{logFile(dir)}
 	if a.Transcript != "" {
 		files = append(files, a.Transcript)
 	}
@@ -22,19 +23,19 @@ func (c *Codex) Watch(a orchestron.Agent, dir string) []string {
 
 // Observe reads what no hook tells: that the input box is there, that a person answered a dialog, and how the last turn
 // ended. Facts come in the order in which they happened. Files that are missing or not understood give no facts.
-func (c *Codex) Observe(a orchestron.Agent, dir string) ([]orchestron.Fact, error) {
-	lines, _ := tail(codexLog(dir)) // missing until Codex runs
-	facts := codexTold(lines)
+func (c *Driver) Observe(a orchestron.Agent, dir string) ([]orchestron.Fact, error) {
+	lines, _ := bin.Tail(logFile(dir)) // missing until Codex runs
+	facts := told(lines)
 	if a.Status != orchestron.Idle && a.Transcript != "" {
-		lines, _ := tail(a.Transcript) // written with the first prompt
-		facts = append(facts, codexTurn(lines, a.Transcript)...)
+		lines, _ := bin.Tail(a.Transcript) // written with the first prompt
+		facts = append(facts, lastTurn(lines, a.Transcript)...)
 	}
 	slices.SortStableFunc(facts, func(x, y orchestron.Fact) int { return x.At.Compare(y.At) })
 	return facts, nil
 }
 
-// codexEvent is a line of the terminal interface's log.
-type codexEvent struct {
+// logged is a line of the terminal interface's log.
+type logged struct {
 	Time    time.Time       `json:"ts"`
 	Dir     string          `json:"dir"`
 	Variant string          `json:"variant"`
@@ -42,33 +43,33 @@ type codexEvent struct {
 }
 
 // ready reports whether the interface has its session: a new one, or one that it has shown again.
-func (e codexEvent) ready() bool {
+func (e logged) ready() bool {
 	return e.Variant == "StartupThreadStarted" || e.Variant == "EndInitialHistoryReplayBuffer" || bytes.HasPrefix(e.Payload, []byte(`{"ListSkills"`))
 }
 
-// codexAnswers is what the interface hands on when a person has answered a dialog, as in ExecApproval.
-var codexAnswers = regexp.MustCompile(`^\{"\w*(Approval|Answer|Response|Elicitation)\w*"`)
+// answers is what the interface hands on when a person has answered a dialog, as in ExecApproval.
+var answers = regexp.MustCompile(`^\{"\w*(Approval|Answer|Response|Elicitation)\w*"`)
 
-// codexTold returns the last word that the log has on the start and on a dialog.
-func codexTold(lines [][]byte) []orchestron.Fact {
+// told returns the last word that the log has on the start and on a dialog.
+func told(lines [][]byte) []orchestron.Fact {
 	var ready, answered orchestron.Fact
 	for _, line := range lines {
-		var e codexEvent
+		var e logged
 		if json.Unmarshal(line, &e) != nil || e.Time.IsZero() {
 			continue
 		}
 		switch {
 		case ready.At.IsZero() && e.ready():
 			ready = orchestron.Fact{Kind: orchestron.FactReady, Source: orchestron.FromStateFile, At: e.Time, Detail: "the input box is there"}
-		case e.Dir == "from_tui" && codexAnswers.Match(e.Payload):
+		case e.Dir == "from_tui" && answers.Match(e.Payload):
 			answered = orchestron.Fact{Kind: orchestron.FactWorking, Source: orchestron.FromStateFile, At: e.Time, Detail: "the dialog was answered"}
 		}
 	}
 	return slices.DeleteFunc([]orchestron.Fact{ready, answered}, func(f orchestron.Fact) bool { return f.At.IsZero() })
 }
 
-// codexLine is a line of a session's record.
-type codexLine struct {
+// record is a line of a session's record.
+type record struct {
 	Time    time.Time `json:"timestamp"`
 	Type    string    `json:"type"`
 	Payload struct {
@@ -81,10 +82,10 @@ type codexLine struct {
 	} `json:"payload"`
 }
 
-// codexTurn returns how the last turn in a session's record ended, if it did.
-func codexTurn(lines [][]byte, transcript string) []orchestron.Fact {
+// lastTurn returns how the last turn in a session's record ended, if it did.
+func lastTurn(lines [][]byte, transcript string) []orchestron.Fact {
 	for _, line := range slices.Backward(lines) {
-		var l codexLine
+		var l record
 		if !bytes.Contains(line, []byte(`"event_msg"`)) || json.Unmarshal(line, &l) != nil || l.Type != "event_msg" || l.Time.IsZero() {
 			continue
 		}
@@ -107,14 +108,14 @@ func codexTurn(lines [][]byte, transcript string) []orchestron.Fact {
 	return nil
 }
 
-// codexDialog is how the last line of Codex's dialogs begins.
-var codexDialog = regexp.MustCompile(`(?i)^\s*(press enter to|enter continue|enter to submit|enter (select|confirm))\b.*`)
+// dialog is how the last line of Codex's dialogs begins.
+var dialog = regexp.MustCompile(`(?i)^\s*(press enter to|enter continue|enter to submit|enter (select|confirm))\b.*`)
 
 // Screen says that a dialog is open, for when nothing better is known: Codex asks about folders and accounts before it
 // calls any hook. Any other screen gives no facts. It is pure.
-func (c *Codex) Screen(text string) []orchestron.Fact {
+func (c *Driver) Screen(text string) []orchestron.Fact {
 	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
-	if len(lines) == 0 || !codexDialog.MatchString(lines[len(lines)-1]) {
+	if len(lines) == 0 || !dialog.MatchString(lines[len(lines)-1]) {
 		return nil
 	}
 	var said []string

@@ -1,0 +1,13 @@
+package gemini
+
+import (
+	"testing"
+
+	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/driver/drivertest"
+)
+
+func TestContract(t *testing.T) {
+	drivertest.Run(t, func(env []string) *Driver { return New(bin.Settings{Binary: "/bin/cat", Environ: env}) },
+		"EDITOR", "VISUAL", "GIT_EDITOR", "ORCHESTRON_EDITOR", "GEMINI_CLI_HOME", "GEMINI_CLI_NO_RELAUNCH")
+}
