@@ -38,6 +38,18 @@ func (m Message) Settled(can Abilities) bool {
 	return m.State.Done() || m.State == Submitted && !can.Answers
 }
 
+// Before reports whether a message that waits goes before another that waits: one that was begun does, for its text may
+// lie in the input box and be in the way of all others, as an urgent one's whose turn ended too soon. Then urgent ones do.
+func (m Message) Before(o Message) bool {
+	if begun := m.State == Attempting; begun != (o.State == Attempting) {
+		return begun
+	}
+	if m.Urgent != o.Urgent {
+		return m.Urgent
+	}
+	return m.Seq < o.Seq
+}
+
 // Delivery is how far a message has come.
 type Delivery string
 

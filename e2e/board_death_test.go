@@ -51,7 +51,7 @@ func TestTaskOfDeadAgent(t *testing.T) {
 			h.checkReturned(t, task, holder)
 		}
 		h.checkClaims(heir, task)
-		h.mustCall("restart", agentapi.InstanceIn{InstanceID: string(holder)}, nil)
+		h.mustCall("restart", agentapi.RestartIn{InstanceID: string(holder)}, nil)
 		h.mustCall("wait_for_instance", agentapi.WaitIn{InstanceID: string(holder), Timeout: 60}, nil)
 		h.checkFenced(holder, heir, task)
 		var done orchestron.Task

@@ -286,7 +286,7 @@ func TestClaudeRestart(t *testing.T) {
 		t.Errorf("the agent's end: %+v, evidence %+v", dead.Exit, dead.Evidence)
 	}
 	var again agentapi.View
-	h.mustCall("restart", agentapi.InstanceIn{InstanceID: string(v.ID)}, &again)
+	h.mustCall("restart", agentapi.RestartIn{InstanceID: string(v.ID)}, &again)
 	h.checkAsk(v, "what was it?")
 	after := h.status(v.ID)
 	if after.SessionID != v.SessionID || after.Generation != v.Generation+1 || after.Exit != nil || after.Process.PID == dead.Process.PID {
@@ -312,7 +312,7 @@ func TestClaudeRestartEarly(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the agent has failed", 30*time.Second, func() bool { return h.status(v.ID).Status == orchestron.Failed })
-	h.mustCall("restart", agentapi.InstanceIn{InstanceID: string(v.ID)}, nil)
+	h.mustCall("restart", agentapi.RestartIn{InstanceID: string(v.ID)}, nil)
 	h.checkAsk(v, "what was it?")
 	if after := h.status(v.ID); after.SessionID != v.SessionID || after.Status != orchestron.Idle {
 		t.Errorf("after the restart the agent is %s, session %q (was %q)", after.Status, after.SessionID, v.SessionID)

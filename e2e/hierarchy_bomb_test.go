@@ -59,7 +59,7 @@ func TestSpawnBomb(t *testing.T) {
 			t.Errorf("%s is %s after the end", v.ID, v.Status)
 		}
 	}
-	if err := h.call("restart", agentapi.InstanceIn{InstanceID: string(first.ID)}, nil); err != nil {
+	if err := h.call("restart", agentapi.RestartIn{InstanceID: string(first.ID)}, nil); err != nil {
 		t.Errorf("the first cannot be started again: %v", err)
 	}
 }

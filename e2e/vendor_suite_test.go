@@ -154,7 +154,7 @@ func (h *vendorHouse) resumed(v agentapi.View) {
 		h.t.Fatal(err)
 	}
 	eventually(h.t, "the agent has failed", 30*time.Second, func() bool { return h.status(v.ID).Status == orchestron.Failed })
-	h.mustCall("restart", agentapi.InstanceIn{InstanceID: string(v.ID)}, nil)
+	h.mustCall("restart", agentapi.RestartIn{InstanceID: string(v.ID)}, nil)
 	h.checkBody(v, "what was it?", "what was it?")
 	after := h.status(v.ID)
 	if after.SessionID != before.SessionID || after.Generation != before.Generation+1 {

@@ -52,6 +52,16 @@ func (SpawnClaudeIn) Amend(s *jsonschema.Schema) {
 	s.Properties["role"].Default = json.RawMessage(`"general"`)
 }
 
+// SpawnCodexIn is the arguments of spawn_codex: those of spawn_claude without the driver.
+type SpawnCodexIn struct{ SpawnClaudeIn }
+
+// Amend leaves out the driver.
+func (SpawnCodexIn) Amend(s *jsonschema.Schema) {
+	SpawnClaudeIn{}.Amend(s)
+	delete(s.Properties, "driver")
+	s.Properties["model"].Description = "any model id; passed through"
+}
+
 // SpawnManyIn is the arguments of spawn_multiple_instances.
 type SpawnManyIn struct {
 	Instances []SpawnClaudeIn `json:"instances" jsonschema:"what spawn_claude takes, once for each"`
@@ -81,7 +91,7 @@ type SpawnResult struct {
 type SendIn struct {
 	InstanceID string `json:"instanceId"`
 	Text       string `json:"text" jsonschema:"the prompt; delivered word for word, at most 1 MiB"`
-	Urgent     bool   `json:"urgent,omitempty" jsonschema:"type it although the agent is busy; otherwise it waits for the end of the turn"`
+	Urgent     bool   `json:"urgent,omitempty" jsonschema:"type it although the agent is busy, and before others that wait; otherwise it waits for the end of the turn"`
 	Wait       bool   `json:"wait,omitempty" jsonschema:"wait for the answer"`
 	Timeout    int    `json:"timeout_seconds" jsonschema:"how long to wait"`
 }
@@ -95,7 +105,7 @@ type SendToInstanceIn struct {
 	Message    string `json:"message" jsonschema:"the prompt; delivered word for word, at most 1 MiB"`
 	Wait       bool   `json:"wait_for_response" jsonschema:"wait for the answer"`
 	Timeout    int    `json:"timeout_seconds" jsonschema:"how long to wait"`
-	Urgent     bool   `json:"urgent,omitempty" jsonschema:"type it although the agent is busy; otherwise it waits for the end of the turn"`
+	Urgent     bool   `json:"urgent,omitempty" jsonschema:"type it although the agent is busy, and before others that wait; otherwise it waits for the end of the turn"`
 }
 
 // Amend adds the defaults.
@@ -212,9 +222,10 @@ type ListOut struct {
 	Count     int    `json:"count"`
 }
 
-// InstanceIn is the arguments of operations on one agent, in the words of spawn.
-type InstanceIn struct {
+// RestartIn is the arguments of restart.
+type RestartIn struct {
 	InstanceID string `json:"instanceId"`
+	Fresh      bool   `json:"fresh,omitempty" jsonschema:"begin another conversation; the one before is kept in the program's own files"`
 }
 
 // InstanceRef is the arguments of operations on one agent, in the words of spawn_claude.

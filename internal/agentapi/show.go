@@ -82,11 +82,14 @@ func Reason(a orchestron.Agent, inbox []orchestron.Message, m orchestron.Message
 	case orchestron.Idle:
 	}
 	for _, o := range inbox {
-		if o.Seq >= m.Seq || o.State.Done() {
+		if o.ID == m.ID || o.State.Done() {
 			continue
 		}
 		if o.State == orchestron.Submitted {
 			return fmt.Sprintf("message %s is being answered", o.ID)
+		}
+		if !o.Before(m) {
+			continue
 		}
 		return strings.TrimSuffix(fmt.Sprintf("message %s goes first: %s", o.ID, o.Reason), ": ")
 	}

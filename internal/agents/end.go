@@ -109,8 +109,9 @@ func (s *Service) interrupted(ctx context.Context, call op.Call, h *handle, chan
 	return nil
 }
 
-// restart starts the program of an agent that has ended, and resumes its conversation where the driver can.
-func (s *Service) restart(ctx context.Context, call op.Call, in agentapi.InstanceIn) (agentapi.View, error) {
+// restart starts the program of an agent that has ended, and resumes its conversation where the driver can, unless a
+// fresh one is asked for.
+func (s *Service) restart(ctx context.Context, call op.Call, in agentapi.RestartIn) (agentapi.View, error) {
 	if err := s.running(ctx); err != nil {
 		return agentapi.View{}, err
 	}
@@ -121,14 +122,14 @@ func (s *Service) restart(ctx context.Context, call op.Call, in agentapi.Instanc
 	if _, err := h.driver.Check(ctx); err != nil {
 		return agentapi.View{}, err
 	}
-	done, err := s.restartedBefore(ctx, call, h)
+	done, err := s.restartedBefore(ctx, call, h, in.Fresh)
 	if err != nil || done {
 		return s.view(h), err
 	}
 	if err := s.clear(ctx, h); err != nil {
 		return agentapi.View{}, err
 	}
-	if done, err = s.readmit(ctx, call, h); err != nil || done {
+	if done, err = s.readmit(ctx, call, h, in.Fresh); err != nil || done {
 		return s.view(h), err
 	}
 	if err := s.launch(ctx, h, h.snapshot().SessionID != ""); err != nil {
@@ -138,32 +139,32 @@ func (s *Service) restart(ctx context.Context, call op.Call, in agentapi.Instanc
 }
 
 // restartedBefore reports whether the same call with the same key restarted the agent, and it did start.
-func (s *Service) restartedBefore(ctx context.Context, call op.Call, h *handle) (bool, error) {
-	done, err := s.madeBefore(ctx, call, "restart", hashOf(string(h.id())))
+func (s *Service) restartedBefore(ctx context.Context, call op.Call, h *handle, fresh bool) (bool, error) {
+	done, err := s.madeBefore(ctx, call, "restart", hashOf([]any{h.id(), fresh}))
 	return done != nil && !state.FailedToStart(h.snapshot()), err
 }
 
 // readmit makes the wish for another run durable, when there is room for one and nobody else was faster.
-func (s *Service) readmit(ctx context.Context, call op.Call, h *handle) (done bool, err error) {
+func (s *Service) readmit(ctx context.Context, call op.Call, h *handle, fresh bool) (done bool, err error) {
 	s.admit.Lock()
 	defer s.admit.Unlock()
-	if done, err = s.restartedBefore(ctx, call, h); err != nil || done {
+	if done, err = s.restartedBefore(ctx, call, h, fresh); err != nil || done {
 		return done, err
 	}
 	a := h.snapshot()
 	if err := errors.Join(s.set.Caps.Run(s.team(call.Actor, a.Parent)), s.admitted(a)); err != nil {
 		return false, err
 	}
-	return false, s.again(ctx, call, h)
+	return false, s.again(ctx, call, h, fresh)
 }
 
 // again makes the wish for another run durable.
-func (s *Service) again(ctx context.Context, call op.Call, h *handle) error {
+func (s *Service) again(ctx context.Context, call op.Call, h *handle, fresh bool) error {
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		if err := state.Restart(tx, st, call.Actor.String(), time.Now()); err != nil || call.Key == "" {
+		if err := state.Restart(tx, st, call.Actor.String(), fresh, time.Now()); err != nil || call.Key == "" {
 			return err
 		}
-		return tx.SetKey(call.Actor.String(), call.Key, "restart", hashOf(string(st.Agent.ID)), string(st.Agent.ID))
+		return tx.SetKey(call.Actor.String(), call.Key, "restart", hashOf([]any{st.Agent.ID, fresh}), string(st.Agent.ID))
 	})
 }
 

@@ -83,7 +83,7 @@ func TestFailedStartKeepsWhatWasAcknowledged(t *testing.T) {
 	if len(all) != 1 || all[0].Status != orchestron.Failed || w.machine.steps("list") != 1+1 { // one at the start of the service
 		t.Fatalf("the agents are %+v, after %d looks for what is left", all, w.machine.steps("list"))
 	}
-	if _, err := w.restart(t.Context(), call(""), agentapi.InstanceIn{InstanceID: string(all[0].ID)}); err != nil {
+	if _, err := w.restart(t.Context(), call(""), agentapi.RestartIn{InstanceID: string(all[0].ID)}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the message is answered", func() bool { return w.message(sent.MessageID).State == orchestron.Answered })
@@ -228,7 +228,7 @@ func TestRestartHoldsNobodyUp(t *testing.T) {
 	})
 	restarted := make(chan error, 1)
 	go func() {
-		_, err := w.restart(context.Background(), call(""), agentapi.InstanceIn{InstanceID: string(a.ID)})
+		_, err := w.restart(context.Background(), call(""), agentapi.RestartIn{InstanceID: string(a.ID)})
 		restarted <- err
 	}()
 	<-ending
@@ -286,7 +286,7 @@ func TestOldScreenIsForgotten(t *testing.T) {
 	if want := "screen of " + id + ", run 1"; err != nil || out.Text != want {
 		t.Fatalf("read gives %q, %v, want %q", out.Text, err, want)
 	}
-	if _, err := w.restart(t.Context(), call(""), agentapi.InstanceIn{InstanceID: id}); err != nil {
+	if _, err := w.restart(t.Context(), call(""), agentapi.RestartIn{InstanceID: id}); err != nil {
 		t.Fatal(err)
 	}
 	w.machine.setFault(func(what string) error { return is(what, "screen", errors.New("no screen")) })
@@ -340,13 +340,13 @@ func TestDriverFails(t *testing.T) {
 	}
 	w.driver.fail(fails, nil)
 	for range 2 { // the same call with the same key, because it did not start
-		if _, err := w.restart(t.Context(), call("again"), agentapi.InstanceIn{InstanceID: id}); !errors.Is(err, fails) || h.snapshot().Status != orchestron.Failed {
+		if _, err := w.restart(t.Context(), call("again"), agentapi.RestartIn{InstanceID: id}); !errors.Is(err, fails) || h.snapshot().Status != orchestron.Failed {
 			t.Errorf("a restart that fails: %v, and the agent is %s", err, h.snapshot().Status)
 		}
 	}
 	w.driver.fail(nil, nil)
 	for range 2 { // the same call with the same key, because its answer was lost
-		if v, err := w.restart(t.Context(), call("again"), agentapi.InstanceIn{InstanceID: id}); err != nil || v.Generation != 4 {
+		if v, err := w.restart(t.Context(), call("again"), agentapi.RestartIn{InstanceID: id}); err != nil || v.Generation != 4 {
 			t.Errorf("restart: run %d, %v", v.Generation, err)
 		}
 	}

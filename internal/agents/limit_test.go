@@ -70,11 +70,11 @@ func TestBoundBeforeItIsThere(t *testing.T) {
 	if _, err := w.Terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: string(v.ID)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.restart(t.Context(), call(""), agentapi.InstanceIn{InstanceID: string(v.ID)}); orchestron.KindOf(err) != orchestron.Limit {
+	if _, err := w.restart(t.Context(), call(""), agentapi.RestartIn{InstanceID: string(v.ID)}); orchestron.KindOf(err) != orchestron.Limit {
 		t.Errorf("a restart beyond the limit gives %v", err)
 	}
 	b.set(nil, false)
-	if _, err := w.restart(t.Context(), call(""), agentapi.InstanceIn{InstanceID: string(v.ID)}); err != nil {
+	if _, err := w.restart(t.Context(), call(""), agentapi.RestartIn{InstanceID: string(v.ID)}); err != nil {
 		t.Errorf("a restart below the limit gives %v", err)
 	}
 }

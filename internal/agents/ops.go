@@ -17,6 +17,7 @@ func (s *Service) Ops() []op.Op {
 			s.opSpawn, in, lead, op.Long(), op.Keyed()),
 		op.New("spawn_claude", op.Write, "Start a Claude agent with a role and a name in a workspace of its own. Answers with its id once its terminal runs; prompts sent before it is ready wait for it.",
 			s.SpawnClaude, in, lead, op.Long(), op.Keyed()),
+		op.New("spawn_codex", op.Write, "Start a Codex agent, as spawn_claude starts a Claude agent.", s.opSpawnCodex, in, lead, op.Long(), op.Keyed()),
 		op.New("send", op.Write, "Give an agent a prompt. Acknowledged means durable: it is submitted exactly once, word for word, when the agent can take it.",
 			s.Send, in, lead, op.Long(), op.Keyed()),
 		op.New("send_to_instance", op.Write, "Give an agent a prompt and, unless told otherwise, wait for its answer. When the time is over first, the answer says so and wait_for_instance goes on waiting.",
@@ -33,7 +34,7 @@ func (s *Service) Ops() []op.Op {
 		op.New("list", op.Read, "The agents, oldest first, by role or level, parent and status.", s.list, in, lead),
 		op.New("interrupt_instance", op.Write, "Stop an agent's running turn. The agent and its conversation stay.",
 			s.Interrupt, in, lead),
-		op.New("restart", op.Write, "Start an agent that has ended; its conversation resumes where it was.", s.restart, in, lead, op.Long(), op.Keyed()),
+		op.New("restart", op.Write, "Start an agent that has ended; its conversation resumes where it was, or with fresh another one begins.", s.restart, in, lead, op.Long(), op.Keyed()),
 		op.New("terminate", op.Write, "End an agent, with cascade also those it leads. A workspace with work in it is kept.",
 			s.opTerminate, in, lead, op.Long(), op.Destructive()),
 		op.New("terminate_instance", op.Write, "End an agent, with force at once. A workspace with work in it is kept.",
@@ -51,6 +52,11 @@ func (s *Service) SpawnClaude(ctx context.Context, call op.Call, in agentapi.Spa
 		return agentapi.View{}, err
 	}
 	return s.start(ctx, call, request{replace: in.SystemPrompt != "", SpawnIn: in.Spawn(), bounds: in.Bounds()})
+}
+
+func (s *Service) opSpawnCodex(ctx context.Context, call op.Call, in agentapi.SpawnCodexIn) (agentapi.View, error) {
+	in.Driver = "codex"
+	return s.SpawnClaude(ctx, call, in.SpawnClaudeIn)
 }
 
 func (s *Service) opSendToInstance(ctx context.Context, call op.Call, in agentapi.SendToInstanceIn) (agentapi.MessageOut, error) {

@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -117,6 +118,14 @@ func (s *Service) doom(ctx context.Context, call op.Call, h *handle, cascade boo
 
 // stop ends the program of an agent that is to end, and gives up the messages it has not been given.
 func (s *Service) stop(ctx context.Context, h *handle, p pace) error {
+	if err := s.halt(ctx, h, p); err != nil {
+		return err
+	}
+	return s.giveUp(ctx, h, "the agent was terminated", state.Unsent)
+}
+
+// halt ends the program of an agent that is to end, and keeps its last screen.
+func (s *Service) halt(ctx context.Context, h *handle, p pace) error {
 	if h.snapshot().Alive() {
 		if err := s.end(context.WithoutCancel(ctx), h, p); err != nil {
 			return err
@@ -131,7 +140,18 @@ func (s *Service) stop(ctx context.Context, h *handle, p pace) error {
 		}
 	}
 	s.rewatch(h)
-	return s.giveUp(ctx, h, "the agent was terminated", state.Unsent)
+	return nil
+}
+
+// Halt ends an agent's program, for it to be started again: what it leads goes on, and its messages and its workspace
+// stay. One that has ended is left alone.
+func (s *Service) Halt(ctx context.Context, id orchestron.AgentID) error {
+	h := s.get(id)
+	if h == nil || !h.snapshot().Alive() {
+		return nil
+	}
+	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error { return state.Doom(tx, st, string(orchestron.System)) })
+	return errors.Join(err, s.halt(ctx, h, s.pace(ctx, h, false)))
 }
 
 // end asks the program to end, and kills it when it does not.

@@ -77,7 +77,7 @@ func (w *world) revive(t *testing.T) {
 		if a.Level == orchestron.Specialist || a.Alive() {
 			continue
 		}
-		if _, err := w.restart(t.Context(), call(""), agentapi.InstanceIn{InstanceID: string(a.ID)}); err != nil && orchestron.KindOf(err) != orchestron.Limit {
+		if _, err := w.restart(t.Context(), call(""), agentapi.RestartIn{InstanceID: string(a.ID)}); err != nil && orchestron.KindOf(err) != orchestron.Limit {
 			t.Fatal(err)
 		}
 	}

@@ -241,10 +241,13 @@ func statusColor(s orchestron.Status) console.Color {
 }
 
 func (a *app) restart() *cobra.Command {
-	return a.onAgent("restart", "Start an agent that has ended", "The agent's conversation goes on where it was.",
+	fresh := false
+	cmd := a.onAgent("restart", "Start an agent that has ended", "The agent's conversation goes on where it was.",
 		func(ctx context.Context, id string) (view, json.RawMessage, error) {
-			return console.Ask[view](ctx, a.App, "restart", console.Args{"instanceId": id})
+			return console.Ask[view](ctx, a.App, "restart", console.Args{"instanceId": id}.With("fresh", fresh))
 		})
+	cmd.Flags().BoolVar(&fresh, "fresh", false, "begin another conversation")
+	return cmd
 }
 
 func (a *app) interrupt() *cobra.Command {

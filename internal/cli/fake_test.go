@@ -50,7 +50,7 @@ func newFake() *fake {
 			v, err := f.find(in.InstanceID)
 			return agentapi.ListOut{Instances: []agentapi.View{v}, Count: 1}, err
 		}, op.In("agents")),
-		op.New("restart", op.Write, "Restart.", func(_ context.Context, _ op.Call, in agentapi.InstanceIn) (agentapi.View, error) {
+		op.New("restart", op.Write, "Restart.", func(_ context.Context, _ op.Call, in agentapi.RestartIn) (agentapi.View, error) {
 			return f.find(in.InstanceID)
 		}, op.In("agents")),
 		op.New("interrupt_instance", op.Write, "Interrupt.", func(_ context.Context, _ op.Call, in agentapi.InstanceRef) (agentapi.View, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/orchestron/orchestron/internal/health"
 	"github.com/orchestron/orchestron/internal/healthapi"
 	"github.com/orchestron/orchestron/internal/healthstore"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // nursing makes what looks after the agents' health, and takes over what is stored.
@@ -26,6 +27,18 @@ func (r recoveries) Write(ctx context.Context, change func(health.Tx) error) err
 
 // patients is the agents as health sees them.
 type patients struct{ charges }
+
+// Release lets an agent work again that its vendor refused. One that is not refused is left alone.
+func (p patients) Release(ctx context.Context, id orchestron.AgentID) error {
+	return p.Alter(ctx, id, func(_ state.Tx, st *state.State) error {
+		if st.Agent.Status == orchestron.Limited {
+			state.Apply(&st.Agent, orchestron.Fact{
+				Kind: orchestron.FactStatus, Source: orchestron.FromDaemon, Status: orchestron.Idle, At: time.Now(), Detail: "its vendor is asked again",
+			})
+		}
+		return nil
+	})
+}
 
 // Moved is when the agent's transcript was last written to.
 func (p patients) Moved(a orchestron.Agent) time.Time {

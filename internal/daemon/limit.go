@@ -53,15 +53,10 @@ func (c charges) Interrupt(ctx context.Context, id orchestron.AgentID) error {
 	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, "", "interrupt_instance", map[string]any{"instance_id": id}, &agentapi.View{})
 }
 
-// Stop ends the agent and leaves those that it leads alone.
-func (c charges) Stop(ctx context.Context, id orchestron.AgentID) error {
-	if !c.Alive(id) {
-		return nil
-	}
-	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, "", "terminate_instance", map[string]any{"instance_id": id}, &agentapi.TerminateOut{})
-}
+// Stop ends the agent's program and leaves those that it leads alone. What waits in its inbox waits on.
+func (c charges) Stop(ctx context.Context, id orchestron.AgentID) error { return c.Halt(ctx, id) }
 
 // Restart starts an agent that has ended, and resumes its conversation.
 func (c charges) Restart(ctx context.Context, id orchestron.AgentID, key string) error {
-	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "restart", map[string]any{"instanceId": id}, &agentapi.View{})
+	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "restart", agentapi.RestartIn{InstanceID: string(id)}, &agentapi.View{})
 }

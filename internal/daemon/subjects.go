@@ -45,7 +45,7 @@ func (d *daemon) others(ctx context.Context, w workers, roles role.Set) ([]subje
 	}
 	spent := usage.New(spending{usagestore.In(d.db)}, readers{w, d.drivers, handoff.Home{Root: d.cfg.Home}}, prices, time.Now, d.Log)
 	runs := coordinate.New(runs{runstore.In(d.db)}, crews{charges{w}, d}, time.Now, d.Log)
-	plans := schedule.New(plans{schedulestore.In(d.db)}, w, time.Now, d.Log)
+	plans := schedule.New(plans{schedulestore.In(d.db)}, diarists{w}, time.Now, d.Log)
 	teams := d.newCrew(w, roles)
 	if d.limits, err = d.limiting(ctx, w, spent); err != nil {
 		return nil, err
@@ -105,6 +105,14 @@ func (r readers) Transcripts(a orchestron.Agent) []string {
 	return nil
 }
 
+// diarists is the agents as schedules see them.
+type diarists struct{ workers }
+
+// Post puts a message into the agent's inbox, in the name of the agent that scheduled it if one did.
+func (d diarists) Post(ctx context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) error {
+	return d.call(ctx, orchestron.PassingOn(by), key, "send", map[string]any{"instanceId": id, "text": text}, &agentapi.MessageOut{})
+}
+
 // crews is the agents as runs see them.
 type crews struct {
 	charges
@@ -134,10 +142,10 @@ func (c crews) Load(id orchestron.AgentID) (queued int, busy bool) {
 	return a.Queued, a.Status == orchestron.Busy || a.Status == orchestron.Waiting
 }
 
-// Post puts a message into the agent's inbox.
-func (c crews) Post(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
+// Post puts a message into the agent's inbox, in the name of the agent that asked for it if one did.
+func (c crews) Post(ctx context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
 	var out agentapi.MessageOut
-	err := c.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "send", map[string]any{"instanceId": id, "text": text}, &out)
+	err := c.call(ctx, orchestron.PassingOn(by), key, "send", map[string]any{"instanceId": id, "text": text}, &out)
 	return out.MessageID, err
 }
 
@@ -168,9 +176,14 @@ func (c crews) Spawn(ctx context.Context, actor orchestron.Actor, key string, s 
 }
 
 // Terminate ends an agent.
-func (c crews) Terminate(ctx context.Context, id orchestron.AgentID) error { return c.Stop(ctx, id) }
+func (c crews) Terminate(ctx context.Context, id orchestron.AgentID) error {
+	if !c.Alive(id) {
+		return nil
+	}
+	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, "", "terminate_instance", map[string]any{"instance_id": id}, &agentapi.TerminateOut{})
+}
 
-func (w workers) call(ctx context.Context, actor orchestron.Actor, key, operation string, in map[string]any, out any) error {
+func (w workers) call(ctx context.Context, actor orchestron.Actor, key, operation string, in, out any) error {
 	args, err := json.Marshal(in)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ type Agents interface {
 	Release(ctx context.Context, id orchestron.AgentID) error
 	// Tell puts a message into the agent's inbox, urgent when it is to be given to an agent that works.
 	Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error
-	// Stop ends an agent, and keeps its conversation. One that has ended is no error.
+	// Stop ends an agent, and keeps its conversation and its inbox. One that has ended is no error.
 	Stop(ctx context.Context, id orchestron.AgentID) error
 	// Restart starts an agent that has ended, and resumes its conversation. It is a Conflict when it runs.
 	Restart(ctx context.Context, id orchestron.AgentID, key string) error

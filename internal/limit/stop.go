@@ -165,7 +165,13 @@ func (s *Service) end(ctx context.Context, id orchestron.AgentID) error {
 	if !s.mustEnd(ctx, id) {
 		return nil
 	}
-	if err := s.agents.Stop(ctx, id); err != nil {
+	var err error
+	if s.leads(id) {
+		err = fmt.Errorf("agents that %s leads have not ended", id)
+	} else {
+		err = s.agents.Stop(ctx, id)
+	}
+	if err != nil {
 		pause(ctx, retry)
 		return err
 	}

@@ -18,7 +18,7 @@ func (st State) Next() (orchestron.Message, bool) {
 
 // canTake reports whether a message may be typed now. A dialog is never typed into. Messages go in the inbox's order,
 // and each waits until the turn of the one before has ended, so that an answer belongs to one message; an urgent one
-// waits for neither while the agent is busy.
+// goes before the others, and waits for no turn while the agent is busy.
 func (st State) canTake(m orchestron.Message) bool {
 	if m.State.Outcome() != orchestron.Queued {
 		return false
@@ -27,20 +27,11 @@ func (st State) canTake(m orchestron.Message) bool {
 		return true
 	}
 	for _, o := range st.Inbox {
-		if !over(o) && (o.State == orchestron.Submitted || before(o, m)) {
+		if !over(o) && (o.State == orchestron.Submitted || o.Before(m)) {
 			return false
 		}
 	}
 	return st.Agent.Status == orchestron.Idle
-}
-
-// before reports whether a message that waits goes before another: one that was begun does, for its text may lie in the
-// input box and be in the way of all others, as an urgent one's whose turn ended too soon.
-func before(o, m orchestron.Message) bool {
-	if begun := o.State == orchestron.Attempting; begun != (m.State == orchestron.Attempting) {
-		return begun
-	}
-	return o.Seq < m.Seq
 }
 
 // Submitted reports whether nothing more needs to be done to give a message to the agent.

@@ -25,9 +25,16 @@ func TestCanTakeInOrder(t *testing.T) {
 		t.Error("a busy agent takes the urgent message and no other")
 	}
 	st.Agent.Status, st.Inbox = orchestron.Idle, st.Inbox[1:]
-	if !st.canTake(second) || st.canTake(urgent) {
-		t.Error("an idle agent takes the first message")
+	if st.canTake(second) || !st.canTake(urgent) {
+		t.Error("an idle agent does not take the urgent message first")
 	}
+	second.State = orchestron.Attempting
+	st.Inbox[0] = second
+	if !st.canTake(second) || st.canTake(urgent) {
+		t.Error("an urgent message overtakes one that was begun")
+	}
+	second.State = orchestron.Queued
+	st.Inbox[0] = second
 	urgent.State = orchestron.Attempting // its text may lie in the input box
 	st.Inbox[1] = urgent
 	if next, ok := st.Next(); !ok || next.ID != urgent.ID || st.canTake(second) {

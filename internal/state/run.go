@@ -17,8 +17,8 @@ func Spawn(tx Tx, a orchestron.Agent, who string) error {
 	})
 }
 
-// Restart begins another run of an agent that has ended.
-func Restart(tx Tx, st *State, who string, at time.Time) error {
+// Restart begins another run of an agent that has ended, and with fresh another conversation.
+func Restart(tx Tx, st *State, who string, fresh bool, at time.Time) error {
 	a := &st.Agent
 	if err := Ended(*a); err != nil {
 		return err
@@ -27,7 +27,10 @@ func Restart(tx Tx, st *State, who string, at time.Time) error {
 	a.Wanted, a.Status, a.Exit, a.Ended = orchestron.WantRunning, orchestron.Starting, nil, time.Time{}
 	a.Pane, a.Process = orchestron.Pane{}, orchestron.Process{}
 	a.Evidence = orchestron.Evidence{Source: orchestron.FromDaemon, At: at, Detail: "restarted"}
-	return AddEvent(tx, orchestron.AgentRestarted, a.ID, who, map[string]any{"generation": a.Generation})
+	if fresh {
+		a.SessionID, a.Transcript = "", ""
+	}
+	return AddEvent(tx, orchestron.AgentRestarted, a.ID, who, map[string]any{"generation": a.Generation, "fresh": fresh})
 }
 
 // Ended is nil when the agent has ended, and otherwise says what to do before it can be started again.

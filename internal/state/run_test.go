@@ -53,7 +53,7 @@ func TestRestart(t *testing.T) {
 	st.Agent.Pane, st.Agent.Process, st.Agent.Exit, st.Agent.Ended = orchestron.Pane{ID: "%1"}, orchestron.Process{PID: 5}, &orchestron.Exit{}, now
 	st.Agent.Wanted, st.Agent.SessionID = orchestron.WantStopped, "kept"
 	b := &book{}
-	if err := Restart(b, st, "operator", now); err != nil || !slices.Equal(b.events, []orchestron.EventType{orchestron.AgentRestarted}) {
+	if err := Restart(b, st, "operator", false, now); err != nil || !slices.Equal(b.events, []orchestron.EventType{orchestron.AgentRestarted}) {
 		t.Fatalf("restart: %v, %v", err, b.events)
 	}
 	want := orchestron.Agent{
@@ -63,7 +63,11 @@ func TestRestart(t *testing.T) {
 	if st.Agent != want {
 		t.Errorf("another run is %+v, want %+v", st.Agent, want)
 	}
-	if err := Restart(b, st, "operator", now); orchestron.KindOf(err) != orchestron.Conflict || st.Agent.Generation != 2 {
+	st.Agent.Status, st.Agent.Transcript = orchestron.Stopped, "there"
+	if err := Restart(b, st, "operator", true, now); err != nil || st.Agent.SessionID != "" || st.Agent.Transcript != "" {
+		t.Errorf("a fresh run resumes %q of %q, %v", st.Agent.SessionID, st.Agent.Transcript, err)
+	}
+	if err := Restart(b, st, "operator", false, now); orchestron.KindOf(err) != orchestron.Conflict || st.Agent.Generation != 3 {
 		t.Errorf("an agent that runs is restarted: %v", err)
 	}
 }
