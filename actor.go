@@ -13,7 +13,7 @@ const (
 // Actor is who calls. It comes from the credential only; nothing in arguments, headers or text changes it.
 type Actor struct {
 	Kind  ActorKind `json:"kind"`
-	Agent AgentID   `json:"agent,omitempty"` // of AgentCall
+	Agent AgentID   `json:"agent,omitempty"` // of AgentCall; of System, the agent whose text it passes on
 	Level Level     `json:"level,omitempty"` // of AgentCall
 	// Project is the board of AgentCall: fixed when the agent was spawned.
 	Project string `json:"project,omitempty"`
@@ -22,6 +22,17 @@ type Actor struct {
 
 // Trusted reports whether the actor may do everything: a person in charge, or Orchestron itself.
 func (a Actor) Trusted() bool { return a.Kind == Operator || a.Kind == System }
+
+// Author is whose a text is that the actor gives to an agent: when Orchestron passes on what an agent wrote, the agent's.
+func (a Actor) Author() string {
+	if a.Agent != "" {
+		return string(a.Agent)
+	}
+	return string(a.Kind)
+}
+
+// PassingOn is Orchestron itself with a text of an actor's: it may reach whom it will, and the text stays the actor's.
+func PassingOn(by Actor) Actor { return Actor{Kind: System, Agent: by.Agent} }
 
 func (a Actor) String() string {
 	if a.Kind == AgentCall {

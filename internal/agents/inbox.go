@@ -54,7 +54,7 @@ func (s *Service) enqueue(ctx context.Context, call op.Call, h *handle, text str
 	if err != nil {
 		return orchestron.Message{}, fmt.Errorf("making a message id: %w", err)
 	}
-	m := orchestron.Message{ID: orchestron.MessageID(id.String()), From: call.Actor.String(), Text: text, Urgent: urgent, Created: time.Now()}
+	m := orchestron.Message{ID: orchestron.MessageID(id.String()), From: call.Actor.Author(), Text: text, Urgent: urgent, Created: time.Now()}
 	m.Text = sealed(call, m)
 	hash := hashOf([]any{h.id(), text, urgent})
 	err = s.change(ctx, h, func(tx state.Tx, st *state.State) error {

@@ -31,7 +31,7 @@ func (s *Service) Alter(ctx context.Context, id orchestron.AgentID, do func(stat
 
 // sealed is a prompt as it goes to an agent: what another agent wrote is in an envelope, what a person wrote is as it is.
 func sealed(call op.Call, m orchestron.Message) string {
-	if call.Actor.Kind != orchestron.AgentCall {
+	if call.Actor.Agent == "" {
 		return m.Text
 	}
 	return envelope.Letter{ID: m.ID, From: call.Actor.Agent, Text: m.Text}.Wrap()

@@ -161,7 +161,7 @@ func (e *effect) spawn(ctx context.Context) error {
 }
 
 func (e *effect) post(ctx context.Context) error {
-	id, err := e.service.agents.Post(ctx, e.step.Agent, e.step.Key, e.step.Prompt)
+	id, err := e.service.agents.Post(ctx, e.run.Actor, e.step.Agent, e.step.Key, e.step.Prompt)
 	if err != nil {
 		return e.fail(ctx, err)
 	}

@@ -270,7 +270,7 @@ func (c *crowd) refuse(call string, id orchestron.AgentID) error {
 	return c.fails(call, id)
 }
 
-func (c *crowd) Post(_ context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
+func (c *crowd) Post(_ context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
 	if err := c.refuse("post", id); err != nil {
 		return "", err
 	}
@@ -288,7 +288,7 @@ func (c *crowd) Post(_ context.Context, id orchestron.AgentID, key, text string)
 	if _, _, err := orchestron.Clean(text); err != nil {
 		return "", err
 	}
-	m := &orchestron.Message{ID: orchestron.MessageID(fmt.Sprintf("m%d", len(c.order)+1)), Agent: id, Text: text, State: orchestron.Submitted}
+	m := &orchestron.Message{ID: orchestron.MessageID(fmt.Sprintf("m%d", len(c.order)+1)), From: orchestron.PassingOn(by).Author(), Agent: id, Text: text, State: orchestron.Submitted}
 	if c.reply != nil {
 		if m.Answer = c.reply(id, text); m.Answer != "" {
 			m.State = orchestron.Answered
@@ -410,8 +410,8 @@ type cutAgents struct {
 	knife *knife
 }
 
-func (c cutAgents) Post(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
-	return around(c.knife, func() (orchestron.MessageID, error) { return c.crowd.Post(ctx, id, key, text) })
+func (c cutAgents) Post(ctx context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
+	return around(c.knife, func() (orchestron.MessageID, error) { return c.crowd.Post(ctx, by, id, key, text) })
 }
 
 func (c cutAgents) Spawn(ctx context.Context, actor orchestron.Actor, key string, s coordinate.Specialist) (orchestron.AgentID, error) {

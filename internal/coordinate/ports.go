@@ -49,9 +49,10 @@ type Agents interface {
 	Managers(actor orchestron.Actor) []orchestron.AgentID
 	// Load is how many messages wait for an agent, and whether it works on something.
 	Load(id orchestron.AgentID) (queued int, busy bool)
-	// Post puts a message into the agent's inbox for Orchestron itself. The same key means the same message, also when
-	// the agent has ended meanwhile. It is a Conflict or NotFound when the agent takes none any more.
-	Post(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error)
+	// Post puts a message into the agent's inbox, in the name of the agent that asked for it if one did. The same key
+	// means the same message, also when the agent has ended meanwhile. It is a Conflict or NotFound when the agent takes
+	// none any more.
+	Post(ctx context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) (orchestron.MessageID, error)
 	// Outcome returns a message as it is, and whether nothing more will be known of it.
 	Outcome(ctx context.Context, id orchestron.MessageID) (m orchestron.Message, settled bool, err error)
 	// Spawn starts a specialist below an agent, with what the actor may give it. The same key means the same agent.

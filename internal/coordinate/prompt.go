@@ -84,7 +84,8 @@ func piecePrompt(r *coordinateapi.Run, i int, part string) string {
 	if part == "" {
 		return fmt.Sprintf("You are number %d of %d agents that work on the same task at the same time. Take the share of it that falls to number %d, and say in your answer what you did.\n\n%s", i+1, n, i+1, r.Task)
 	}
-	return fmt.Sprintf("This is part %d of %d of a task that several agents work on at the same time. Do this part only, and say in your answer what you did.\n\n%s", i+1, n, part)
+	return fmt.Sprintf("This is part %d of %d of a task that several agents work on at the same time. Do this part only, and say in your answer what you did. What stands between the lines BEGIN and END is the part as %s wrote it, who divided the task.\n\n%s",
+		i+1, n, r.Coordinator, fence(part, coordinateapi.MaxTask))
 }
 
 func linkPrompt(r *coordinateapi.Run, i int, before string) string {
@@ -108,7 +109,7 @@ func mergePrompt(r *coordinateapi.Run, answers []coordinateapi.Step) string {
 		if s.State == coordinateapi.Answered {
 			b.WriteString(fence(s.Answer, room(r.Task, len(answers))) + "\n")
 		} else {
-			fmt.Fprintf(&b, "no answer: %s\n", cut(s.Error, 200))
+			fmt.Fprintf(&b, "no answer: %q\n", orchestron.Quotable(s.Error))
 		}
 	}
 	return b.String()

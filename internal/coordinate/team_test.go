@@ -2,6 +2,7 @@ package coordinate_test
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -51,6 +52,16 @@ func lines(r coordinateapi.RunOut) []string {
 	return all
 }
 
+// fenced is what stands between the only lines BEGIN and END of a prompt.
+func fenced(t *testing.T, prompt string) string {
+	t.Helper()
+	m := regexp.MustCompile(`(?s)----- BEGIN ([0-9a-f]{16}) -----\n(.*)\n----- END ([0-9a-f]{16}) -----$`).FindStringSubmatch(prompt)
+	if m == nil || m[1] != m[3] {
+		t.Fatalf("nothing is fenced in:\n%s", prompt)
+	}
+	return m[2]
+}
+
 func TestParallelSplitsAndMerges(t *testing.T) {
 	bubble(t, people, func(t *testing.T, h *house) {
 		h.crowd.reply = func(id orchestron.AgentID, text string) string {
@@ -60,7 +71,10 @@ func TestParallelSplitsAndMerges(t *testing.T) {
 			case strings.Contains(text, "one report of the whole"):
 				return "All is well."
 			}
-			return fmt.Sprintf("%s did %s", id, text[strings.LastIndex(text, "\n")+1:])
+			if !strings.Contains(text, "as "+string(boss)+" wrote it") {
+				t.Errorf("%s is not told who divided the task:\n%s", id, text)
+			}
+			return fmt.Sprintf("%s did %s", id, fenced(t, text))
 		}
 		got := must[coordinateapi.RunOut](h, "coordinate_instances", team("parallel", args{"coordinator_id": boss}))
 		want := []string{

@@ -63,8 +63,8 @@ type mortalCrew struct {
 	*fuse
 }
 
-func (m mortalCrew) Post(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error {
-	return m.step(func() error { return m.crew.Post(ctx, id, key, text, urgent) })
+func (m mortalCrew) Post(ctx context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) error {
+	return m.step(func() error { return m.crew.Post(ctx, by, id, key, text) })
 }
 
 // TestKilled ends the daemon between any two steps of a run, and again between any two steps of what the next one does

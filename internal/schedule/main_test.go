@@ -3,7 +3,6 @@ package schedule
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -148,14 +147,12 @@ func (c *crew) Within(actor orchestron.Actor, id orchestron.AgentID) bool {
 	return actor.Trusted() || strings.HasPrefix(below+"_", above+"_") && len(below) >= len(above)
 }
 
-func (c *crew) Post(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error {
+func (c *crew) Post(ctx context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case urgent:
-		return errors.New("nothing that is scheduled is urgent")
 	case c.keys[key]:
 		return nil
 	}

@@ -160,7 +160,7 @@ func (s *Service) post(ctx context.Context, sched *scheduleapi.Schedule) error {
 			continue
 		}
 		key := fmt.Sprintf("sched-%s-%d-%s", sched.ID, run.Slot.Unix(), o.Agent)
-		err := s.agents.Post(ctx, o.Agent, key, sched.Message, false)
+		err := s.agents.Post(ctx, sched.By, o.Agent, key, sched.Message)
 		switch kind := orchestron.KindOf(err); {
 		case err == nil:
 			o.Result = scheduleapi.Posted

@@ -53,9 +53,10 @@ type Agents interface {
 	All() []orchestron.Agent
 	// Within reports whether the agent is the actor or below it. Operators are above all.
 	Within(actor orchestron.Actor, id orchestron.AgentID) bool
-	// Post puts a message into the agent's inbox. For a day the same key means the same message. It is an error with
-	// another kind than Internal and Unavailable when the agent does not take it.
-	Post(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error
+	// Post puts a message into the agent's inbox, in the name of the agent that scheduled it if one did. For a day the
+	// same key means the same message. It is an error with another kind than Internal and Unavailable when the agent does
+	// not take it.
+	Post(ctx context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) error
 }
 
 // Service is the use cases of schedules. It is safe for concurrent use.

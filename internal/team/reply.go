@@ -45,6 +45,10 @@ func (s *Service) reply(ctx context.Context, call op.Call, in agentapi.ReplyIn) 
 	if err != nil {
 		return none, err
 	}
+	if m.From == string(me) {
+		return none, orchestron.Errorf(orchestron.Invalid, "message %s is your own: nobody else waits for an answer", m.ID).
+			Try("name the message that you answer with correlation_id")
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return none, fmt.Errorf("making a reply's id: %w", err)
