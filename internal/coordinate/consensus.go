@@ -131,6 +131,8 @@ func count(r *coordinateapi.Run, w world, round int, votes []coordinateapi.Step)
 	for _, id := range r.Participants {
 		if w.alive[id] {
 			d.Voters++
+		} else {
+			d.Absent = append(d.Absent, id)
 		}
 	}
 	if d.Quorum == 0 {
@@ -177,6 +179,9 @@ func decide(r *coordinateapi.Run, w world, d coordinateapi.Decision) {
 		fmt.Fprintf(&b, "Decided with %d of %d votes (%d needed) after %s:\n\n%s\n", d.Votes, d.Voters, d.Quorum, rounds(d.Rounds), d.Choice)
 	} else {
 		fmt.Fprintf(&b, "No proposal got the %d votes needed after %s.\n", d.Quorum, rounds(d.Rounds))
+	}
+	for _, id := range d.Absent {
+		fmt.Fprintf(&b, "\n%s was not alive at the count: what it voted does not count.\n", id)
 	}
 	for _, other := range d.Dissent {
 		fmt.Fprintf(&b, "\n## Dissent, %d of %d\n\n%s\n", other.Votes, d.Voters, other.Text)

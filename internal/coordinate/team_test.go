@@ -305,6 +305,9 @@ func TestTheDeadDoNotVote(t *testing.T) {
 		if got.State != coordinateapi.Completed || got.Consensus.Rounds != 2 || got.Consensus.Voters != 2 || got.Consensus.Votes != 2 {
 			t.Errorf("the run is %s: %s %+v\n%s", got.State, got.Reason, got.Consensus, strings.Join(lines(got), "\n"))
 		}
+		if !cmp.Equal(got.Consensus.Absent, []orchestron.AgentID{bob}) || !strings.Contains(got.Report, "spec_1_1_2 was not alive at the count: what it voted does not count.") {
+			t.Errorf("of the dead voter the run says %v: %s", got.Consensus.Absent, got.Report)
+		}
 	})
 }
 

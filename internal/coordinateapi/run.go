@@ -179,6 +179,8 @@ type Decision struct {
 	Voters  int       `json:"voters" jsonschema:"participants alive at the count"`
 	Rounds  int       `json:"rounds" jsonschema:"0 when the proposals agreed already"`
 	Dissent []Dissent `json:"dissent" jsonschema:"the other proposals that got votes in the last round"`
+	// Absent is omitted by runs that ended before it was known.
+	Absent []orchestron.AgentID `json:"absent,omitempty" jsonschema:"participants that were not alive at the count; what they voted does not count"`
 }
 
 // Dissent is a proposal that did not win, and why some wanted it.
