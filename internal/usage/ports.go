@@ -36,6 +36,8 @@ type Store interface {
 	CallsFrom(ctx context.Context, after int64, limit int) ([]usageapi.Call, int64, error)
 	PriceMark(ctx context.Context) (string, error) // empty when there is none
 
+	// Contexts returns what the last call of each agent says of its context, those of sub-agents left out.
+	Contexts(ctx context.Context) (map[orchestron.AgentID]usageapi.Context, error)
 	Totals(ctx context.Context) (map[orchestron.AgentID]usageapi.Amount, error)
 	// Sums adds up calls: the latest days and turns first, else the most costly.
 	Sums(ctx context.Context, f usageapi.Filter) ([]usageapi.Row, error)

@@ -47,6 +47,7 @@ type price struct {
 	Read    *rate  `yaml:"cache_read"`     // as the input when left out
 	Write5m *rate  `yaml:"cache_write_5m"` // likewise
 	Write1h *rate  `yaml:"cache_write_1h"` // likewise
+	Window  int64  `yaml:"context_window"` // how many tokens it has room for
 }
 
 // rate is what one token costs.
@@ -145,8 +146,8 @@ func (p price) check() error {
 		return fmt.Errorf("the model %q is no id of a model", orchestron.Quotable(p.Model))
 	case p.Input == nil || p.Output == nil:
 		return fmt.Errorf("%s needs a price for input and one for output", p.Model)
-	case p.Above < 0:
-		return fmt.Errorf("%s: above is negative", p.Model)
+	case p.Above < 0, p.Window < 0:
+		return fmt.Errorf("%s: above and context_window are not negative", p.Model)
 	}
 	return nil
 }
@@ -178,15 +179,29 @@ func (p *Prices) Cost(e usageapi.Entry) (usageapi.Money, bool) {
 	return 0, false
 }
 
+// Window is how many tokens a model has room for, and 0 when that is not known.
+func (p *Prices) Window(model string) int64 {
+	model, _, _ = strings.Cut(plain(model), "+")
+	for _, l := range p.lists {
+		for _, price := range l.Models {
+			if price.Window > 0 && price.names(model) {
+				return price.Window
+			}
+		}
+	}
+	return 0
+}
+
 func (p price) fits(model string, e usageapi.Entry) bool {
 	if e.At.Before(p.From.Time) || p.Above > 0 && e.Tokens.Prompt() <= p.Above {
 		return false
 	}
-	if p.Model == model || p.Model == e.Model {
-		return true
-	}
+	return p.Model == e.Model || p.names(model)
+}
+
+func (p price) names(model string) bool {
 	matches, _ := path.Match(p.Model, model) // the pattern is well formed
-	return matches
+	return matches || p.Model == model
 }
 
 func (p price) of(t usageapi.Tokens) usageapi.Money {

@@ -80,6 +80,9 @@ func (s *Service) keep(ctx context.Context, r *records, batches []batch) error {
 	r.advance(batches)
 	s.mu.Lock()
 	s.totals[r.agent.ID] = s.totals[r.agent.ID].Plus(rec.added)
+	for _, e := range rec.put {
+		s.contexts[r.agent.ID] = later(s.contexts[r.agent.ID], e)
+	}
 	s.mu.Unlock()
 	if rec.added != (usageapi.Amount{}) {
 		s.changed.Raise()
@@ -107,6 +110,7 @@ type recording struct {
 	turns   []usageapi.Turn
 	holds   []usageapi.Hold
 	added   usageapi.Amount
+	put     []usageapi.Entry
 	byTurn  map[turnKey]usageapi.Amount
 }
 
@@ -135,7 +139,7 @@ func (s *Service) recording(ctx context.Context, a orchestron.Agent, batches []b
 
 // store stores what was read. It gives the cursors their numbers.
 func (rec *recording) store(tx Tx, batches []batch) error {
-	rec.added, rec.byTurn = usageapi.Amount{}, map[turnKey]usageapi.Amount{}
+	rec.added, rec.put, rec.byTurn = usageapi.Amount{}, nil, map[turnKey]usageapi.Amount{} // a change may be begun again
 	for i := range batches {
 		c := &batches[i].cursor
 		if err := tx.PutCursor(c); err != nil {
@@ -173,6 +177,7 @@ func (rec *recording) add(tx Tx, e usageapi.Entry, file int64) error {
 	if err := tx.PutCall(call); err != nil {
 		return err
 	}
+	rec.put = append(rec.put, e)
 	more := call.Amount()
 	if known {
 		more = more.Minus(old.Amount())

@@ -31,11 +31,13 @@ type Service struct {
 	woken   signal.Signal // a transcript was written to
 	watcher *watch.Watcher[orchestron.AgentID]
 
-	mu      sync.Mutex
-	totals  map[orchestron.AgentID]usageapi.Amount
-	counted map[orchestron.AgentID]time.Time // when each agent's transcripts were read last
-	written map[orchestron.AgentID]bool      // whose transcripts were written to since they were read
-	lost    bool                             // anybody's may have been
+	mu       sync.Mutex
+	totals   map[orchestron.AgentID]usageapi.Amount
+	contexts map[orchestron.AgentID]usageapi.Context // as the last call of each main conversation left them
+	present  map[orchestron.AgentID]working
+	counted  map[orchestron.AgentID]time.Time // when each agent's transcripts were read last
+	written  map[orchestron.AgentID]bool      // whose transcripts were written to since they were read
+	lost     bool                             // anybody's may have been
 
 	ready chan struct{} // closed when everything that was there at the start is counted
 	known map[orchestron.AgentID]*records
@@ -54,7 +56,8 @@ type records struct {
 func New(store Store, agents Agents, prices *Prices, now func() time.Time, log *slog.Logger) *Service {
 	return &Service{
 		store: store, agents: agents, prices: prices, now: now, log: log, watcher: watch.New[orchestron.AgentID](),
-		totals: map[orchestron.AgentID]usageapi.Amount{}, counted: map[orchestron.AgentID]time.Time{}, written: map[orchestron.AgentID]bool{},
+		totals: map[orchestron.AgentID]usageapi.Amount{}, contexts: map[orchestron.AgentID]usageapi.Context{},
+		present: map[orchestron.AgentID]working{}, counted: map[orchestron.AgentID]time.Time{}, written: map[orchestron.AgentID]bool{},
 		ready: make(chan struct{}), known: map[orchestron.AgentID]*records{},
 	}
 }
@@ -124,8 +127,12 @@ func (s *Service) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	contexts, err := s.store.Contexts(ctx)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
-	s.totals = totals
+	s.totals, s.contexts = totals, contexts
 	s.mu.Unlock()
 	return nil
 }
@@ -161,13 +168,17 @@ func (s *Service) notice() {
 	written, lost := s.written, s.lost
 	s.written, s.lost = map[orchestron.AgentID]bool{}, false
 	s.mu.Unlock()
-	now := s.now()
+	now, present := s.now(), map[orchestron.AgentID]working{}
 	for _, a := range s.agents.All() {
 		r := s.records(a.ID)
 		if r.agent != a || written[a.ID] || lost {
 			r.agent, r.due = a, now
 		}
+		present[a.ID] = working{a.SessionID, a.Model}
 	}
+	s.mu.Lock()
+	s.present = present
+	s.mu.Unlock()
 }
 
 // look reads what is due, and returns when something is due next.

@@ -15,6 +15,7 @@ type Entry struct {
 	Session   string
 	Sidechain bool   // a sub-agent made the call
 	Prompt    string // the program's own id of the prompt it worked on, if known
+	Window    int64  // how many tokens the model has room for, if the transcript says it
 }
 
 // Call is one model call with what it belongs to.
@@ -37,6 +38,15 @@ func (c Call) Amount() Amount {
 		a.Unpriced = a.Total
 	}
 	return a
+}
+
+// Context is what an agent's last call says of its context.
+type Context struct {
+	Tokens  int64 // that were in it when the call ended
+	Window  int64 // for how many there is room; 0 when unknown
+	Model   string
+	At      time.Time
+	Session string // the program's own id; empty when unknown
 }
 
 // Cursor is how far a transcript was read.

@@ -48,6 +48,22 @@ func (s Store) Totals(ctx context.Context) (map[orchestron.AgentID]usageapi.Amou
 	return totals, err
 }
 
+// Contexts returns what the last call of each agent says of its context, those of sub-agents left out.
+func (s Store) Contexts(ctx context.Context) (map[orchestron.AgentID]usageapi.Context, error) {
+	contexts := map[orchestron.AgentID]usageapi.Context{}
+	_, err := sqlite.Read(ctx, s.db, func(rows *sql.Rows) (struct{}, error) {
+		var agent orchestron.AgentID
+		var c usageapi.Context
+		var at int64
+		err := rows.Scan(&agent, &at, &c.Tokens, &c.Window, &c.Model, &c.Session)
+		c.At = sqlite.Moment(at)
+		contexts[agent] = c
+		return struct{}{}, err
+	}, `SELECT +agent, max(at), input + output + cache_read + cache_write_5m + cache_write_1h, context_window, model, session
+		FROM usage WHERE sidechain = 0 GROUP BY +agent`) // beside max SQLite gives the columns of the row that has it
+	return contexts, err
+}
+
 const nanosOfDay = int64(24 * time.Hour)
 
 // Sums adds up the calls that a filter chooses by what it says: the latest days and turns first, else the most costly.

@@ -50,7 +50,7 @@ func (tx Tx) PutCursor(c *usageapi.Cursor) error {
 }
 
 const selectCall = `SELECT agent, key, file, model, session, sidechain, prompt, at, turn, message, task, project,
-	input, output, cache_read, cache_write_5m, cache_write_1h, cost FROM usage `
+	input, output, cache_read, cache_write_5m, cache_write_1h, cost, context_window FROM usage `
 
 // Call returns a call of an agent, and false when it is not known.
 func (tx Tx) Call(agent orchestron.AgentID, key string) (usageapi.Call, bool, error) {
@@ -65,14 +65,14 @@ func (tx Tx) Call(agent orchestron.AgentID, key string) (usageapi.Call, bool, er
 func (tx Tx) PutCall(c usageapi.Call) error {
 	t := c.Tokens
 	_, err := tx.Exec(`INSERT INTO usage (agent, key, file, model, session, sidechain, prompt, at, turn, message, task, project,
-		input, output, cache_read, cache_write_5m, cache_write_1h, cost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		input, output, cache_read, cache_write_5m, cache_write_1h, cost, context_window) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (agent, key) DO UPDATE SET file = excluded.file, model = excluded.model, session = excluded.session,
 		sidechain = excluded.sidechain, prompt = excluded.prompt, at = excluded.at, turn = excluded.turn, message = excluded.message,
 		task = excluded.task, project = excluded.project, input = excluded.input, output = excluded.output,
 		cache_read = excluded.cache_read, cache_write_5m = excluded.cache_write_5m, cache_write_1h = excluded.cache_write_1h,
-		cost = excluded.cost`,
+		cost = excluded.cost, context_window = excluded.context_window`,
 		c.Agent, c.Key, c.File, c.Model, c.Session, c.Sidechain, c.Prompt, sqlite.Nanos(c.At), c.Turn, c.Message, c.Task.Number(), c.Project,
-		t.Input, t.Output, t.CacheRead, t.CacheWrite5m, t.CacheWrite1h, sql.NullInt64{Int64: int64(c.Cost), Valid: c.Priced})
+		t.Input, t.Output, t.CacheRead, t.CacheWrite5m, t.CacheWrite1h, sql.NullInt64{Int64: int64(c.Cost), Valid: c.Priced}, c.Window)
 	return err
 }
 
@@ -81,7 +81,7 @@ func scanCall(rows *sql.Rows) (c usageapi.Call, err error) {
 	var cost sql.NullInt64
 	t := &c.Tokens
 	err = rows.Scan(&c.Agent, &c.Key, &c.File, &c.Model, &c.Session, &c.Sidechain, &c.Prompt, &at, &c.Turn, &c.Message, &task,
-		&c.Project, &t.Input, &t.Output, &t.CacheRead, &t.CacheWrite5m, &t.CacheWrite1h, &cost)
+		&c.Project, &t.Input, &t.Output, &t.CacheRead, &t.CacheWrite5m, &t.CacheWrite1h, &cost, &c.Window)
 	c.At, c.Cost, c.Priced = sqlite.Moment(at), usageapi.Money(cost.Int64), cost.Valid
 	if task > 0 {
 		c.Task = orchestron.TaskIDOf(task)
