@@ -126,8 +126,10 @@ func (c *crew) Send(ctx context.Context, call op.Call, in agentapi.SendIn) (agen
 	err := c.change(ctx, id, func(tx state.Tx, st *state.State) error {
 		if call.Key != "" {
 			subject, found, err := tx.Keyed(call.Actor.String(), call.Key, "send", [32]byte{})
+			if err == nil && found {
+				m, err = tx.Message(orchestron.MessageID(subject))
+			}
 			if err != nil || found {
-				m.ID = orchestron.MessageID(subject)
 				return err
 			}
 			if err := tx.SetKey(call.Actor.String(), call.Key, "send", [32]byte{}, string(m.ID)); err != nil {
@@ -136,7 +138,7 @@ func (c *crew) Send(ctx context.Context, call op.Call, in agentapi.SendIn) (agen
 		}
 		return state.Enqueue(tx, st, &m)
 	})
-	return agentapi.MessageOut{MessageID: m.ID, AgentID: id, State: orchestron.Queued}, err
+	return agentapi.MessageOut{MessageID: m.ID, AgentID: id, State: m.State.Outcome()}, err
 }
 
 func (c *crew) Alter(ctx context.Context, id orchestron.AgentID, do func(state.Tx, *state.State) error) error {
