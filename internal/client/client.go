@@ -25,6 +25,9 @@ type Client struct {
 	// it is absolute. It is set before the first call.
 	Dir string
 
+	// Notice, which may be nil, is told what waits for the caller besides an answer. It is set before the first call.
+	Notice func(text string)
+
 	socket string
 	token  string
 	http   *http.Client
@@ -147,8 +150,12 @@ func (c *Client) try(ctx context.Context, name string, body []byte, key string, 
 			Progress *orchestron.Progress
 			Result   json.RawMessage
 			Error    *orchestron.Error
+			Notice   string
 		}
 		err := lines.Decode(&line)
+		if line.Notice != "" && c.Notice != nil {
+			c.Notice(line.Notice)
+		}
 		switch {
 		case err != nil:
 			return nil, &lost{cause: err}

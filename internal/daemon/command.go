@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -97,7 +98,9 @@ func (c commands) client(ctx context.Context, start bool) (*client.Client, error
 		Lock: filepath.Join(cfg.Home, "start.lock"), Log: cfg.LogFile,
 	})
 	if err == nil {
+		var once sync.Once // a command says it once, however often it calls
 		cl.Dir = dir
+		cl.Notice = func(text string) { once.Do(func() { fmt.Fprintln(c.Stderr, "orchestron:", text) }) }
 	}
 	return cl, err
 }

@@ -162,11 +162,11 @@ func (d *daemon) assemble(ctx context.Context) (doors, error) {
 	for _, s := range d.subjects {
 		ops = append(ops, s.ops...)
 	}
-	catalogue = op.NewCatalogue(d.db, d.Log, ops...)
+	catalogue = op.NewCatalogue(d.db, d.Log, ops...).Noticing(d.team.Notice)
 	callers := callers{operator: token, agents: d.agents}
 	d.mcp = mcpapi.New(mcpapi.Config{
 		Catalogue: catalogue, Version: d.Version, Instructions: instructions, Tasks: d.db, Log: d.Log, Hosts: d.cfg.Hosts,
-		Resources: slices.Concat(resources(), board.Resources(), approval.Resources()), Authenticate: callers.bearer, Notice: d.team.Notice,
+		Resources: slices.Concat(resources(), board.Resources(), approval.Resources()), Authenticate: callers.bearer,
 	})
 	return doors{
 		callers: callers, mcp: d.mcp, rest: restapi.New(catalogue, d.Log), log: d.Log,

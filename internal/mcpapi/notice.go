@@ -13,10 +13,10 @@ const noticeField = "notice"
 // noted adds to an answer what else its caller should know. The field stands in the answer itself, because clients show
 // a model the structured content and nothing else.
 func (s *Server) noted(actor orchestron.Actor, answer json.RawMessage) json.RawMessage {
-	if s.cfg.Notice == nil || len(answer) < 2 || answer[0] != '{' {
+	if len(answer) < 2 || answer[0] != '{' {
 		return answer
 	}
-	text := s.cfg.Notice(actor)
+	text := s.cfg.Catalogue.Notice(actor)
 	if text == "" {
 		return answer
 	}

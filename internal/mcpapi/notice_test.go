@@ -2,22 +2,25 @@ package mcpapi
 
 import (
 	"encoding/json"
+	"log/slog"
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/op"
 )
 
 // TestNotice: what waits for a caller stands in the answer, the answer still meets its schema, and who has nothing
 // waiting gets the answer as it is.
 func TestNotice(t *testing.T) {
-	s := &Server{cfg: Config{Notice: func(a orchestron.Actor) string {
+	quiet := op.NewCatalogue(nil, slog.New(slog.DiscardHandler))
+	s := &Server{cfg: Config{Catalogue: op.NewCatalogue(nil, slog.New(slog.DiscardHandler)).Noticing(func(a orchestron.Actor) string {
 		if a.Kind == orchestron.AgentCall {
 			return `1 message waits for you from "x"`
 		}
 		return ""
-	}}}
+	})}}
 	agent, operator := orchestron.Actor{Kind: orchestron.AgentCall}, orchestron.Actor{Kind: orchestron.Operator}
 	for answer, schema := range map[string]string{
 		`{"a":1}`:  `{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"],"additionalProperties":false}`,
@@ -44,7 +47,7 @@ func TestNotice(t *testing.T) {
 		if got := s.noted(operator, json.RawMessage(answer)); string(got) != answer {
 			t.Errorf("an operator is answered %s", got)
 		}
-		if got := (&Server{}).noted(agent, json.RawMessage(answer)); string(got) != answer {
+		if got := (&Server{cfg: Config{Catalogue: quiet}}).noted(agent, json.RawMessage(answer)); string(got) != answer {
 			t.Errorf("without anything to tell, the answer is %s", got)
 		}
 	}

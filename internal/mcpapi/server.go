@@ -33,9 +33,6 @@ type Config struct {
 	// Authenticate tells whose an HTTP bearer token is. Without it no HTTP request passes.
 	Authenticate func(ctx context.Context, token string) (orchestron.Actor, bool)
 
-	// Notice tells what waits for a caller besides the answer, and is empty when nothing does. Without it nothing is told.
-	Notice func(orchestron.Actor) string
-
 	Log   *slog.Logger
 	Hosts []string // exact Host values accepted besides loopback names with the listener's port
 }

@@ -96,7 +96,8 @@ func (s *Server) job(o op.Op, args json.RawMessage, call op.Call) job {
 	return func(ctx context.Context, r *run) (*mcp.CallToolResult, error) {
 		call.Key = r.rec.Key
 		call.Report = func(p orchestron.Progress) { r.tell(p.Message) }
-		return result(s.cfg.Catalogue.Call(ctx, o.Name, args, call)), nil
+		answer, err := s.cfg.Catalogue.Call(ctx, o.Name, args, call)
+		return result(s.noted(call.Actor, answer), err), nil
 	}
 }
 

@@ -31,6 +31,7 @@ type Catalogue struct {
 	names  []string
 	ledger Ledger
 	log    *slog.Logger
+	notice func(orchestron.Actor) string // may be nil
 
 	mu    sync.Mutex
 	calls map[string]*flight // calls with a key that are under way
@@ -56,6 +57,22 @@ func NewCatalogue(ledger Ledger, log *slog.Logger, ops ...Op) *Catalogue {
 	}
 	slices.Sort(c.names)
 	return c
+}
+
+// Noticing has the catalogue know what waits for a caller besides an answer: notice says it in a line of ASCII, and
+// nothing when nothing does. It is called before the first transport.
+func (c *Catalogue) Noticing(notice func(orchestron.Actor) string) *Catalogue {
+	c.notice = notice
+	return c
+}
+
+// Notice is what a caller should know besides the answer of what it called. Transports put it beside the answer; it is
+// no part of it, and is not stored with it.
+func (c *Catalogue) Notice(actor orchestron.Actor) string {
+	if c.notice == nil {
+		return ""
+	}
+	return c.notice(actor)
 }
 
 // All returns the operations sorted by name.

@@ -21,6 +21,9 @@ import (
 // MaxBody is the longest request in bytes.
 const MaxBody = 4 << 20
 
+// noticeHeader is beside an answer: what else its caller should know. The body stays what the operation says it is.
+const noticeHeader = "Orchestron-Notice"
+
 type actorKey struct{}
 
 // WithActor returns a context that says who calls. The layer that checked the credential sets it; without it every
@@ -153,6 +156,9 @@ func (s *server) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	result, err := s.catalogue.Call(r.Context(), r.PathValue("name"), args, call)
+	if notice := s.catalogue.Notice(actor); notice != "" {
+		w.Header().Set(noticeHeader, notice)
+	}
 	if err != nil {
 		fail(w, err)
 		return

@@ -302,3 +302,35 @@ func TestDisconnectCancels(t *testing.T) {
 		})
 	}
 }
+
+// TestNotice: what waits for a caller stands beside the answer, whole or in lines, and beside a refusal; the answer is
+// what the operation says it is.
+func TestNotice(t *testing.T) {
+	waiting := catalogue(nil).Noticing(func(a orchestron.Actor) string {
+		if a.Kind == orchestron.AgentCall {
+			return "2 messages wait for you"
+		}
+		return ""
+	})
+	api := restapi.New(waiting, slog.New(slog.DiscardHandler))
+	for _, actor := range []orchestron.Actor{{Kind: orchestron.AgentCall, Agent: "spec_1", Level: orchestron.Specialist}, *operator} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			api.ServeHTTP(w, r.WithContext(restapi.WithActor(r.Context(), actor)))
+		}))
+		want, line := "", `}}`
+		if actor.Kind == orchestron.AgentCall {
+			want, line = "2 messages wait for you", `},"notice":"2 messages wait for you"}`
+		}
+		for body, status := range map[string]int{`{"text":"x"}`: http.StatusOK, `{}`: http.StatusBadRequest} {
+			got, header, text := do(t, s, "POST", "/api/v1/tools/echo", body)
+			if got != status || header.Get("Orchestron-Notice") != want || strings.Contains(text, "wait for you") {
+				t.Errorf("%s is told %q beside %d %s", actor, header.Get("Orchestron-Notice"), got, text)
+			}
+		}
+		_, _, lines := do(t, s, "POST", "/api/v1/tools/echo", `{"text":"x"}`, "Accept", "application/x-ndjson")
+		if !strings.HasSuffix(lines, line+"\n") {
+			t.Errorf("%s reads %s", actor, lines)
+		}
+		s.Close()
+	}
+}

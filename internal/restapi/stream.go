@@ -36,10 +36,17 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, args json.RawMes
 	result, err := s.catalogue.Call(ctx, r.PathValue("name"), args, call)
 	if err != nil {
 		e := shown(err)
-		out.last(statusOf(e.Kind), map[string]any{"error": e})
+		out.last(statusOf(e.Kind), ending{Error: e, Notice: s.catalogue.Notice(call.Actor)})
 		return
 	}
-	out.last(http.StatusOK, map[string]any{"result": result})
+	out.last(http.StatusOK, ending{Result: result, Notice: s.catalogue.Notice(call.Actor)})
+}
+
+// ending is the last line of a stream.
+type ending struct {
+	Result json.RawMessage   `json:"result,omitempty"`
+	Error  *orchestron.Error `json:"error,omitempty"`
+	Notice string            `json:"notice,omitempty"` // what else the caller should know
 }
 
 // lines writes JSON values to a caller, each in a line of its own. It is safe for concurrent use.
