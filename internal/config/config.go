@@ -43,6 +43,7 @@ type Config struct {
 	OpenCode     Vendor
 	Gemini       Vendor
 	Custom       map[string]Custom
+	ACP          map[string]ACP
 }
 
 // Claude is how Claude Code is found and started.
@@ -66,6 +67,14 @@ type Custom struct {
 	Clear []orchestron.Key
 }
 
+// ACP is an agent program that speaks the Agent Client Protocol.
+type ACP struct {
+	Argv  []string
+	Env   []string          // names of variables that it sees besides the usual ones
+	Login string            // the way to log in, by its name for it
+	Modes map[string]string // permission modes, from our names to its own
+}
+
 // LogValue is the configuration as it may be logged: commands of custom agents can hold anything and are left out.
 func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(
@@ -75,7 +84,7 @@ func (c Config) LogValue() slog.Value {
 		slog.Int("max_spawns_per_minute", c.MaxSpawns), slog.String("child_drivers", c.ChildDrivers), slog.String("workspace_dir", c.WorkspaceDir),
 		slog.String("driver", c.Driver), slog.Duration("message_ttl", c.MessageTTL),
 		slog.String("claude_config", c.Claude.Config), slog.String("permission_mode", c.Claude.PermissionMode),
-		slog.Any("custom", slices.Sorted(maps.Keys(c.Custom))),
+		slog.Any("custom", slices.Sorted(maps.Keys(c.Custom))), slog.Any("acp", slices.Sorted(maps.Keys(c.ACP))),
 	)
 }
 

@@ -57,7 +57,7 @@ func TestDefaultsNeedNothing(t *testing.T) {
 		DaemonSocket: state + "/run/daemon.sock", TmuxSocket: state + "/run/tmux.sock", LogFile: state + "/daemon.log",
 		Listen: "127.0.0.1:8080", LogLevel: slog.LevelInfo, MaxInstances: 10, MaxDepth: 3, MaxChildren: 8, MaxSpawns: 20, ChildDrivers: "same", WorkspaceDir: state + "/workspaces",
 		Driver: "claude", MessageTTL: time.Hour, Push: boardapi.DefaultPolicy(),
-		Approvals: approvalapi.Policy{Expiry: 10 * time.Minute}, Health: healthapi.Usual(), Claude: Claude{Config: "auto", PermissionMode: "acceptEdits"}, Custom: map[string]Custom{},
+		Approvals: approvalapi.Policy{Expiry: 10 * time.Minute}, Health: healthapi.Usual(), Claude: Claude{Config: "auto", PermissionMode: "acceptEdits"}, Custom: map[string]Custom{}, ACP: map[string]ACP{},
 	}
 	if diff := cmp.Diff(want, load(t, environ, "")); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)

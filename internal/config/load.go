@@ -71,6 +71,7 @@ type settings struct {
 	OpenCode     vendor             `yaml:"opencode"`
 	Gemini       vendor             `yaml:"gemini"`
 	Custom       map[string]custom  `yaml:"custom"`
+	ACP          map[string]acp     `yaml:"acp"`
 
 	from map[string]string // where a field was set: file and line, or a variable
 	home string            // what ~ stands for
@@ -154,7 +155,7 @@ func (s *settings) override(env environment) error {
 
 // apply checks the settings and puts them into the configuration.
 func (s *settings) apply(c *Config) error {
-	for _, part := range []func(*Config) error{s.applyListen, s.applyLog, s.applyAgents, s.applyApprovals, s.applyHealth, s.applyClaude, s.applyVendors, s.applyCustom} {
+	for _, part := range []func(*Config) error{s.applyListen, s.applyLog, s.applyAgents, s.applyApprovals, s.applyHealth, s.applyClaude, s.applyVendors, s.applyACP, s.applyCustom} {
 		if err := part(c); err != nil {
 			return err
 		}

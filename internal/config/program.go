@@ -28,6 +28,13 @@ type custom struct {
 	Clear []orchestron.Key `yaml:"clear"`
 }
 
+type acp struct {
+	Argv  []string          `yaml:"argv"`
+	Env   []string          `yaml:"env"`
+	Login string            `yaml:"login"`
+	Modes map[string]string `yaml:"modes"`
+}
+
 func (s *settings) applyClaude(c *Config) error {
 	if !slices.Contains([]string{"auto", "own", "user"}, s.Claude.Config) {
 		return s.wrong("claude.config", "%q is none of auto, own, user", orchestron.Quotable(s.Claude.Config)).Try("leave it out for auto")
@@ -73,34 +80,62 @@ var driverName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,30}$`)
 func (s *settings) applyCustom(c *Config) error {
 	c.Custom = map[string]Custom{}
 	for _, name := range slices.Sorted(maps.Keys(s.Custom)) {
-		field := "custom." + name
-		if !driverName.MatchString(name) || slices.Contains(builtIn, name) {
-			return s.wrong(field, "%q cannot be the name of a driver", orchestron.Quotable(name)).
-				Try("use small letters, digits, - and _, and none of %s", strings.Join(builtIn, ", "))
+		field, d := "custom."+name, s.Custom[name]
+		if _, twice := c.ACP[name]; twice {
+			return s.wrong(field, "there is a driver of this name below acp").Try("give one of them another name")
 		}
-		d := s.Custom[name]
-		if len(d.Argv) == 0 || d.Argv[0] == "" {
-			return s.wrong(field, "it has no command").Try("add argv: [program, argument]")
-		}
-		if err := s.variables(field+".env", d.Env); err != nil {
+		argv, err := s.named(field, name, d.Argv, d.Env)
+		if err != nil {
 			return err
 		}
 		if err := s.keys(field+".clear", d.Clear); err != nil {
 			return err
 		}
-		argv := slices.Clone(d.Argv)
-		var err error
-		if argv[0], err = s.program(field+".argv", argv[0]); err != nil {
-			return err
-		}
 		c.Custom[name] = Custom{Argv: argv, Env: d.Env, Clear: d.Clear}
 	}
-	if _, ok := c.Custom[s.Driver]; !ok && !slices.Contains(builtIn, s.Driver) {
-		return s.wrong("driver", "there is no driver %q", orchestron.Quotable(s.Driver)).
-			Try("use one of %s", strings.Join(slices.Concat(builtIn, slices.Sorted(maps.Keys(c.Custom))), ", "))
+	all := slices.Concat(builtIn, slices.Sorted(maps.Keys(c.Custom)), slices.Sorted(maps.Keys(c.ACP)))
+	if !slices.Contains(all, s.Driver) {
+		return s.wrong("driver", "there is no driver %q", orchestron.Quotable(s.Driver)).Try("use one of %s", strings.Join(all, ", "))
 	}
 	c.Driver = s.Driver
 	return nil
+}
+
+func (s *settings) applyACP(c *Config) error {
+	c.ACP = map[string]ACP{}
+	for _, name := range slices.Sorted(maps.Keys(s.ACP)) {
+		field, d := "acp."+name, s.ACP[name]
+		argv, err := s.named(field, name, d.Argv, d.Env)
+		if err != nil {
+			return err
+		}
+		for ours, theirs := range d.Modes {
+			if !slices.Contains(permissionModes, ours) || ours == "manual" || theirs == "" {
+				return s.wrong(field+".modes", "%q: %q is no permission mode and the agent's name for it", orchestron.Quotable(ours), orchestron.Quotable(theirs)).
+					Try("write it as acceptEdits: the agent's own name")
+			}
+		}
+		c.ACP[name] = ACP{Argv: argv, Env: d.Env, Login: d.Login, Modes: d.Modes}
+	}
+	return nil
+}
+
+// named checks what every driver that a person adds has, and returns its command.
+func (s *settings) named(field, name string, argv, env []string) ([]string, error) {
+	if !driverName.MatchString(name) || slices.Contains(builtIn, name) {
+		return nil, s.wrong(field, "%q cannot be the name of a driver", orchestron.Quotable(name)).
+			Try("use small letters, digits, - and _, and none of %s", strings.Join(builtIn, ", "))
+	}
+	if len(argv) == 0 || argv[0] == "" {
+		return nil, s.wrong(field, "it has no command").Try("add argv: [program, argument]")
+	}
+	if err := s.variables(field+".env", env); err != nil {
+		return nil, err
+	}
+	argv = slices.Clone(argv)
+	var err error
+	argv[0], err = s.program(field+".argv", argv[0])
+	return argv, err
 }
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

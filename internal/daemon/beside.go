@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,8 +10,10 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/acp"
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/shim"
+	scripted "github.com/orchestron/orchestron/testkit/acp"
 	"github.com/orchestron/orchestron/testkit/agent"
 )
 
@@ -36,6 +39,9 @@ func (p Process) Beside() (int, bool) {
 	if p.Args[1] == "testkit" && len(rest) > 0 && rest[0] == "agent" {
 		return agent.Main(rest[1:], p.Environ, p.Stdin, p.Stdout, p.Stderr), true
 	}
+	if p.Args[1] == "testkit" && len(rest) > 0 && rest[0] == "acp" {
+		return scripted.Main(rest[1:], p.Environ, p.Stdin, p.Stdout, p.Stderr), true
+	}
 	if slices.Contains(rest, "--help") || slices.Contains(rest, "-h") {
 		return 0, false
 	}
@@ -46,6 +52,8 @@ func (p Process) Beside() (int, bool) {
 		return p.compose(rest), true
 	case "agent-exec":
 		return p.agentExec(rest), true
+	case "acp-host":
+		return p.acpHost(rest), true
 	}
 	return 0, false
 }
@@ -79,6 +87,15 @@ func (p Process) agentExec(args []string) int {
 	}
 	home, _, _ := p.beside()
 	return shim.Exec(home, orchestron.AgentID(args[0]), p.Stderr)
+}
+
+func (p Process) acpHost(args []string) int {
+	self, err := selfPath()
+	if err != nil {
+		fmt.Fprintln(p.Stderr, "orchestron:", err)
+		return 1
+	}
+	return acp.Process{Self: self, Environ: p.Environ, Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}.Main(args)
 }
 
 // beside is the agent that this process works beside, from the environment that the shim gave it.

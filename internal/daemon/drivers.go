@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/orchestron/orchestron/internal/acpdriver"
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/bin"
 	"github.com/orchestron/orchestron/internal/codex"
@@ -20,6 +21,9 @@ func drivers(cfg config.Config, self string, environ []string) ([]agents.Driver,
 	for _, v := range vendors(cfg, environ) {
 		all = append(all, v)
 	}
+	for _, a := range hosted(cfg, environ) {
+		all = append(all, a)
+	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Custom)) {
 		custom, err := driver.NewCustom(driver.CustomSettings{
 			Name: name, Argv: cfg.Custom[name].Argv, Pass: cfg.Custom[name].Env, Environ: environ, Clear: cfg.Custom[name].Clear,
@@ -30,6 +34,18 @@ func drivers(cfg config.Config, self string, environ []string) ([]agents.Driver,
 		all = append(all, custom)
 	}
 	return all, nil
+}
+
+// hosted are the drivers of agents that speak the Agent Client Protocol.
+func hosted(cfg config.Config, environ []string) []*acpdriver.Driver {
+	var all []*acpdriver.Driver
+	for _, name := range slices.Sorted(maps.Keys(cfg.ACP)) {
+		a := cfg.ACP[name]
+		all = append(all, acpdriver.New(acpdriver.Settings{
+			Name: name, Argv: a.Argv, Pass: a.Env, Login: a.Login, Modes: a.Modes, Environ: environ, Hold: hold(cfg),
+		}))
+	}
+	return all
 }
 
 // vendor is the driver of another vendor's program.

@@ -47,6 +47,7 @@ func Compose(home handoff.Home, id orchestron.AgentID, generation int, file stri
 func isBox(file string) bool {
 	dir, name := filepath.Split(file)
 	return strings.HasPrefix(name, "claude-prompt-") || // Claude Code
+		strings.HasPrefix(name, "orchestron-prompt-") || // our host of agents that speak ACP
 		strings.HasSuffix(dir, "/.codex/editor/") && filepath.Ext(name) == ".md" || // Codex
 		dir == filepath.Clean(os.TempDir())+"/" && numbered.MatchString(name) || // OpenCode: the time in milliseconds
 		strings.HasPrefix(filepath.Base(dir), "gemini-edit-") && name == "buffer.txt" // Gemini CLI

@@ -11,6 +11,7 @@ func TestIsBox(t *testing.T) {
 	t.Setenv("TMPDIR", tmp)
 	for file, want := range map[string]bool{
 		tmp + "/claude-prompt-1.md":         true,
+		tmp + "/orchestron-prompt-1.md":     true,
 		"/w/.codex/editor/.tmpA1.md":        true,
 		tmp + "/1795281153352.md":           true,
 		tmp + "/gemini-edit-aB3/buffer.txt": true,

@@ -1,0 +1,77 @@
+package acp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/orchestron/orchestron/internal/handoff"
+)
+
+// refuses is the exit code by which our hook refuses a prompt.
+const refuses = 2
+
+// hook tells Orchestron of an event, and returns why a prompt is refused, if it is.
+func (h *host) hook(ctx context.Context, event string, fields object) (refused string) {
+	var in object
+	h.do(func() { in = h.hookInput(event, fields) })
+	if in == nil {
+		return "" // all is over
+	}
+	var errs bytes.Buffer
+	cmd := h.hookCommand(ctx, in, event)
+	cmd.Stderr = &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() == refuses:
+		return strings.TrimSpace(errs.String())
+	case err != nil && ctx.Err() == nil:
+		h.mutter("Orchestron was not told of " + event + ": " + err.Error() + " " + errs.String())
+	}
+	return ""
+}
+
+// hold has Orchestron decide a question, and returns allow, deny, or nothing. The end of ctx takes the question back.
+func (h *host) hold(ctx context.Context, in object) string {
+	args := []string{"PermissionRequest"}
+	if h.set.Hold > 0 {
+		args = append(args, h.set.Hold.String())
+	}
+	out, err := h.hookCommand(ctx, in, args...).Output()
+	var said struct {
+		Specific struct {
+			Decision struct {
+				Behavior string `json:"behavior"`
+			} `json:"decision"`
+		} `json:"hookSpecificOutput"`
+	}
+	if err != nil || json.Unmarshal(out, &said) != nil {
+		return ""
+	}
+	return said.Specific.Decision.Behavior
+}
+
+func (h *host) hookCommand(ctx context.Context, in object, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, h.Self, append([]string{"hook"}, args...)...)
+	cmd.Dir, cmd.Env, cmd.Stdin = h.cwd, h.Environ, bytes.NewReader(payload(in))
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 2 * grace
+	return cmd
+}
+
+// payload is what a hook is told. An answer that is too long for it is cut, and says so.
+func payload(in object) []byte {
+	for {
+		data, err := json.Marshal(in)
+		text, _ := in["last_assistant_message"].(string)
+		if err != nil || len(data) <= handoff.MaxPayload || text == "" {
+			return data
+		}
+		in["last_assistant_message"] = strings.ToValidUTF8(text[:len(text)/2], "") + "\n[the answer was too long and is cut off here]"
+	}
+}

@@ -1,0 +1,156 @@
+package acp
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"time"
+)
+
+// turn is one exchange.
+type turn struct {
+	id      string
+	text    string // the prompt
+	stopped bool   // somebody stopped it
+	asked   bool   // the agent has the prompt
+	answer  strings.Builder
+	message string // the id of the message that the answer ends with
+	broken  bool   // something else came since the last text
+}
+
+// submit takes the prompt that is in the box.
+func (h *host) submit() {
+	text := strings.TrimRight(h.box, " \t\n\r")
+	if text == "" {
+		h.armed = false
+		return
+	}
+	if !h.ready || h.turn != nil {
+		h.armed, h.notice = true, "taken when this turn is over"
+		return
+	}
+	h.box, h.armed, h.notice = "", false, ""
+	t := &turn{id: rand.Text(), text: text}
+	h.turn = t
+	h.group.Go(func() { h.work(t) })
+}
+
+// release submits what waits in the box.
+func (h *host) release() {
+	if h.armed && h.ready && h.turn == nil && !h.editing && h.exit == nil {
+		h.submit()
+	}
+}
+
+// work is a turn, from the hook that may refuse its prompt to the hook that has its answer. Orchestron counts on this
+// order, and on there being one turn at a time.
+func (h *host) work(t *turn) {
+	defer h.do(func() { h.turn = nil })
+	if refused := h.hook(h.ctx, "UserPromptSubmit", object{"prompt": t.text, "turn_id": t.id}); refused != "" {
+		h.do(func() { h.screen.Print("this prompt is not taken: " + clean(refused) + "\n") })
+		return
+	}
+	var result ended
+	err := h.ask(t, &result)
+	if errors.Is(err, errOver) || h.ctx.Err() != nil {
+		return // what ends the host tells how
+	}
+	event, fields := h.outcome(t, result, err)
+	fields["turn_id"] = t.id
+	h.settled.Wait() // what is told of its questions comes before its end
+	h.hook(h.ctx, event, fields)
+}
+
+// ask gives the agent the prompt and waits for the end of the turn.
+func (h *host) ask(t *turn, result *ended) error {
+	var prompt []object
+	h.do(func() {
+		h.write(object{"type": "user", "promptId": t.id, "sessionId": h.session, "timestamp": now(),
+			"message": object{"role": "user", "content": t.text}})
+		h.screen.Print("❯ " + strings.ReplaceAll(clean(t.text), "\n", "\n  ") + "\n")
+		if t.stopped {
+			return
+		}
+		if !h.briefed && h.set.Context != "" {
+			prompt = append(prompt, object{"type": "text", "text": h.set.Context})
+		}
+		prompt = append(prompt, object{"type": "text", "text": t.text})
+		h.briefed, t.asked = true, true
+	})
+	if prompt == nil {
+		result.Reason = "cancelled"
+		return nil
+	}
+	return h.conn.call("session/prompt", object{"sessionId": h.session, "prompt": prompt}, result)
+}
+
+// outcome says how a turn ended, in the words of hooks.
+func (h *host) outcome(t *turn, result ended, failed error) (event string, fields object) {
+	answer := ""
+	h.do(func() {
+		h.flush()
+		t.stopped = true
+		h.dismiss() // the agent does not wait for an answer any more
+		h.count(t, result)
+		answer = t.answer.String()
+		h.screen.Print("")
+	})
+	switch {
+	case failed != nil:
+		h.say("the turn failed: " + failed.Error())
+		return "StopFailure", object{"last_assistant_message": failed.Error()}
+	case result.Reason == "cancelled":
+		h.say("interrupted")
+		return "Interrupt", object{}
+	case result.Reason == "end_turn":
+		return "Stop", object{"last_assistant_message": answer}
+	}
+	h.say("the agent stopped: " + result.Reason)
+	why := "the agent stopped early: " + result.Reason
+	if answer != "" {
+		why += "; it had said: " + answer
+	}
+	return "StopFailure", object{"last_assistant_message": why}
+}
+
+func (h *host) say(text string) { h.do(func() { h.screen.Print(clean(text) + "\n") }) }
+
+// interrupt stops the turn.
+func (h *host) interrupt() {
+	t := h.turn
+	if t == nil || t.stopped {
+		return
+	}
+	t.stopped, h.armed = true, false
+	if t.asked {
+		_ = h.conn.notify("session/cancel", object{"sessionId": h.session}) // it can be encoded
+	}
+	h.dismiss()
+}
+
+// count records what the turn took, where the agent tells it for this turn and by model. What the protocol has for it is
+// not counted: some agents give the last call's tokens there, some those of the whole session.
+func (h *host) count(t *turn, result ended) {
+	for i, u := range result.Meta.Quota.Models {
+		h.write(object{
+			"type": "assistant", "promptId": t.id, "sessionId": h.session, "timestamp": now(), "requestId": t.id,
+			"message": object{
+				"id": t.id + "-" + string(rune('a'+i%26)), "role": "assistant", "model": u.Model,
+				"usage": object{"input_tokens": u.Tokens.Input, "output_tokens": u.Tokens.Output},
+			},
+		})
+	}
+}
+
+func now() string { return time.Now().UTC().Format(time.RFC3339Nano) }
+
+func appendJSON(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
