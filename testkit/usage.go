@@ -12,6 +12,7 @@ type Usage struct {
 	Output     int `json:"output_tokens"`
 	CacheWrite int `json:"cache_creation_input_tokens"`
 	CacheRead  int `json:"cache_read_input_tokens"`
+	Reasoning  int `json:"-"` // what of the output no reader sees; only other vendors tell it
 }
 
 // Set changes the numbers that the directive @@usage names, as in in=100 out=5 cache_read=7 cache_write=1.
@@ -31,8 +32,10 @@ func (u *Usage) Set(pairs string) error {
 			u.CacheRead = n
 		case "cache_write":
 			u.CacheWrite = n
+		case "reasoning":
+			u.Reasoning = n
 		default:
-			return fmt.Errorf("@@usage knows in, out, cache_read and cache_write, not: %s", key)
+			return fmt.Errorf("@@usage knows in, out, cache_read, cache_write and reasoning, not: %s", key)
 		}
 	}
 	return nil

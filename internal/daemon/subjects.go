@@ -17,6 +17,7 @@ import (
 	"github.com/orchestron/orchestron/internal/schedule"
 	"github.com/orchestron/orchestron/internal/schedulestore"
 	"github.com/orchestron/orchestron/internal/usage"
+	"github.com/orchestron/orchestron/internal/usageapi"
 	"github.com/orchestron/orchestron/internal/usagestore"
 )
 
@@ -50,8 +51,7 @@ func (d *daemon) others(ctx context.Context, w workers, roles role.Set) ([]subje
 	if d.limits, err = d.limiting(ctx, w, spent); err != nil {
 		return nil, err
 	}
-	nurse, err := d.nursing(ctx, w, d.cfg.Health)
-	if err != nil {
+	if d.nurse, err = d.nursing(ctx, patients{charges{w}, d.db, spent}); err != nil {
 		return nil, err
 	}
 	return []subject{
@@ -60,7 +60,7 @@ func (d *daemon) others(ctx context.Context, w workers, roles role.Set) ([]subje
 		{runs.Ops(), runs.Run},
 		{d.approvals.Ops(), d.approvals.Run},
 		{d.limits.Ops(), d.limits.Run},
-		{nurse.Ops(), nurse.Run},
+		{d.nurse.Ops(), d.nurse.Run},
 		{plans.Ops(), func(ctx context.Context) error { plans.Run(ctx); return nil }},
 		{teams.Ops(), func(context.Context) error { return nil }}, // it does nothing by itself
 	}, nil
@@ -92,15 +92,33 @@ type readers struct {
 	home    handoff.Home
 }
 
+// recorder is a driver whose program records its model calls.
+type recorder interface {
+	Transcripts(a orchestron.Agent, dir string) []string
+	ParseUsage(line []byte, state string) (usageapi.Line, error)
+}
+
+func (r readers) recorder(a orchestron.Agent) (recorder, bool) {
+	for _, d := range r.drivers {
+		if records, can := d.(recorder); can && d.Name() == a.Driver {
+			return records, true
+		}
+	}
+	return nil, false
+}
+
 // Transcripts returns the files in which the agent's model calls are recorded, and none when its program has none.
 func (r readers) Transcripts(a orchestron.Agent) []string {
-	for _, d := range r.drivers {
-		recorder, can := d.(interface {
-			Transcripts(a orchestron.Agent, dir string) []string
-		})
-		if can && d.Name() == a.Driver {
-			return recorder.Transcripts(a, r.home.Agent(a.ID))
-		}
+	if records, can := r.recorder(a); can {
+		return records.Transcripts(a, r.home.Agent(a.ID))
+	}
+	return nil
+}
+
+// Parser returns what reads those files.
+func (r readers) Parser(a orchestron.Agent) usageapi.Parser {
+	if records, can := r.recorder(a); can {
+		return records.ParseUsage
 	}
 	return nil
 }

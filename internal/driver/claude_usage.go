@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/claudefile"
+	"github.com/orchestron/orchestron/internal/usageapi"
 )
 
 // Transcripts returns the files in which an agent's model calls are recorded, those of its sub-agents among them. In a
@@ -26,4 +28,9 @@ func (c *Claude) Transcripts(a orchestron.Agent, dir string) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// ParseUsage reads a line of those files.
+func (c *Claude) ParseUsage(line []byte, state string) (usageapi.Line, error) {
+	return claudefile.ParseUsage(line, state)
 }

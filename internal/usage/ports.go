@@ -21,6 +21,8 @@ type Agents interface {
 	// Transcripts returns the files that hold an agent's conversation now, those of its sub-agents among them. Files that
 	// it returned once are read on when it returns them no more.
 	Transcripts(a orchestron.Agent) []string
+	// Parser returns what reads those files, and nil when nothing can.
+	Parser(a orchestron.Agent) usageapi.Parser
 	// Changed returns a channel that is closed when an agent changes next.
 	Changed() <-chan struct{}
 }

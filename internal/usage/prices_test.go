@@ -52,7 +52,7 @@ func TestCost(t *testing.T) {
 		{"claude-opus-5-5+fast", november, usageapi.Tokens{Input: 1}, "no price"},
 		{"claude-opus-9", november, usageapi.Tokens{Input: 1}, "no price"},
 		{"", november, usageapi.Tokens{Input: 1}, "no price"},
-		{"claude-opus-4-1", november, usageapi.Tokens{Input: mostTokens - 1}, "9223372.036854775807"}, // it stays at the most
+		{"claude-opus-4-1", november, usageapi.Tokens{Input: usageapi.MostTokens - 1}, "9223372.036854775807"}, // it stays at the most
 	} {
 		got := "no price"
 		if cost, priced := builtIn(t).Cost(usageapi.Entry{Model: c.model, At: c.at, Tokens: c.tokens}); priced {

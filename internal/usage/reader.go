@@ -30,7 +30,7 @@ type batch struct {
 
 // read reads a transcript from a cursor on, and stops behind a whole line. A file that is not the one that the cursor
 // was in, or has become shorter, is read from its start. A file that does not exist has nothing in it.
-func read(c usageapi.Cursor) (batch, error) {
+func read(c usageapi.Cursor, parse usageapi.Parser) (batch, error) {
 	// Agents can put anything in the place of a transcript: opening a pipe must not wait.
 	f, err := os.OpenFile(c.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrNotExist) {
@@ -40,14 +40,14 @@ func read(c usageapi.Cursor) (batch, error) {
 		return batch{cursor: c}, err
 	}
 	defer f.Close()
-	b, err := readFrom(f, c)
+	b, err := readFrom(f, c, parse)
 	if err != nil {
 		return batch{cursor: c}, fmt.Errorf("reading %s: %w", c.Path, err)
 	}
 	return b, nil
 }
 
-func readFrom(f *os.File, c usageapi.Cursor) (batch, error) {
+func readFrom(f *os.File, c usageapi.Cursor, parse usageapi.Parser) (batch, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return batch{}, err
@@ -69,7 +69,7 @@ func readFrom(f *os.File, c usageapi.Cursor) (batch, error) {
 	if _, err := f.Seek(c.Offset, io.SeekStart); err != nil {
 		return batch{}, err
 	}
-	s := scan{in: bufio.NewReaderSize(f, bufferSize), batch: batch{cursor: c}}
+	s := scan{parse: parse, in: bufio.NewReaderSize(f, bufferSize), batch: batch{cursor: c}}
 	if err := s.run(); err != nil {
 		return batch{}, err
 	}
@@ -114,8 +114,9 @@ func identity(info os.FileInfo) string {
 // scan is a read under way.
 type scan struct {
 	batch
-	in   *bufio.Reader
-	read int64 // bytes of whole lines
+	parse usageapi.Parser
+	in    *bufio.Reader
+	read  int64 // bytes of whole lines
 }
 
 func (s *scan) run() error {
@@ -141,17 +142,14 @@ func (s *scan) run() error {
 
 // take notes what a line says.
 func (s *scan) take(data []byte) {
-	said, err := parse(data)
-	switch {
-	case err != nil:
+	said, err := s.parse(data, s.cursor.State)
+	if err != nil {
 		s.cursor.Skipped++
-	case said.prompt != "":
-		s.cursor.Prompt = said.prompt
-	case said.called:
-		if said.entry.Prompt == "" {
-			said.entry.Prompt = s.cursor.Prompt
-		}
-		s.calls = append(s.calls, said.entry)
+		return
+	}
+	s.cursor.State = said.State
+	if said.Called {
+		s.calls = append(s.calls, said.Entry)
 	}
 }
 

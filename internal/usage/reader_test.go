@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/orchestron/orchestron/internal/claudefile"
 	"github.com/orchestron/orchestron/internal/usageapi"
 )
 
@@ -53,7 +54,7 @@ func follow(t testing.TB, c *usageapi.Cursor) []string {
 	t.Helper()
 	var keys []string
 	for {
-		b, err := read(*c)
+		b, err := read(*c, claudefile.ParseUsage)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +150,7 @@ func TestReadDoesNotWait(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	must(t, syscall.Mkfifo(path, 0o600))
 	for _, path := range []string{path, t.TempDir()} {
-		if b, err := read(usageapi.Cursor{Path: path}); err != nil || len(b.calls) > 0 {
+		if b, err := read(usageapi.Cursor{Path: path}, claudefile.ParseUsage); err != nil || len(b.calls) > 0 {
 			t.Errorf("%s: %+v, %v; want nothing", path, b, err)
 		}
 	}
@@ -161,7 +162,7 @@ func TestPromptGoesWithItsCalls(t *testing.T) {
 	add(t, path, called("0", 0, 1, 1), `{"type":"user","promptId":"p1"}`+"\n")
 	follow(t, &c)
 	add(t, path, called("1", 1, 1, 1), `{"type":"user","promptId":"p2"}`+"\n", `{"type":"user"}`+"\n", called("2", 2, 1, 1))
-	b, err := read(c)
+	b, err := read(c, claudefile.ParseUsage)
 	must(t, err)
 	if len(b.calls) != 2 || b.calls[0].Prompt != "p1" || b.calls[1].Prompt != "p2" {
 		t.Errorf("calls: %+v; want one of p1 and one of p2", b.calls)
@@ -189,7 +190,7 @@ func TestAnySplit(t *testing.T) {
 		}
 		defer f.Close()
 		read1 := func(c *usageapi.Cursor) []usageapi.Entry {
-			b, err := read(*c)
+			b, err := read(*c, claudefile.ParseUsage)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -210,7 +211,7 @@ func TestAnySplit(t *testing.T) {
 		if diff := cmp.Diff(read1(&whole), got); diff != "" {
 			t.Errorf("read at once and in parts (-once +parts):\n%s", diff)
 		}
-		if whole.Offset != c.Offset || whole.Prompt != c.Prompt || whole.Skipped != c.Skipped {
+		if whole.Offset != c.Offset || whole.State != c.State || whole.Skipped != c.Skipped {
 			t.Errorf("at once up to %+v, in parts up to %+v", whole, c)
 		}
 	})

@@ -40,9 +40,12 @@ func (s *Service) read(ctx context.Context, r *records) (grown bool, err error) 
 // gather reads on in every transcript, until there is enough for one change. It returns what it read where there was
 // anything to read.
 func (s *Service) gather(r *records) (batches []batch, more bool) {
-	calls := 0
+	calls, parse := 0, s.agents.Parser(r.agent)
+	if parse == nil {
+		return nil, false
+	}
 	for i, c := range r.cursors {
-		b, err := read(c)
+		b, err := read(c, parse)
 		if err != nil && !r.failed[c.Path] { // said once
 			s.log.Warn("a transcript cannot be read", "agent", r.agent.ID, "path", c.Path, "err", err)
 			if r.failed == nil {

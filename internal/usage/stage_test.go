@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/claudefile"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/sqlite"
@@ -64,6 +65,8 @@ func (m *team) Transcripts(a orchestron.Agent) []string {
 	defer m.mu.Unlock()
 	return slices.Clone(m.files[a.ID])
 }
+
+func (m *team) Parser(orchestron.Agent) usageapi.Parser { return claudefile.ParseUsage }
 
 func (m *team) Changed() <-chan struct{} { return m.changed.Wait() }
 

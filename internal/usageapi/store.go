@@ -57,7 +57,7 @@ type Cursor struct {
 	Identity string // which file the path named
 	Head     int64  // a sum over the beginning of what was read
 	Offset   int64
-	Prompt   string // the last prompt's id
+	State    string // what the parser wants to know of what is before
 	Skipping bool   // the line at Offset is too long to be read
 	Skipped  int64  // lines that make no sense
 }

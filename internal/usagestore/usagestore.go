@@ -28,20 +28,20 @@ type Tx struct{ *sqlite.Tx }
 // Cursors returns how far every transcript was read.
 func (s Store) Cursors(ctx context.Context) ([]usageapi.Cursor, error) {
 	return sqlite.Read(ctx, s.db, scanCursor,
-		`SELECT n, agent, path, identity, head, offset, prompt, skipping, skipped FROM usage_files ORDER BY n`)
+		`SELECT n, agent, path, identity, head, offset, state, skipping, skipped FROM usage_files ORDER BY n`)
 }
 
 func scanCursor(rows *sql.Rows) (c usageapi.Cursor, err error) {
-	err = rows.Scan(&c.File, &c.Agent, &c.Path, &c.Identity, &c.Head, &c.Offset, &c.Prompt, &c.Skipping, &c.Skipped)
+	err = rows.Scan(&c.File, &c.Agent, &c.Path, &c.Identity, &c.Head, &c.Offset, &c.State, &c.Skipping, &c.Skipped)
 	return c, err
 }
 
 // PutCursor stores how far a transcript was read, and gives the cursor a number when it has none.
 func (tx Tx) PutCursor(c *usageapi.Cursor) error {
-	found, err := sqlite.Collect(tx.Query, sqlite.ScanInt, `INSERT INTO usage_files (agent, path, identity, head, offset, prompt, skipping, skipped)
+	found, err := sqlite.Collect(tx.Query, sqlite.ScanInt, `INSERT INTO usage_files (agent, path, identity, head, offset, state, skipping, skipped)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (agent, path) DO UPDATE SET identity = excluded.identity, head = excluded.head,
-		offset = excluded.offset, prompt = excluded.prompt, skipping = excluded.skipping, skipped = excluded.skipped RETURNING n`,
-		c.Agent, c.Path, c.Identity, c.Head, c.Offset, c.Prompt, c.Skipping, c.Skipped)
+		offset = excluded.offset, state = excluded.state, skipping = excluded.skipping, skipped = excluded.skipped RETURNING n`,
+		c.Agent, c.Path, c.Identity, c.Head, c.Offset, c.State, c.Skipping, c.Skipped)
 	if err != nil {
 		return fmt.Errorf("keeping how far %s was read: %w", c.Path, err)
 	}

@@ -98,17 +98,19 @@ func (o *chat) call(id, name string, input json.RawMessage) {
 
 func (o *chat) fail(code int, text string) {
 	body := map[string]any{"error": map[string]any{"message": text, "type": "error", "code": http.StatusText(code)}}
-	if o.begun {
+	switch {
+	case o.begun:
 		o.send("", body)
-		return
+	case !o.raw(code, text):
+		writeJSON(o.w, code, body)
 	}
-	writeJSON(o.w, code, body)
 }
 
 func (o *chat) end(reason string, u testkit.Usage) {
 	usage := map[string]any{
 		"prompt_tokens": u.Input, "completion_tokens": u.Output, "total_tokens": u.Input + u.Output,
-		"prompt_tokens_details": map[string]int{"cached_tokens": u.CacheRead},
+		"prompt_tokens_details":     map[string]int{"cached_tokens": u.CacheRead},
+		"completion_tokens_details": map[string]int{"reasoning_tokens": u.Reasoning},
 	}
 	finish := "stop"
 	if reason == "tool_use" {

@@ -97,6 +97,15 @@ func (s *sse) send(name string, fields any) {
 	s.flush()
 }
 
+// raw answers a request with an error whose body is the text, if that is an object.
+func (s *sse) raw(code int, text string) bool {
+	if !strings.HasPrefix(text, "{") || !json.Valid([]byte(text)) {
+		return false
+	}
+	writeJSON(s.w, code, json.RawMessage(text))
+	return true
+}
+
 func (s *sse) cut() bool {
 	panic(http.ErrAbortHandler) // the only way to end a response without ending it
 }

@@ -128,11 +128,12 @@ func (o *gemini) call(id, name string, input json.RawMessage) {
 
 func (o *gemini) fail(code int, text string) {
 	body := map[string]any{"error": map[string]any{"code": code, "message": text, "status": strings.ToUpper(http.StatusText(code))}}
-	if o.begun {
+	switch {
+	case o.begun:
 		o.send("", body)
-		return
+	case !o.raw(code, text):
+		writeJSON(o.w, code, body)
 	}
-	writeJSON(o.w, code, body)
 }
 
 func (o *gemini) end(_ string, u testkit.Usage) {
@@ -145,7 +146,8 @@ func (o *gemini) end(_ string, u testkit.Usage) {
 	}
 	last := o.candidate(parts, "STOP")
 	last["usageMetadata"] = map[string]int{
-		"promptTokenCount": u.Input, "candidatesTokenCount": u.Output, "cachedContentTokenCount": u.CacheRead, "totalTokenCount": u.Input + u.Output,
+		"promptTokenCount": u.Input, "candidatesTokenCount": u.Output, "cachedContentTokenCount": u.CacheRead,
+		"thoughtsTokenCount": u.Reasoning, "totalTokenCount": u.Input + u.Output + u.Reasoning,
 	}
 	if o.whole {
 		writeJSON(o.w, http.StatusOK, last)

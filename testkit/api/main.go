@@ -27,9 +27,9 @@ POST /v1/messages/count_tokens and HEAD /api/hello, and does what lines of the p
   @@say TEXT             say it; \n is a newline, {{result}} the last tool result
   @@call TOOL {json}     call a tool; the lines below go on when its result is there
   @@hold [DURATION]      wait: for the time, or until POST /testkit/release
-  @@error CODE[*N] [TEXT]  answer with an HTTP error (only the first N times)
+  @@error CODE[*N] [TEXT]  answer with an HTTP error (only the first N times); a TEXT in braces is the answer itself
   @@cut [N]              break the connection in the middle of the stream (only the first N times)
-  @@usage in=N out=N cache_read=N cache_write=N   of every answer from here on
+  @@usage in=N out=N cache_read=N cache_write=N reasoning=N   of every answer from here on
 
 A prompt without such lines is answered "echo: <its first 60 characters> sha256=<sum> bytes=<length>".
 

@@ -152,7 +152,10 @@ func (o *responses) call(id, name string, input json.RawMessage) {
 }
 
 func (o *responses) fail(code int, text string) {
-	if !o.begun {
+	switch {
+	case !o.begun && o.raw(code, text):
+		return
+	case !o.begun:
 		writeJSON(o.w, code, map[string]any{"error": map[string]any{"message": text, "type": "error", "code": http.StatusText(code)}})
 		return
 	}
@@ -163,6 +166,6 @@ func (o *responses) end(_ string, u testkit.Usage) {
 	o.stop()
 	o.event("response.completed", map[string]any{"response": map[string]any{"id": o.id, "usage": map[string]any{
 		"input_tokens": u.Input, "input_tokens_details": map[string]int{"cached_tokens": u.CacheRead},
-		"output_tokens": u.Output, "output_tokens_details": map[string]int{"reasoning_tokens": 0}, "total_tokens": u.Input + u.Output,
+		"output_tokens": u.Output, "output_tokens_details": map[string]int{"reasoning_tokens": u.Reasoning}, "total_tokens": u.Input + u.Output,
 	}}})
 }

@@ -1,4 +1,4 @@
-package usage
+package claudefile
 
 import (
 	"strings"
@@ -10,7 +10,7 @@ import (
 	"github.com/orchestron/orchestron/internal/usageapi"
 )
 
-func TestParse(t *testing.T) {
+func TestParseUsage(t *testing.T) {
 	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 	entry := func(key, model string, tokens usageapi.Tokens) usageapi.Entry {
 		return usageapi.Entry{Key: key, Model: model, Tokens: tokens, At: at, Session: "s"}
@@ -40,15 +40,15 @@ func TestParse(t *testing.T) {
 			head + `"message":{"id":"m","model":"x","usage":{"input_tokens":999999999999}}}`, entry("m ", "x", usageapi.Tokens{Input: 999999999999}),
 		},
 	} {
-		got, called, err := Parse([]byte(c.text))
-		if err != nil || !called || cmp.Diff(c.want, got) != "" {
-			t.Errorf("%s: %v, %v (-want +got):\n%s", name, called, err, cmp.Diff(c.want, got))
+		said, err := ParseUsage([]byte(c.text), "")
+		if err != nil || !said.Called || cmp.Diff(c.want, said.Entry) != "" {
+			t.Errorf("%s: %v, %v (-want +got):\n%s", name, said.Called, err, cmp.Diff(c.want, said.Entry))
 		}
 	}
 }
 
-// TestParseLeavesAlone: lines that tell of no call, and lines that make no sense.
-func TestParseLeavesAlone(t *testing.T) {
+// TestParseUsageLeavesAlone: lines that tell of no call, and lines that make no sense.
+func TestParseUsageLeavesAlone(t *testing.T) {
 	const call = `{"type":"assistant","uuid":"u","message":{"id":"m","usage":`
 	for text, wrong := range map[string]bool{
 		``:                false,
@@ -70,19 +70,20 @@ func TestParseLeavesAlone(t *testing.T) {
 		`{"type":"assistant","message":{"usage":{"input_tokens":5}}}`: true, // nothing tells it from another
 		`{"type":"assistant","timestamp":"yesterday","message":{"id":"m","usage":{"input_tokens":5}}}`: true,
 	} {
-		got, called, err := Parse([]byte(text))
-		if called || (err != nil) != wrong {
-			t.Errorf("%.80s: %+v, %v, %v; want nothing, and an error: %v", text, got, called, err, wrong)
+		said, err := ParseUsage([]byte(text), "before")
+		if said.Called || (err != nil) != wrong || said.State == "" {
+			t.Errorf("%.80s: %+v, %v, %v; want nothing, and an error: %v", text, said.Entry, said.Called, err, wrong)
 		}
 	}
 }
 
-func FuzzParse(f *testing.F) {
+func FuzzParseUsage(f *testing.F) {
 	f.Add([]byte(`{"type":"assistant","message":{"id":"m","model":"x","usage":{"input_tokens":1,"cache_creation":{"ephemeral_1h_input_tokens":2}}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		e, _, _ := Parse(data)
+		said, _ := ParseUsage(data, "")
+		e := said.Entry
 		for _, n := range []int64{e.Tokens.Input, e.Tokens.Output, e.Tokens.CacheRead, e.Tokens.CacheWrite5m, e.Tokens.CacheWrite1h} {
-			if n < 0 || n >= mostTokens {
+			if n < 0 || n >= usageapi.MostTokens {
 				t.Errorf("%d tokens", n)
 			}
 		}
