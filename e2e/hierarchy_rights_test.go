@@ -176,7 +176,7 @@ func (h *house) checkCell(c cell, o operation, ours team) {
 	if !aims && c.row.Allows(c.level) {
 		want = allowed // nothing is named; what is not the caller's is left out of the answer
 	}
-	if c.ends() && want == allowed && c.target.Level == orchestron.Specialist {
+	if c.ends() && want == allowed {
 		victim := h.spawn("scripted", at(ours.project), func(in *agentapi.SpawnIn) { in.ParentID = string(c.target.Parent) })
 		c.target.ID = victim.ID
 		args, _ = c.arguments(o)
@@ -197,8 +197,10 @@ func (h *house) checkCell(c cell, o operation, ours team) {
 	}
 }
 
-// ends reports whether the operation ends its target.
-func (c cell) ends() bool { return strings.HasPrefix(c.row.Operation, "terminate") }
+// ends reports whether the operation ends its target. Nobody may end one who leads others.
+func (c cell) ends() bool {
+	return strings.HasPrefix(c.row.Operation, "terminate") && c.target.Level == orchestron.Specialist || c.row.Operation == "hand_over_instance"
+}
 
 // outcome makes a call and says what came of it.
 func (h *house) outcome(c cell, args map[string]any) (string, error) {
@@ -242,6 +244,8 @@ func (c cell) arguments(o operation) (args map[string]any, aims bool) {
 	switch o.Name {
 	case "spawn":
 		return map[string]any{"role": "specialist", "parentId": id, "driver": "none"}, true
+	case "spawn_codex":
+		return map[string]any{"name": "x", "parent_instance_id": id, "workspace_dir": "nowhere"}, true
 	case "spawn_claude":
 		return map[string]any{"name": "x", "parent_instance_id": id, "driver": "none"}, true
 	case "spawn_multiple_instances":

@@ -32,14 +32,14 @@ func (s *Service) admitted(a orchestron.Agent) error {
 	return s.set.Limits.Admit(a)
 }
 
-// withheld is why an agent is not given a message now, if a limit is why. What is urgent goes into the turn that runs.
+// withheld is why an agent is not given a message now, if somebody holds it back. What is urgent goes into the turn that runs.
 func (s *Service) withheld(h *handle, m orchestron.Message) string {
 	if s.set.Limits == nil {
 		return ""
 	}
-	reason, held := s.set.Limits.Held(m.Agent)
+	reason, held := s.set.Limits.Held(m)
 	if !held || m.Urgent && h.snapshot().Status == orchestron.Busy {
 		return ""
 	}
-	return "it is held to its limits: " + reason
+	return reason
 }

@@ -24,7 +24,7 @@ func (b *bounded) Admit(orchestron.Agent) error {
 	return b.full
 }
 
-func (b *bounded) Held(orchestron.AgentID) (string, bool) {
+func (b *bounded) Held(orchestron.Message) (string, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return "ten tokens of ten", b.held
@@ -96,7 +96,7 @@ func TestWithheld(t *testing.T) {
 		}
 		return got
 	}
-	until(t, "it is said why the message waits", func() bool { return state().Reason == "it is held to its limits: ten tokens of ten" })
+	until(t, "it is said why the message waits", func() bool { return state().Reason == "ten tokens of ten" })
 	time.Sleep(300 * time.Millisecond) // several attempts
 	if got := state(); got.State != orchestron.Queued || got.Attempts != 0 {
 		t.Errorf("the message is %s after %d attempts, want it queued", got.State, got.Attempts)

@@ -81,8 +81,8 @@ type Limits interface {
 	Admit(a orchestron.Agent) error
 	// Bound makes an agent's own limits durable, before there is the agent.
 	Bound(ctx context.Context, actor orchestron.Actor, id orchestron.AgentID, b agentapi.Bounds) error
-	// Held reports whether an agent gets no further prompts, and why.
-	Held(id orchestron.AgentID) (reason string, held bool)
+	// Held reports whether an agent is not given a message now, and why.
+	Held(m orchestron.Message) (reason string, held bool)
 }
 
 // Driver knows one agent program. Its methods are safe for concurrent use.

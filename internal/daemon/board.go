@@ -75,6 +75,17 @@ func (w workers) Alive(id orchestron.AgentID) bool {
 	return known && a.Alive()
 }
 
+// holders is the agents as boards see them.
+type holders struct {
+	workers
+	d *daemon
+}
+
+// Alive reports whether the agent's program runs, or is about to run again by Orchestron's own doing: it keeps its tasks.
+func (h holders) Alive(id orchestron.AgentID) bool {
+	return h.workers.Alive(id) || h.d.nurse.Replacing(id)
+}
+
 // Leads reports whether one agent is above another.
 func (w workers) Leads(above, below orchestron.AgentID) bool {
 	return above != below && w.Within(orchestron.Actor{Kind: orchestron.AgentCall, Agent: above}, below)

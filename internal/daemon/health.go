@@ -6,15 +6,18 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/health"
 	"github.com/orchestron/orchestron/internal/healthapi"
 	"github.com/orchestron/orchestron/internal/healthstore"
+	"github.com/orchestron/orchestron/internal/sqlite"
 	"github.com/orchestron/orchestron/internal/state"
+	"github.com/orchestron/orchestron/internal/usage"
 )
 
 // nursing makes what looks after the agents' health, and takes over what is stored.
-func (d *daemon) nursing(ctx context.Context, w workers, policy healthapi.Policy) (*health.Service, error) {
-	nurse := health.New(recoveries{healthstore.In(d.db)}, patients{charges{w}}, health.Trees, policy, time.Now, d.Log)
+func (d *daemon) nursing(ctx context.Context, p patients) (*health.Service, error) {
+	nurse := health.New(recoveries{healthstore.In(d.db)}, p, health.Trees, d.cfg.Health, time.Now, d.Log)
 	return nurse, nurse.Load(ctx)
 }
 
@@ -26,7 +29,50 @@ func (r recoveries) Write(ctx context.Context, change func(health.Tx) error) err
 }
 
 // patients is the agents as health sees them.
-type patients struct{ charges }
+type patients struct {
+	charges
+	db    *sqlite.DB
+	usage *usage.Service
+}
+
+// Restart starts an agent that has ended.
+func (p patients) Restart(ctx context.Context, id orchestron.AgentID, key string, fresh bool) error {
+	in := agentapi.RestartIn{InstanceID: string(id), Fresh: fresh}
+	return p.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "restart", in, &agentapi.View{})
+}
+
+// Ask puts a message into the agent's inbox that goes before all others.
+func (p patients) Ask(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
+	var out agentapi.MessageOut
+	in := agentapi.SendIn{InstanceID: string(id), Text: text, Urgent: true}
+	err := p.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "send", in, &out)
+	return out.MessageID, err
+}
+
+// Message returns a message as it is now.
+func (p patients) Message(ctx context.Context, id orchestron.MessageID) (orchestron.Message, error) {
+	return p.db.Message(ctx, id)
+}
+
+// Turns returns the last turns of an agent.
+func (p patients) Turns(ctx context.Context, id orchestron.AgentID, most int) ([]orchestron.Turn, error) {
+	return p.db.Turns(ctx, id, time.Time{}, most)
+}
+
+// Fill is how full the context of the agent's conversation is.
+func (p patients) Fill(a orchestron.Agent) healthapi.Fill {
+	c, known := p.usage.Context(a.ID)
+	if !known || a.SessionID == "" || c.Session != "" && c.Session != a.SessionID {
+		return healthapi.Fill{}
+	}
+	return healthapi.Fill{Tokens: c.Tokens, Window: c.Window}
+}
+
+// Filled returns a channel that is closed when an agent's context is known anew.
+func (p patients) Filled() <-chan struct{} { return p.usage.Changed() }
+
+// Answers reports whether the agent's program tells what it answers.
+func (p patients) Answers(a orchestron.Agent) bool { return p.Abilities(a.ID).Answers }
 
 // Release lets an agent work again that its vendor refused. One that is not refused is left alone.
 func (p patients) Release(ctx context.Context, id orchestron.AgentID) error {

@@ -24,20 +24,25 @@ func (c ceilings) Write(ctx context.Context, change func(limit.Tx) error) error 
 	return c.Store.Write(ctx, func(tx limitstore.Tx) error { return change(tx) })
 }
 
-// bounds is the limits as agents see them. They are made after the agents.
-type bounds struct{ limits func() *limit.Service }
+// bounds is what holds agents back, as they see it: their limits and their health. Both are made after the agents.
+type bounds struct{ d *daemon }
 
 // Admit is nil when an agent may be started, and otherwise a Limit with the figures.
-func (b bounds) Admit(a orchestron.Agent) error { return b.limits().Admit(a) }
+func (b bounds) Admit(a orchestron.Agent) error { return b.d.limits.Admit(a) }
 
-// Held reports whether an agent gets no further prompts, and why.
-func (b bounds) Held(id orchestron.AgentID) (string, bool) { return b.limits().Held(id) }
+// Held reports whether an agent is not given a message now, and why.
+func (b bounds) Held(m orchestron.Message) (string, bool) {
+	if reason, held := b.d.limits.Held(m.Agent); held {
+		return "it is held to its limits: " + reason, true
+	}
+	return b.d.nurse.Held(m)
+}
 
 // Bound makes an agent's own limits durable.
 func (b bounds) Bound(ctx context.Context, actor orchestron.Actor, id orchestron.AgentID, in agentapi.Bounds) error {
 	tokens, minutes := int64(in.Tokens), int64(in.Minutes)
 	values := limitapi.Values{MaxTotalTokens: &tokens, MaxCost: &in.Cost, TimeoutMinutes: &minutes}
-	return b.limits().Set(ctx, actor, limitapi.Scope{Agent: id}, values)
+	return b.d.limits.Set(ctx, actor, limitapi.Scope{Agent: id}, values)
 }
 
 // charges is the agents as limits and health see them: what is done to them without anybody asking.

@@ -26,6 +26,7 @@ import (
 	"github.com/orchestron/orchestron/internal/boardstore"
 	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/health"
 	"github.com/orchestron/orchestron/internal/journal"
 	"github.com/orchestron/orchestron/internal/limit"
 	"github.com/orchestron/orchestron/internal/mcpapi"
@@ -61,6 +62,7 @@ type daemon struct {
 	board     *board.Service
 	approvals *approval.Service
 	limits    *limit.Service
+	nurse     *health.Service
 	subjects  []subject
 	calm      signal.Signal // agents changed a moment ago
 	drivers   []agents.Driver
@@ -147,13 +149,13 @@ func (d *daemon) assemble(ctx context.Context) (doors, error) {
 		Caps:          d.caps(),
 		AnyDriver:     d.cfg.ChildDrivers == "any",
 		DefaultDriver: d.cfg.Driver, MessageTTL: d.cfg.MessageTTL, Approvals: d.approvals,
-		Limits: bounds{func() *limit.Service { return d.limits }},
+		Limits: bounds{d},
 	}, d.Log)
 	d.team = d.newTeam()
 	events := journal.New(d.db, d.db.Told, d.agents.Within)
 	var catalogue *op.Catalogue
 	w := workers{d.agents, func() *op.Catalogue { return catalogue }, &d.calm}
-	d.board = board.New(boards{boardstore.In(d.db)}, w, otherBoards, d.cfg.Push, time.Now, d.Log)
+	d.board = board.New(boards{boardstore.In(d.db)}, holders{w, d}, otherBoards, d.cfg.Push, time.Now, d.Log)
 	d.drivers = drivers
 	if d.subjects, err = d.others(ctx, w, roles); err != nil {
 		return doors{}, err

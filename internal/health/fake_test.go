@@ -34,6 +34,10 @@ type world struct {
 	effects    []string
 	starts     []time.Time
 	began      func(id orchestron.AgentID) // a program was started again
+	fill       healthapi.Fill
+	messages   map[orchestron.MessageID]orchestron.Message
+	turns      []orchestron.Turn
+	asked      func(id orchestron.AgentID, m orchestron.MessageID) // a message that goes before all others is in the inbox
 	changed    signal.Signal
 	last       *life
 }
@@ -42,7 +46,8 @@ func newWorld(agents ...orchestron.Agent) *world {
 	w := &world{
 		agents: agents, moved: map[orchestron.AgentID]time.Time{}, trees: map[int]Tree{}, failures: map[orchestron.AgentID]int{},
 		recoveries: map[orchestron.AgentID]healthapi.Recovery{}, told: map[string]bool{}, restarted: map[string]bool{},
-		began: func(orchestron.AgentID) {},
+		began: func(orchestron.AgentID) {}, messages: map[orchestron.MessageID]orchestron.Message{},
+		asked: func(orchestron.AgentID, orchestron.MessageID) {},
 	}
 	return w
 }
@@ -201,7 +206,7 @@ func (l *life) Stop(_ context.Context, id orchestron.AgentID) error {
 	})
 }
 
-func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string) error {
+func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string, fresh bool) error {
 	return l.do(func() error {
 		var err error
 		did := false
@@ -214,7 +219,12 @@ func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string) err
 				did, l.restarted[key] = true, true
 				a.Status, a.Wanted, a.Exit, a.Started = orchestron.Idle, orchestron.WantRunning, nil, time.Now()
 				a.Generation++
-				l.effects = append(l.effects, "restart "+string(id))
+				if fresh {
+					a.SessionID, l.fill = "", healthapi.Fill{}
+					l.effects = append(l.effects, "fresh "+string(id))
+				} else {
+					l.effects = append(l.effects, "restart "+string(id))
+				}
 				l.starts = append(l.starts, time.Now())
 			}
 		})
@@ -224,6 +234,57 @@ func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string) err
 		return err
 	})
 }
+
+func (l *life) Ask(_ context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
+	m := orchestron.MessageID(key)
+	did := false
+	err := l.do(func() error {
+		l.world.mu.Lock()
+		defer l.world.mu.Unlock()
+		if _, there := l.messages[m]; !there {
+			did = true
+			l.messages[m] = orchestron.Message{ID: m, Agent: id, Text: text, State: orchestron.Queued}
+			l.effects = append(l.effects, "ask "+string(id))
+		}
+		return nil
+	})
+	if did {
+		l.asked(id, m)
+	}
+	return m, err
+}
+
+// answer ends the turn of a message.
+func (w *world) answer(id orchestron.AgentID, m orchestron.MessageID, text, failure string) {
+	w.mu.Lock()
+	was := w.messages[m]
+	was.State, was.Answer, was.Failure = orchestron.Answered, text, failure
+	w.messages[m] = was
+	w.mu.Unlock()
+	w.changed.Raise()
+}
+
+func (l *life) Message(_ context.Context, id orchestron.MessageID) (orchestron.Message, error) {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	return l.messages[id], nil
+}
+
+func (l *life) Turns(context.Context, orchestron.AgentID, int) ([]orchestron.Turn, error) {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	return l.turns, nil
+}
+
+func (l *life) Fill(orchestron.Agent) healthapi.Fill {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	return l.fill
+}
+
+func (l *life) Filled() <-chan struct{} { return l.changed.Wait() }
+
+func (l *life) Answers(orchestron.Agent) bool { return true }
 
 func (l *life) Recoveries(context.Context) ([]healthapi.Recovery, error) {
 	l.world.mu.Lock()

@@ -23,8 +23,19 @@ type Agents interface {
 	Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error
 	// Stop ends an agent, and keeps its conversation and its inbox. One that has ended is no error.
 	Stop(ctx context.Context, id orchestron.AgentID) error
-	// Restart starts an agent that has ended, and resumes its conversation. It is a Conflict when it runs.
-	Restart(ctx context.Context, id orchestron.AgentID, key string) error
+	// Restart starts an agent that has ended, and resumes its conversation or begins a fresh one. It is a Conflict when it
+	// runs.
+	Restart(ctx context.Context, id orchestron.AgentID, key string, fresh bool) error
+	// Ask puts a message into the agent's inbox that goes before all others, and returns its id.
+	Ask(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error)
+	Message(ctx context.Context, id orchestron.MessageID) (orchestron.Message, error)
+	// Turns returns the last turns of an agent, oldest first.
+	Turns(ctx context.Context, id orchestron.AgentID, most int) ([]orchestron.Turn, error)
+	// Fill is how full the context of the agent's conversation is, as far as its records tell.
+	Fill(a orchestron.Agent) healthapi.Fill
+	Filled() <-chan struct{} // closed when Fill changes next
+	// Answers reports whether the agent's program tells what it answers.
+	Answers(a orchestron.Agent) bool
 }
 
 // Store keeps what was done. Everything written is durable when Write returns.

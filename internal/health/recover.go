@@ -25,6 +25,9 @@ func (s *Service) act(ctx context.Context, group *errgroup.Group, a orchestron.A
 		return 0, nil
 	case now.Before(again):
 		return again.Sub(now), nil
+	case r.Handover != nil && (r.Handover.Stage != healthapi.Started || a.Alive()):
+		s.beside(group, a.ID, func() error { return s.handOver(ctx, a.ID, r) })
+		return 0, nil
 	case r.Replacing:
 		s.beside(group, a.ID, func() error { return s.replace(ctx, a, r) })
 		return 0, nil
@@ -38,6 +41,10 @@ func (s *Service) act(ctx context.Context, group *errgroup.Group, a orchestron.A
 		return s.refused(ctx, a, r, now)
 	case !a.Alive():
 		return s.afterCrash(ctx, group, a, r)
+	}
+	if f, full := s.full(a, r, now); full {
+		h := healthapi.Handover{Why: healthapi.ContextFull, Fill: f, Run: a.Generation, Stage: healthapi.Waiting}
+		return 0, s.beginHandover(ctx, r, h, orchestron.Actor{Kind: orchestron.System})
 	}
 	return 0, s.watch(ctx, a, r, s.stuck(a, last), now)
 }
@@ -54,7 +61,7 @@ func (s *Service) beside(group *errgroup.Group, id orchestron.AgentID, do func()
 		delete(s.failed, id)
 		if err != nil {
 			s.failed[id] = s.now().Add(retry)
-			s.log.Warn("an agent is not started again, which will be tried again", "agent", id, "err", err)
+			s.log.Warn("what is done for an agent's health did not succeed, and will be tried again", "agent", id, "err", err)
 		}
 		s.mu.Unlock()
 		s.changed.Raise()
@@ -80,14 +87,29 @@ func (s *Service) watch(ctx context.Context, a orchestron.Agent, r healthapi.Rec
 	if !r.Nudged && s.policy.Remedy != healthapi.Report {
 		return s.nudge(ctx, a, r)
 	}
-	if r.Nudged && s.policy.Remedy == healthapi.Restart && now.Sub(r.Stuck) >= s.policy.StuckAfter {
-		r.Replacing = true
-		if err := s.note(ctx, r, healthapi.Remedied, map[string]any{"remedy": healthapi.Restart}); err != nil {
-			return err
-		}
-		s.changed.Raise()
+	if !r.Nudged || s.policy.Remedy == healthapi.Nudge || s.policy.Remedy == healthapi.Report || now.Sub(r.Stuck) < s.policy.StuckAfter {
+		return nil
 	}
+	if s.policy.Remedy == healthapi.HandOver && now.Sub(r.Replaced) < again {
+		return s.abandon(ctx, a, r)
+	}
+	r.Replacing = true
+	if err := s.note(ctx, r, healthapi.Remedied, map[string]any{"remedy": healthapi.Restart}); err != nil {
+		return err
+	}
+	s.changed.Raise()
 	return nil
+}
+
+// abandon gives up the conversation of an agent that is stuck again: a fresh one begins with what it was last given.
+func (s *Service) abandon(ctx context.Context, a orchestron.Agent, r healthapi.Recovery) error {
+	turns, err := s.agents.Turns(ctx, a.ID, lastTurns)
+	if err != nil {
+		return fmt.Errorf("reading the last turns: %w", err)
+	}
+	r.Stuck, r.StuckRun, r.Nudged = time.Time{}, 0, false
+	h := healthapi.Handover{Why: healthapi.StuckAgain, Fill: s.agents.Fill(a), Run: a.Generation, Stage: healthapi.Written, Text: left(turns)}
+	return s.beginHandover(ctx, r, h, orchestron.Actor{Kind: orchestron.System})
 }
 
 func (s *Service) nudge(ctx context.Context, a orchestron.Agent, r healthapi.Recovery) error {
@@ -119,7 +141,7 @@ func (s *Service) replace(ctx context.Context, a orchestron.Agent, r healthapi.R
 			return err
 		}
 	}
-	r.Stuck, r.StuckRun, r.Nudged, r.Replacing = time.Time{}, 0, false, false
+	r.Stuck, r.StuckRun, r.Nudged, r.Replacing, r.Replaced = time.Time{}, 0, false, false, s.now().UTC()
 	return s.note(ctx, r, "", nil)
 }
 
@@ -133,7 +155,7 @@ func (s *Service) anew(ctx context.Context, a orchestron.Agent, r healthapi.Reco
 			return err
 		}
 	}
-	return s.agents.Restart(ctx, a.ID, key)
+	return s.agents.Restart(ctx, a.ID, key, false)
 }
 
 // afterCrash starts an agent that crashed again, later each time, and gives up when it crashes too often.
@@ -164,7 +186,7 @@ func (s *Service) afterCrash(ctx context.Context, group *errgroup.Group, a orche
 
 // start starts an agent again after a crash.
 func (s *Service) start(ctx context.Context, a orchestron.Agent, r healthapi.Recovery) error {
-	err := s.agents.Restart(ctx, a.ID, fmt.Sprintf("health-crash-%s-%d", a.ID, a.Generation))
+	err := s.agents.Restart(ctx, a.ID, fmt.Sprintf("health-crash-%s-%d", a.ID, a.Generation), false)
 	if err == nil || later(err) {
 		return err
 	}

@@ -110,25 +110,31 @@ func (s *Service) release(ctx context.Context, a orchestron.Agent, r healthapi.R
 }
 
 // releaseNow answers release_instance.
-func (s *Service) releaseNow(ctx context.Context, call op.Call, in healthapi.ReleaseIn) (healthapi.View, error) {
-	id := orchestron.AgentID(in.InstanceID)
-	for _, a := range s.agents.All() {
-		if a.ID != id || !s.agents.Within(call.Actor, id) {
-			continue
-		}
-		if call.Actor.Kind == orchestron.AgentCall && call.Actor.Agent == id {
-			return healthapi.View{}, orchestron.Errorf(orchestron.Forbidden, "%s may not do this to itself", id).Try("ask the agent that leads you")
-		}
-		s.mu.Lock()
-		r := s.recoveries[id]
-		s.mu.Unlock()
-		r.Agent = id
-		if a.Status == orchestron.Limited && !r.Releasing {
-			if err := s.beginRelease(ctx, r, s.now(), call.Actor); err != nil {
-				return healthapi.View{}, err
-			}
-		}
-		return s.view(a, s.now()), nil
+func (s *Service) releaseNow(ctx context.Context, call op.Call, in healthapi.Ref) (healthapi.View, error) {
+	a, r, err := s.command(call, in)
+	if err != nil {
+		return healthapi.View{}, err
 	}
-	return healthapi.View{}, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(in.InstanceID)).Try("list shows the agents")
+	if a.Status == orchestron.Limited && !r.Releasing {
+		if err := s.beginRelease(ctx, r, s.now(), call.Actor); err != nil {
+			return healthapi.View{}, err
+		}
+	}
+	return s.view(a, s.now()), nil
+}
+
+// command returns an agent that the caller may tell what to do, and what was done for it.
+func (s *Service) command(call op.Call, in healthapi.Ref) (orchestron.Agent, healthapi.Recovery, error) {
+	a := s.agent(orchestron.AgentID(in.InstanceID))
+	if a.ID == "" || !s.agents.Within(call.Actor, a.ID) {
+		return a, healthapi.Recovery{}, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(in.InstanceID)).Try("list shows the agents")
+	}
+	if call.Actor.Kind == orchestron.AgentCall && call.Actor.Agent == a.ID {
+		return a, healthapi.Recovery{}, orchestron.Errorf(orchestron.Forbidden, "%s may not do this to itself", a.ID).Try("ask the agent that leads you")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.recoveries[a.ID]
+	r.Agent = a.ID
+	return a, r, nil
 }

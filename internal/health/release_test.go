@@ -82,7 +82,7 @@ func TestRefusedAgain(t *testing.T) {
 				t.Errorf("%s: done %q, want nothing before a person did something", reason, got)
 			}
 			call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}}
-			if _, err := s.releaseNow(context.Background(), call, healthapi.ReleaseIn{InstanceID: "exec_1"}); err != nil {
+			if _, err := s.releaseNow(context.Background(), call, healthapi.Ref{InstanceID: "exec_1"}); err != nil {
 				t.Errorf("release_instance: %v", err)
 			}
 			synctest.Wait()

@@ -18,6 +18,7 @@ type facts struct {
 	failures int // turns, in the last hour
 	restarts int // by ourselves, in the last ten minutes
 	gaveUp   bool
+	context  int // how full it is, in percent
 }
 
 const (
@@ -25,6 +26,7 @@ const (
 	waitTime   = 5 * time.Minute // that a question may wait for its answer
 	queueTime  = 2 * time.Minute // that a message may wait for an idle agent
 	muchMemory = 4 << 30
+	mostFilled = 90 // percent of the context
 )
 
 // score is how an agent is: 100 without the points of all that is wrong, and the reasons.
@@ -46,6 +48,7 @@ func score(f facts) (int, []healthapi.Reason) {
 	lose(true, min(40, 10*f.failures), "%d turns failed in the last hour", f.failures)
 	lose(true, min(30, 10*f.restarts), "it was started again %d times in the last ten minutes", f.restarts)
 	lose(f.tree.Memory > muchMemory, 20, "it takes %.1f GB of memory", float64(f.tree.Memory)/1e9)
+	lose(f.context >= mostFilled, 10, "its context is %d %% full", f.context)
 	left := 100
 	for _, r := range reasons {
 		left -= r.Points

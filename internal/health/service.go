@@ -88,6 +88,8 @@ func (s *Service) Ops() []op.Op {
 			s.get, op.In("agents"), op.For(orchestron.Manager)),
 		op.New("release_instance", op.Write, "Let an agent that is limited ask its vendor again now, as after a new login. Its queue goes on.",
 			s.releaseNow, op.In("agents"), op.For(orchestron.Manager)),
+		op.New("hand_over_instance", op.Write, "Have an agent write a hand-off, and start it afresh with it: an empty context, and all that matters. Its queue waits meanwhile.",
+			s.handOverNow, op.In("agents"), op.For(orchestron.Manager)),
 	}
 }
 
@@ -96,12 +98,12 @@ func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		for ctx.Err() == nil {
-			agents, own := s.agents.Changed(), s.changed.Wait()
+			agents, filled, own := s.agents.Changed(), s.agents.Filled(), s.changed.Wait()
 			next, err := s.look(ctx, group)
 			if err != nil && ctx.Err() == nil {
 				s.log.Error("looking after agents' health", "err", err)
 			}
-			rest(ctx, next, agents, own)
+			rest(ctx, next, agents, filled, own)
 		}
 		return nil
 	})
@@ -109,12 +111,13 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // rest waits until a time has passed, or until something happens.
-func rest(ctx context.Context, next time.Duration, agents, own <-chan struct{}) {
+func rest(ctx context.Context, next time.Duration, agents, filled, own <-chan struct{}) {
 	timer := time.NewTimer(next)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-agents:
+	case <-filled:
 	case <-own:
 	case <-timer.C:
 	}
@@ -272,9 +275,16 @@ func (s *Service) view(a orchestron.Agent, now time.Time) healthapi.View {
 		InstanceID: a.ID, Status: a.Status, Stuck: f.stuck, Active: last.active, CPU: float64(int(last.load*1000)) / 10, Memory: last.tree.Memory,
 		Processes: last.tree.Processes, Measured: last.measured, Failures: f.failures, Restarts: f.restarts, GaveUp: f.gaveUp,
 	}
+	f.context = s.agents.Fill(a).Percent()
 	v.Score, v.Reasons = score(f)
 	if a.Status == orchestron.Limited {
 		v.Until = until(a, r)
+	}
+	if c := s.agents.Fill(a); c.Tokens > 0 {
+		v.Context = &healthapi.Context{Tokens: c.Tokens, Window: c.Window, Percent: c.Percent()}
+	}
+	if r.Handover != nil {
+		v.Handover = r.Handover.Stage
 	}
 	if s.policy.Restart == healthapi.OnCrash && crashed(a) && !f.gaveUp {
 		v.Next = a.Ended.Add(backOff(streak(r, a)))

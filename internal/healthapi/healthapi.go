@@ -17,6 +17,10 @@ const (
 	Remedied orchestron.EventType = "health.remedied" // something was done about it
 	Released orchestron.EventType = "health.released" // its vendor is asked again
 	GaveUp   orchestron.EventType = "health.gave_up"  // it ended again and again, and is not started any more
+
+	HandingOver    orchestron.EventType = "health.handing_over"     // it is asked for a hand-off, and is given no other prompts
+	HandedOver     orchestron.EventType = "health.handed_over"      // it was started afresh with its hand-off
+	HandOverFailed orchestron.EventType = "health.hand_over_failed" // it goes on as it was
 )
 
 // Remedy is what is done about an agent that is stuck.
@@ -27,6 +31,8 @@ const (
 	Report  Remedy = "report"  // an event, and nothing to the agent
 	Nudge   Remedy = "nudge"   // it is asked how it goes on
 	Restart Remedy = "restart" // it is ended and started again when that did not help; its conversation resumes
+
+	HandOver Remedy = "hand_over" // when it is stuck again within the hour it is started afresh, with what it was last given
 )
 
 // What becomes of agents that crash.
@@ -40,18 +46,25 @@ type Policy struct {
 	StuckAfter time.Duration `yaml:"stuck_after"` // nothing moved for so long
 	Remedy     Remedy        `yaml:"remedy"`
 	Restart    string        `yaml:"restart"` // Never or OnCrash
+	// HandOffAt is how full an agent's context may become, in percent, before it writes a hand-off and is started afresh with
+	// it. 0 is never.
+	HandOffAt int `yaml:"hand_off_at"`
 }
 
-// Usual is the policy of those who say nothing: it costs nothing.
-func Usual() Policy { return Policy{StuckAfter: 10 * time.Minute, Remedy: Report, Restart: Never} }
+// Usual is the policy of those who say nothing. An agent whose context is full would soon forget what nobody chose.
+func Usual() Policy {
+	return Policy{StuckAfter: 10 * time.Minute, Remedy: Report, Restart: Never, HandOffAt: 80}
+}
 
 // Check refuses what makes no sense.
 func (p Policy) Check() error {
 	switch {
 	case p.StuckAfter < 2*time.Minute || p.StuckAfter > 24*time.Hour:
 		return fmt.Errorf("stuck_after: %s is not between 2m and 24h", p.StuckAfter)
-	case p.Remedy != Report && p.Remedy != Nudge && p.Remedy != Restart:
-		return fmt.Errorf("remedy: %q is none of report, nudge, restart", orchestron.Quotable(string(p.Remedy)))
+	case p.Remedy != Report && p.Remedy != Nudge && p.Remedy != Restart && p.Remedy != HandOver:
+		return fmt.Errorf("remedy: %q is none of report, nudge, restart, hand_over", orchestron.Quotable(string(p.Remedy)))
+	case p.HandOffAt != 0 && (p.HandOffAt < 30 || p.HandOffAt > 95):
+		return fmt.Errorf("hand_off_at: %d is neither 0 nor between 30 and 95", p.HandOffAt)
 	case p.Restart != Never && p.Restart != OnCrash:
 		return fmt.Errorf("restart: %q is none of never, on_crash", orchestron.Quotable(p.Restart))
 	}
@@ -92,10 +105,19 @@ type View struct {
 	Until      time.Time          `json:"limitedUntil,omitzero" jsonschema:"when its vendor is asked again; absent when a person must do something first"`
 	Next       time.Time          `json:"nextRestart,omitzero" jsonschema:"when Orchestron starts it again"`
 	GaveUp     bool               `json:"gaveUp,omitempty" jsonschema:"it ended too often, and is not started again by itself"`
+	Context    *Context           `json:"context,omitempty" jsonschema:"how full its context is; absent when its records do not tell"`
+	Handover   Stage              `json:"handover,omitempty" jsonschema:"how far it has come with handing over to a fresh conversation"`
 }
 
-// ReleaseIn is the arguments of release_instance.
-type ReleaseIn struct {
+// Context is how full an agent's context is.
+type Context struct {
+	Tokens  int64 `json:"tokens" jsonschema:"of its last model call and the answer"`
+	Window  int64 `json:"window" jsonschema:"how many there may be; 0 when that is not known"`
+	Percent int   `json:"percent"`
+}
+
+// Ref is the arguments of operations on one agent.
+type Ref struct {
 	InstanceID string `json:"instance_id"`
 }
 
@@ -120,4 +142,59 @@ type Recovery struct {
 	Streak     int                `json:"streak,omitempty"`     // crashes one soon after the other
 	Restarting int                `json:"restarting,omitempty"` // the run that crashed and is followed by another
 	GaveUp     int                `json:"gaveUp,omitempty"`     // the run after which none follows
+	Replaced   time.Time          `json:"replaced,omitzero"`    // when it was stuck and started again last
+	Handover   *Handover          `json:"handover,omitempty"`   // under way
+	Handed     time.Time          `json:"handed,omitzero"`      // when a hand-over ended last, either way
 }
+
+// Fill is how many tokens an agent's context holds, and how many it may; 0 is not known.
+type Fill struct {
+	Tokens int64 `json:"tokens,omitempty"`
+	Window int64 `json:"window,omitempty"`
+}
+
+// Percent is how full it is, and 0 when that is not known.
+func (f Fill) Percent() int {
+	if f.Window <= 0 {
+		return 0
+	}
+	return int(100 * f.Tokens / f.Window)
+}
+
+// Handover is a hand-over under way, from an agent's conversation to a fresh one.
+type Handover struct {
+	At    time.Time            `json:"at"`
+	Why   Why                  `json:"why"`
+	Fill  Fill                 `json:"fill,omitzero"`
+	Run   int                  `json:"run"` // whose conversation ends
+	Stage Stage                `json:"stage"`
+	Asked orchestron.MessageID `json:"asked,omitempty"` // what asks for the hand-off
+	Text  string               `json:"text,omitempty"`  // the hand-off
+	First orchestron.MessageID `json:"first,omitempty"` // what gives it to the fresh run
+}
+
+// Writes reports whether the hand-off is not written yet.
+func (h Handover) Writes() bool { return h.Stage == Waiting || h.Stage == Asking || h.Stage == Asked }
+
+// Why is why an agent hands over.
+type Why string
+
+// The reasons.
+const (
+	ContextFull Why = "context_full"
+	StuckAgain  Why = "stuck_again"
+	Ordered     Why = "ordered"
+)
+
+// Stage is how far a hand-over has come.
+type Stage string
+
+// The stages.
+const (
+	Waiting Stage = "waiting" // for the end of a turn
+	Asking  Stage = "asking"  // the agent is to be asked
+	Asked   Stage = "asked"   // it writes
+	Written Stage = "written" // it is to be ended and started again
+	Started Stage = "started" // it is to be given its hand-off
+	Told    Stage = "told"    // its hand-off is in its inbox, before all else
+)

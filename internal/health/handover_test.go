@@ -1,0 +1,227 @@
+package health
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/healthapi"
+	"github.com/orchestron/orchestron/internal/op"
+)
+
+var handsOver = healthapi.Policy{StuckAfter: stuckAfter, Remedy: healthapi.Report, Restart: healthapi.OnCrash, HandOffAt: 80}
+
+// filled is a world whose agent is in a turn, with a context that is nearly full. When it is asked for its hand-off it
+// answers.
+func filled(answer, failure string) *world {
+	a := someone("exec_1", orchestron.Busy)
+	a.SessionID = "old"
+	w := newWorld(a)
+	w.fill = healthapi.Fill{Tokens: 85_000, Window: 100_000}
+	w.asked = func(id orchestron.AgentID, m orchestron.MessageID) {
+		if strings.HasSuffix(string(m), "-ask") {
+			time.AfterFunc(2*time.Second, func() { w.answer(id, m, answer, failure) })
+		}
+	}
+	return w
+}
+
+// empty has nothing known of the agent's context.
+func (w *world) empty() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fill = healthapi.Fill{}
+}
+
+// mail is the messages that go before all others.
+func (w *world) mail() map[orchestron.MessageID]orchestron.Message {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.messages)
+}
+
+func (w *world) idle() {
+	w.alter("exec_1", func(a *orchestron.Agent) {
+		if a.Status == orchestron.Busy {
+			a.Status, a.Evidence.At = orchestron.Idle, time.Now()
+		}
+	})
+}
+
+// TestHandOver holds that an agent whose context is full is asked at the end of its turn, ended, and started afresh with
+// what it wrote, each once, whatever is killed when.
+func TestHandOver(t *testing.T) {
+	want := []string{"ask exec_1", "stop exec_1", "fresh exec_1", "ask exec_1"}
+	for effects := -1; effects < 12; effects++ {
+		for _, after := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				w := filled("half of it is done", "")
+				_, stop := begin(t, w, handsOver, effects, after)
+				time.Sleep(2 * time.Minute)
+				if got := w.did(); len(got) > 0 {
+					t.Errorf("killed at effect %d: %q is done in the midst of a turn", effects, got)
+				}
+				w.idle()
+				time.Sleep(time.Minute)
+				stop()
+				s, stop := begin(t, w, handsOver, -1, false)
+				defer stop()
+				time.Sleep(3 * time.Minute)
+				synctest.Wait()
+				if got := w.did(); !slices.Equal(got, want) {
+					t.Errorf("killed at effect %d (after it: %t): %q, want %q", effects, after, got, want)
+				}
+				if n, m := w.count(healthapi.HandingOver), w.count(healthapi.HandedOver); n != 1 || m != 1 {
+					t.Errorf("killed at effect %d: said %d times that it hands over and %d times that it has", effects, n, m)
+				}
+				told := ""
+				for id, m := range w.mail() {
+					if strings.HasSuffix(string(id), "-told") {
+						told = m.Text
+					}
+				}
+				if !strings.Contains(told, "half of it is done") {
+					t.Errorf("killed at effect %d: the fresh run is told %q", effects, told)
+				}
+				if _, held := s.Held(orchestron.Message{ID: "other", Agent: "exec_1"}); held || s.Replacing("exec_1") {
+					t.Errorf("killed at effect %d: the agent is held back for ever", effects)
+				}
+			})
+		}
+	}
+}
+
+// TestHandOverHoldsBack holds that nothing but what belongs to the hand-over is given to the agent meanwhile, and that it
+// counts as alive while it is started again.
+func TestHandOverHoldsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := filled("x", "")
+		var s *Service
+		other := orchestron.Message{ID: "other", Agent: "exec_1"}
+		if _, held := New(nil, nil, nil, handsOver, time.Now, nil).Held(other); held {
+			t.Error("an agent of which nothing is known is held back")
+		}
+		var replacing atomic.Bool
+		w.began = func(id orchestron.AgentID) { replacing.Store(s.Replacing(id)) }
+		s, stop := begin(t, w, handsOver, -1, false)
+		defer stop()
+		synctest.Wait()
+		if _, held := s.Held(other); !held {
+			t.Error("an agent whose context is full is given another prompt")
+		}
+		w.idle()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		_, held := s.Held(other)
+		for id := range w.mail() {
+			if _, own := s.Held(orchestron.Message{ID: id, Agent: "exec_1"}); own || !held || !strings.HasSuffix(string(id), "-ask") {
+				t.Errorf("the question for the hand-off is held back: %t; others are: %t", own, held)
+			}
+		}
+		time.Sleep(time.Minute)
+		if !replacing.Load() {
+			t.Error("while it was started again it did not count as alive")
+		}
+	})
+}
+
+// TestHandOverFails holds that an agent goes on as it was when it writes no hand-off, and is not asked again at once.
+func TestHandOverFails(t *testing.T) {
+	for name, do := range map[string]func(w *world){
+		"failure": func(w *world) {},
+		"nothing": func(w *world) { w.asked = func(orchestron.AgentID, orchestron.MessageID) {} },
+		"crash": func(w *world) {
+			w.asked = func(id orchestron.AgentID, _ orchestron.MessageID) { w.empty(); w.crash(id) }
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := filled("", "interrupted")
+			do(w)
+			s, stop := begin(t, w, handsOver, -1, false)
+			defer stop()
+			w.idle()
+			time.Sleep(writeTime + time.Minute)
+			synctest.Wait()
+			if got := w.did(); got[0] != "ask exec_1" || slices.Contains(got, "fresh exec_1") || slices.Contains(got, "restart exec_1") != (name == "crash") {
+				t.Errorf("%s: %q", name, got)
+			}
+			if w.count(healthapi.HandOverFailed) == 0 || w.count(healthapi.HandedOver) != 0 || w.count(healthapi.HandOverFailed) > 3 {
+				t.Errorf("%s: said %d times that it failed", name, w.count(healthapi.HandOverFailed))
+			}
+			if name == "nothing" {
+				return // it is asked once more by now
+			}
+			w.empty()
+			time.Sleep(time.Hour)
+			if _, held := s.Held(orchestron.Message{ID: "other", Agent: "exec_1"}); held {
+				t.Errorf("%s: the agent is held back for ever", name)
+			}
+		})
+	}
+}
+
+// TestHandOverNow holds what callers may ask for.
+func TestHandOverNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := filled("x", "")
+		w.fill = healthapi.Fill{}
+		s, stop := begin(t, w, handsOver, -1, false)
+		defer stop()
+		ask := func(actor orchestron.Actor, id string) error {
+			_, err := s.handOverNow(context.Background(), op.Call{Actor: actor}, healthapi.Ref{InstanceID: id})
+			return err
+		}
+		operator := orchestron.Actor{Kind: orchestron.Operator}
+		if err := ask(operator, "exec_9"); orchestron.KindOf(err) != orchestron.NotFound {
+			t.Errorf("no agent: %v", err)
+		}
+		if err := ask(orchestron.Actor{Kind: orchestron.AgentCall, Agent: "exec_1"}, "exec_1"); orchestron.KindOf(err) != orchestron.Forbidden {
+			t.Errorf("itself: %v", err)
+		}
+		for range 2 {
+			if err := ask(operator, "exec_1"); err != nil {
+				t.Error(err)
+			}
+		}
+		w.idle()
+		time.Sleep(time.Minute)
+		if got := w.count(healthapi.HandedOver); got != 1 {
+			t.Errorf("handed over %d times after it was asked for twice", got)
+		}
+		w.alter("exec_1", func(a *orchestron.Agent) { a.Status = orchestron.Stopped })
+		if err := ask(operator, "exec_1"); orchestron.KindOf(err) != orchestron.Conflict {
+			t.Errorf("an agent that has ended: %v", err)
+		}
+	})
+}
+
+// TestStuckAgain holds that an agent that is stuck again soon after it was started again begins afresh, with what it was
+// last given.
+func TestStuckAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Busy))
+		w.turns = []orchestron.Turn{{Prompt: "count", Answer: "one two"}, {Prompt: "go on", Failure: "cut off"}}
+		w.began = func(id orchestron.AgentID) {
+			w.alter(id, func(a *orchestron.Agent) { a.Status, a.Evidence.At = orchestron.Busy, time.Now() })
+		}
+		_, stop := begin(t, w, healthapi.Policy{StuckAfter: stuckAfter, Remedy: healthapi.HandOver}, -1, false)
+		defer stop()
+		time.Sleep(50 * time.Minute)
+		synctest.Wait()
+		want := []string{"tell exec_1", "stop exec_1", "restart exec_1", "tell exec_1", "tell exec_1", "stop exec_1", "fresh exec_1", "ask exec_1"}
+		if got := w.did(); len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		for _, m := range w.mail() {
+			if !strings.Contains(m.Text, "one two") || !strings.Contains(m.Text, "(no answer: cut off)") {
+				t.Errorf("the fresh run is told %q", m.Text)
+			}
+		}
+	})
+}
