@@ -64,7 +64,7 @@ type measurement struct {
 
 func measurements() []measurement {
 	return []measurement{
-		{"send", sendRows}, {"list", listRows}, {"spawn", spawnRows}, {"echo", echoRows}, {"idle", idleRows}, {"board", boardRows}, {"claude", claudeRows},
+		{"send", sendRows}, {"list", listRows}, {"spawn", spawnRows}, {"echo", echoRows}, {"idle", idleRows}, {"crowd", crowdRows}, {"usage", usageRows}, {"board", boardRows}, {"claude", claudeRows},
 	}
 }
 

@@ -96,12 +96,33 @@ func offspring(pids ...int) (string, error) {
 	return strings.Join(all, "\n"), nil
 }
 
+// readProcesses times the least that it takes to know which processes there are, and what each has used.
+func readProcesses() (time.Duration, error) {
+	began := time.Now()
+	entries, err := os.ReadDir("/proc")
+	for _, e := range entries {
+		if name := e.Name(); name[0] >= '0' && name[0] <= '9' {
+			_, _ = os.ReadFile("/proc/" + name + "/stat") // it may have ended
+		}
+	}
+	return time.Since(began), err
+}
+
 // endAll kills what is left of a house: every process that was started with an environment that has the entry.
 func endAll(entry string) {
+	pids, _ := inhabitants(entry) // there is nothing left to do about it
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// inhabitants are the other processes that were started with an environment that has the entry.
+func inhabitants(entry string) ([]int, error) {
 	processes, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
-		return
+		return nil, err
 	}
+	var pids []int
 	for _, file := range processes {
 		env, err := os.ReadFile(file)
 		if err != nil || !slices.Contains(strings.Split(string(env), "\x00"), entry) {
@@ -109,7 +130,28 @@ func endAll(entry string) {
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		if err == nil && pid != os.Getpid() {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+			pids = append(pids, pid)
 		}
 	}
+	return pids, nil
+}
+
+// use is the processor time that a process has used, and what the system calls it.
+type use struct {
+	name string
+	used time.Duration
+}
+
+// cpuOf returns what each process of a house has used; one that ends meanwhile is left out.
+func cpuOf(home string) (map[int]use, error) {
+	pids, err := inhabitants("ORCHESTRON_HOME=" + home)
+	all := map[int]use{}
+	for _, pid := range pids {
+		name, nameErr := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		used, usedErr := cpu(pid)
+		if nameErr == nil && usedErr == nil {
+			all[pid] = use{strings.TrimSpace(string(name)), used}
+		}
+	}
+	return all, err
 }
