@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/acpdriver"
 	"github.com/orchestron/orchestron/internal/cli"
 	"github.com/orchestron/orchestron/internal/driver"
 	"github.com/orchestron/orchestron/internal/handoff"
@@ -23,7 +24,7 @@ func (c commands) checks() []cli.Check {
 	vendor := func(name string) cli.Check {
 		return cli.Check{Name: name, Run: func(ctx context.Context) cli.Finding { return c.checkVendor(ctx, name) }}
 	}
-	return []cli.Check{
+	all := []cli.Check{
 		{Name: "configuration", Run: c.checkConfig},
 		{Name: "tmux", Run: c.checkTmux},
 		{Name: "git", Run: func(ctx context.Context) cli.Finding { return c.checkVersion(ctx, "git", "git", "--version", nil) }},
@@ -31,9 +32,22 @@ func (c commands) checks() []cli.Check {
 		vendor("codex"),
 		vendor("opencode"),
 		vendor("gemini"),
-		{Name: "hooks", Run: c.checkHook},
-		{Name: "daemon", Run: c.checkDaemon},
 	}
+	if cfg, err := c.config(); err == nil { // else the first check tells
+		for _, a := range hosted(cfg, c.Environ) {
+			all = append(all, cli.Check{Name: a.Name(), Run: func(ctx context.Context) cli.Finding { return checkHosted(ctx, a) }})
+		}
+	}
+	return append(all, cli.Check{Name: "hooks", Run: c.checkHook}, cli.Check{Name: "daemon", Run: c.checkDaemon})
+}
+
+// checkHosted has an agent that speaks the Agent Client Protocol say what it is.
+func checkHosted(ctx context.Context, a *acpdriver.Driver) cli.Finding {
+	version, err := a.Check(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	return cli.Finding{State: cli.OK, Detail: version}
 }
 
 // checkVendor looks at a program that nobody needs to have: what is wrong with it is a warning at most.
