@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -82,6 +83,29 @@ func (s *Service) may(actor orchestron.Actor, c approvalapi.Case, answer approva
 		return orchestron.Errorf(orchestron.Forbidden, "only a person may allow something for ever").Try("answer allow_once")
 	}
 	return nil
+}
+
+// Open returns the questions that wait for an answer and that the actor may answer, oldest first, each with the answers
+// that the actor may give. An agent that has ended answers nothing.
+func (s *Service) Open(actor orchestron.Actor) []approvalapi.Approval {
+	if a, known := s.agents.Agent(actor.Agent); actor.Kind == orchestron.AgentCall && (!known || !a.Alive()) {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var open []approvalapi.Approval
+	for _, l := range s.live {
+		if l.State != approvalapi.Pending || !s.agents.Within(actor, l.Agent) {
+			continue
+		}
+		a := l.Approval
+		a.Answers = slices.DeleteFunc(slices.Clone(a.Answers), func(one approvalapi.Answer) bool { return s.may(actor, l.Case, one) != nil })
+		if len(a.Answers) > 0 {
+			open = append(open, a)
+		}
+	}
+	slices.SortFunc(open, func(a, b approvalapi.Approval) int { return cmp.Compare(a.ID.Number(), b.ID.Number()) })
+	return open
 }
 
 // answered is the case with somebody's answer.

@@ -35,6 +35,9 @@ type ListOut struct {
 	Count     int        `json:"count"`
 }
 
+// MaxReason is how many characters a reason has at most.
+const MaxReason = 2000
+
 // AnswerIn is the arguments of answer_approval.
 type AnswerIn struct {
 	ID       string            `json:"id" jsonschema:"as in APR-1"`
@@ -46,7 +49,7 @@ type AnswerIn struct {
 // Amend adds the choices and bounds.
 func (AnswerIn) Amend(s *jsonschema.Schema) {
 	s.Properties["decision"].Enum = []any{AllowOnce, AllowAlways, Deny}
-	most := 2000
+	most := MaxReason
 	s.Properties["reason"].MaxLength = &most
 	s.Required = slices.DeleteFunc(s.Required, func(name string) bool { return name == "answers" })
 }

@@ -43,6 +43,7 @@ func Run(ctx context.Context, stdin io.Reader, stdout io.Writer, dial func(conte
 		dial:    dial,
 		pending: map[string]*request{},
 		swallow: map[string]int{},
+		asked:   map[string]bool{},
 		settled: make(chan struct{}, 1),
 	}
 	go func() { cancel(b.pumpIn(ctx, stdin)) }()
@@ -72,6 +73,7 @@ type bridge struct {
 	order   []*request          // the same, oldest first; those answered are dropped now and then
 	swallow map[string]int      // by raw id: replies to the prelude, which the client has already
 	settled chan struct{}       // signalled when the last reply came
+	asked   map[string]bool     // by raw id: requests of the daemon that the client has not answered
 }
 
 type request struct {
@@ -139,16 +141,10 @@ func (b *bridge) note(f frame.Frame, line []byte) {
 		b.order = append(b.order, r)
 	case method == "notifications/initialized":
 		b.prelude = append(b.prelude, bytes.Clone(line))
+	case f.ID != nil:
+		delete(b.asked, string(f.ID))
 	case method == "notifications/cancelled":
-		var cancelled struct {
-			Params struct {
-				RequestID json.RawMessage `json:"requestId"`
-			} `json:"params"`
-		}
-		if json.Unmarshal(line, &cancelled) != nil {
-			return
-		}
-		if r := b.pending[string(cancelled.Params.RequestID)]; r != nil {
+		if r := b.pending[cancels(line)]; r != nil {
 			r.line, r.endless = nil, true
 		}
 	}
@@ -180,6 +176,9 @@ func (b *bridge) pumpOut(ctx context.Context) error {
 		b.conn = nil
 		b.mu.Unlock()
 		_ = conn.Close()
+		if err == nil {
+			err = b.takeBack()
+		}
 		if err != nil {
 			return fmt.Errorf("writing stdout: %w", err)
 		}
@@ -190,6 +189,33 @@ func (b *bridge) pumpOut(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// takeBack tells the client that nobody waits any more for what a daemon asked that is gone; the next asks again.
+func (b *bridge) takeBack() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id := range b.asked {
+		delete(b.asked, id)
+		_, err := fmt.Fprintf(b.stdout, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":%s,"reason":"the daemon went away"}}`+"\n", id)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cancels is the raw id of the request that a notification cancels.
+func cancels(line []byte) string {
+	var cancelled struct {
+		Params struct {
+			RequestID json.RawMessage `json:"requestId"`
+		} `json:"params"`
+	}
+	if json.Unmarshal(line, &cancelled) != nil {
+		return ""
+	}
+	return string(cancelled.Params.RequestID)
 }
 
 // rest waits between two tries.
@@ -275,11 +301,21 @@ func (b *bridge) carry(conn io.Reader) (heard bool, err error) {
 // reply notes a reply, and tells whether it was one that was waited for and whether the client needs the line.
 func (b *bridge) reply(line []byte) (done, forClient bool) {
 	f, err := frame.Peek(line)
-	if err != nil || f.Method != nil || f.ID == nil {
+	if err != nil {
 		return false, true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	switch {
+	case f.Method != nil && f.ID != nil:
+		b.asked[string(f.ID)] = true
+		return false, true
+	case string(f.Method) == "notifications/cancelled":
+		delete(b.asked, cancels(line))
+		return false, true
+	case f.ID == nil:
+		return false, true
+	}
 	if n := b.swallow[string(f.ID)]; n > 0 {
 		b.swallow[string(f.ID)]--
 		return false, false

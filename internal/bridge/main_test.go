@@ -19,6 +19,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/mcpapi"
+	"github.com/orchestron/orchestron/internal/mcptest"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -145,7 +146,7 @@ func blockOp(began, ended chan<- struct{}) op.Op {
 func newServer(ops ...op.Op) *mcpapi.Server {
 	log := slog.New(slog.DiscardHandler)
 	return mcpapi.New(mcpapi.Config{
-		Catalogue: op.NewCatalogue(nil, log, ops...), Version: "test", Tasks: &mcpapi.MemoryTasks{}, Log: log,
+		Catalogue: op.NewCatalogue(nil, log, ops...), Version: "test", Tasks: &mcptest.Tasks{}, Log: log,
 	})
 }
 

@@ -6,17 +6,46 @@ import (
 	"slices"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/approval"
+	"github.com/orchestron/orchestron/internal/approvalapi"
 	"github.com/orchestron/orchestron/internal/approvalstore"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/mcpapi"
+	"github.com/orchestron/orchestron/internal/mcpask"
+	"github.com/orchestron/orchestron/internal/op"
 )
 
 // newApprovals makes the subject that answers what agents ask. It reaches the agents through d, which gets them later.
 func (d *daemon) newApprovals(drivers []agents.Driver) (*approval.Service, error) {
 	hooks := hooks{drivers: drivers, Home: handoff.Home{Root: d.cfg.Home}}
 	return approval.New(permits{approvalstore.In(d.db)}, askers{d}, hooks, d.cfg.Approvals, time.Now, d.Log)
+}
+
+// newAsking makes what asks people through their MCP clients. Who may answer and what counts, the operation decides.
+func (d *daemon) newAsking(catalogue *op.Catalogue) *mcpask.Service {
+	return mcpask.New(mcpask.Config{
+		Approvals: d.approvals, Within: d.agents.Within, Log: d.Log,
+		Answer: func(ctx context.Context, actor orchestron.Actor, in approvalapi.AnswerIn) error {
+			args, err := json.Marshal(in)
+			if err == nil {
+				_, err = catalogue.Call(ctx, "answer_approval", args, op.Call{Actor: actor})
+			}
+			return err
+		},
+	})
+}
+
+// asker is what asks people as MCP sees it.
+type asker struct{ *mcpask.Service }
+
+func (a asker) Join(client *mcp.ServerSession, actor orchestron.Actor) { a.Service.Join(client, actor) }
+
+func (a asker) Call(actor orchestron.Actor, operation string, args json.RawMessage, key, state string) (mcpapi.Asking, bool) {
+	return a.Service.Call(actor, operation, args, key, state)
 }
 
 // permits is the database as approvals see it.

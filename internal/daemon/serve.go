@@ -30,6 +30,7 @@ import (
 	"github.com/orchestron/orchestron/internal/journal"
 	"github.com/orchestron/orchestron/internal/limit"
 	"github.com/orchestron/orchestron/internal/mcpapi"
+	"github.com/orchestron/orchestron/internal/mcpask"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/restapi"
 	"github.com/orchestron/orchestron/internal/role"
@@ -68,6 +69,7 @@ type daemon struct {
 	drivers   []agents.Driver
 	team      *team.Service
 	mcp       *mcpapi.Server
+	asking    *mcpask.Service
 	tcp       net.Listener
 	unix      net.Listener
 	started   time.Time
@@ -166,8 +168,10 @@ func (d *daemon) assemble(ctx context.Context) (doors, error) {
 	}
 	catalogue = op.NewCatalogue(d.db, d.Log, ops...).Noticing(d.team.Notice)
 	callers := callers{operator: token, agents: d.agents}
+	d.asking = d.newAsking(catalogue)
 	d.mcp = mcpapi.New(mcpapi.Config{
 		Catalogue: catalogue, Version: d.Version, Instructions: instructions, Tasks: d.db, Log: d.Log, Hosts: d.cfg.Hosts,
+		Asker:     asker{d.asking},
 		Resources: slices.Concat(resources(), board.Resources(), approval.Resources()), Authenticate: callers.bearer,
 	})
 	return doors{
@@ -282,6 +286,7 @@ func (d *daemon) stop(open, local *http.Server, agentsToo stopAgents, cutOff fun
 		}
 	}
 	d.mcp.Close()
+	d.asking.Close()
 	if agentsToo {
 		last, cancel := context.WithTimeout(context.Background(), stopTime)
 		defer cancel()

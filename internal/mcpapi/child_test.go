@@ -23,6 +23,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bridge"
+	"github.com/orchestron/orchestron/internal/mcptest"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -174,7 +175,7 @@ func newServer(c *op.Catalogue, change func(*Config)) *Server {
 	cfg := Config{
 		Catalogue: c,
 		Version:   "test",
-		Tasks:     &MemoryTasks{},
+		Tasks:     &mcptest.Tasks{},
 		Log:       slog.New(slog.DiscardHandler),
 		Authenticate: func(_ context.Context, token string) (orchestron.Actor, bool) {
 			switch token {

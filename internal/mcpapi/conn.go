@@ -3,6 +3,7 @@ package mcpapi
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,7 +33,7 @@ const writeTimeout = 30 * time.Second // a client that does not read for so long
 // served is told why in answer to its requests.
 func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor orchestron.Actor, session string, query url.Values) error {
 	v, actor, refusal := s.enter(query, actor)
-	c := &conn{rwc: rwc, in: frame.NewLines(rwc, frame.Max), session: session, token: tokenOf(actor), parked: map[string][]byte{}}
+	c := &conn{rwc: rwc, in: frame.NewLines(rwc, frame.Max), session: session, name: rand.Text() + "-", token: tokenOf(actor), parked: map[string][]byte{}}
 	c.token.Extra["conn"] = c
 	if !s.keep(c) {
 		return rwc.Close()
@@ -72,6 +74,7 @@ type conn struct {
 	rwc     io.ReadWriteCloser
 	in      *frame.Lines
 	session string
+	name    string // what our requests' ids begin with
 	token   *auth.TokenInfo
 
 	mu     sync.Mutex
@@ -133,10 +136,14 @@ func (c *conn) message(line []byte) (jsonrpc.Message, []byte, error) {
 	}
 	if f.Method == nil {
 		msg, err := jsonrpc.DecodeMessage(bytes.Clone(line))
+		if resp, ok := msg.(*jsonrpc.Response); ok && err == nil {
+			resp.ID = c.ours(resp.ID)
+		}
 		return msg, f.ID, err
 	}
 	req := &jsonrpc.Request{Method: string(f.Method), Params: bytes.Clone(f.Params)}
 	if f.ID == nil {
+		req.Extra = &mcp.RequestExtra{TokenInfo: c.token}
 		return req, nil, nil
 	}
 	if req.ID, err = idOf(f.ID); err != nil {
@@ -147,6 +154,41 @@ func (c *conn) message(line []byte) (jsonrpc.Message, []byte, error) {
 		Header:    http.Header{keyHeader: {keyOfRequest(c.session, f.ID)}},
 	}
 	return req, f.ID, nil
+}
+
+// The SDK counts its requests from 1 on every connection. A client outlives connections, and what it says to a question
+// of a daemon that is gone must not answer another one's; so our requests have names that are never used again.
+
+// theirs is a message with the name that the client knows our request by.
+func (c *conn) theirs(msg jsonrpc.Message) jsonrpc.Message {
+	req, ok := msg.(*jsonrpc.Request)
+	if !ok {
+		return msg
+	}
+	out := *req
+	var cancelled struct {
+		ID     json.Number `json:"requestId"`
+		Reason string      `json:"reason,omitempty"`
+	}
+	switch {
+	case req.ID.IsValid():
+		out.ID, _ = jsonrpc.MakeID(fmt.Sprint(c.name, req.ID.Raw())) // a text always makes one
+	case req.Method == "notifications/cancelled" && json.Unmarshal(req.Params, &cancelled) == nil:
+		out.Params, _ = json.Marshal(map[string]string{"requestId": c.name + cancelled.ID.String(), "reason": cancelled.Reason})
+	}
+	return &out
+}
+
+// ours is the id that the SDK gave to the request that a response is for, and one that it never gave when there is none.
+func (c *conn) ours(id jsonrpc.ID) jsonrpc.ID {
+	text, _ := id.Raw().(string)
+	number, named := strings.CutPrefix(text, c.name)
+	n, err := strconv.ParseInt(number, 10, 53)
+	if !named || err != nil {
+		n = -1
+	}
+	id, _ = jsonrpc.MakeID(float64(n))
+	return id
 }
 
 // keyOfRequest is the idempotency key of a request that brings none: it comes again under the same session and id.
@@ -197,7 +239,7 @@ func (c *conn) Write(_ context.Context, msg jsonrpc.Message) error {
 	}
 	resp, ok := msg.(*jsonrpc.Response)
 	if !ok || resp.Error != nil || !resp.ID.IsValid() {
-		data, err := jsonrpc.EncodeMessage(msg)
+		data, err := jsonrpc.EncodeMessage(c.theirs(msg))
 		if err != nil {
 			return fmt.Errorf("encoding a message: %w", err)
 		}

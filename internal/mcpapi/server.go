@@ -29,6 +29,7 @@ type Config struct {
 	Instructions string        // under 2 KB; clients put them before the model
 	Patience     time.Duration // how long a call may block for a client without tasks; 50 s when zero
 	Tasks        TaskStore
+	Asker        Asker // may be nil
 
 	// Authenticate tells whose an HTTP bearer token is. Without it no HTTP request passes.
 	Authenticate func(ctx context.Context, token string) (orchestron.Actor, bool)
@@ -298,6 +299,8 @@ func (v *view) receive(next mcp.MethodHandler) mcp.MethodHandler {
 			return v.serveTask(ctx, method, req.(*taskRequest))
 		case "initialize":
 			v.server.sessions.claim(req.GetSession().ID(), actorOf(req.GetExtra()))
+		case "notifications/initialized":
+			v.server.join(req)
 		case "resources/list", "resources/templates/list", "resources/read", "resources/subscribe", "resources/unsubscribe", "subscriptions/listen":
 			return v.serveResource(ctx, method, req, next)
 		}

@@ -44,7 +44,8 @@ type record struct {
 	Actor     orchestron.Actor `json:"actor"`
 	Operation string           `json:"operation"`
 	Arguments json.RawMessage  `json:"arguments,omitempty"`
-	Key       string           `json:"key"` // idempotency key of the operation
+	Key       string           `json:"key"`             // idempotency key of the operation
+	Forms     bool             `json:"forms,omitempty"` // the client shows forms
 	Status    status           `json:"status"`
 	Message   string           `json:"message,omitempty"`
 	Result    json.RawMessage  `json:"result,omitempty"` // of completed
@@ -83,7 +84,8 @@ type run struct {
 	err    error
 	asked  map[string]mcp.InputRequest // what the client must answer before the job goes on
 	answer map[string]json.RawMessage
-	heard  chan struct{} // closed when nothing is asked any more
+	heard  chan struct{}                    // closed when nothing is asked any more
+	told   func(map[string]json.RawMessage) // gets the answers in place of answer and heard
 }
 
 func newTasks(store TaskStore, log *slog.Logger) *tasks {
@@ -264,6 +266,12 @@ func (r *run) stopTask(ctx context.Context) error {
 func (r *run) hear(answers map[string]json.RawMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if told := r.told; told != nil {
+		r.mu.Unlock()
+		defer r.mu.Lock()
+		told(answers)
+		return
+	}
 	for id, answer := range answers {
 		if _, ok := r.asked[id]; ok {
 			delete(r.asked, id)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/mcptest"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -115,7 +116,7 @@ func TestTaskThatEndsAtOnce(t *testing.T) {
 
 func TestTaskCancel(t *testing.T) {
 	g := newGated()
-	store := &MemoryTasks{}
+	store := &mcptest.Tasks{}
 	s := newServer(catalogue(g.op()), func(c *Config) { c.Tasks = store })
 	t.Cleanup(s.Close)
 	w := connect(t, s, operator)
@@ -171,7 +172,7 @@ func TestTasksNeedTheExtension(t *testing.T) {
 
 // A daemon that stops leaves its tasks unfinished, and the next runs them again under the same keys.
 func TestTasksOutliveTheDaemon(t *testing.T) {
-	store := &MemoryTasks{}
+	store := &mcptest.Tasks{}
 	g := newGated()
 	first := newServer(catalogue(g.op()), func(c *Config) { c.Tasks = store })
 	w := connect(t, first, someone)
@@ -198,7 +199,7 @@ func TestTasksOutliveTheDaemon(t *testing.T) {
 }
 
 func TestResumeWithoutTheOperation(t *testing.T) {
-	store := &MemoryTasks{}
+	store := &mcptest.Tasks{}
 	g := newGated()
 	first := newServer(catalogue(g.op()), func(c *Config) { c.Tasks = store })
 	id := begin(connect(t, first, operator), "x")
@@ -212,7 +213,7 @@ func TestResumeWithoutTheOperation(t *testing.T) {
 }
 
 func TestExpiredTasks(t *testing.T) {
-	store := &MemoryTasks{}
+	store := &mcptest.Tasks{}
 	s := newServer(catalogue(echoOp()), func(c *Config) { c.Tasks = store })
 	t.Cleanup(s.Close)
 	rec := record{ID: "old", Actor: operator, Status: completed, Created: time.Now().Add(-taskTTL - time.Second)}
@@ -255,7 +256,7 @@ func TestTasksAreLimited(t *testing.T) {
 
 // What was accepted is taken on again, however much it is.
 func TestResumeOfMany(t *testing.T) {
-	store, g := &MemoryTasks{}, newGated()
+	store, g := &mcptest.Tasks{}, newGated()
 	close(g.open)
 	now := time.Now().UTC()
 	for i := range maxTasks + 5 {

@@ -79,7 +79,7 @@ func (v *view) begin(ctx context.Context, o op.Op, req *mcp.CallToolRequest) (mc
 		return &completeResult{failure(err)}, nil
 	}
 	call := op.Call{Actor: actorOf(req.Extra), Key: key}
-	rec := record{Actor: call.Actor, Operation: o.Name, Arguments: req.Params.Arguments, Key: key}
+	rec := record{Actor: call.Actor, Operation: o.Name, Arguments: req.Params.Arguments, Key: key, Forms: takesForms(req)}
 	res, err := v.server.tasks.begin(ctx, rec, v.server.job(o, rec.Arguments, call))
 	var visible *orchestron.Error
 	if errors.As(err, &visible) {
@@ -96,6 +96,7 @@ func (s *Server) job(o op.Op, args json.RawMessage, call op.Call) job {
 	return func(ctx context.Context, r *run) (*mcp.CallToolResult, error) {
 		call.Key = r.rec.Key
 		call.Report = func(p orchestron.Progress) { r.tell(p.Message) }
+		defer s.poseWhile(ctx, r, o, args, call)()
 		answer, err := s.cfg.Catalogue.Call(ctx, o.Name, args, call)
 		return result(s.noted(call.Actor, answer), err), nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/progress"
 )
 
 const (
@@ -72,17 +73,42 @@ func (v *view) handler(o op.Op) mcp.ToolHandler {
 		if err != nil {
 			return failure(err), nil
 		}
+		asking, asks := v.server.asking(o, req, actorOf(req.Extra), key, takesForms(req))
+		if asks {
+			key = asking.Key()
+			asking.Take(ctx, req.Params.InputResponses)
+		}
 		if o.Long {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, v.server.cfg.Patience)
 			defer cancel()
 			defer context.AfterFunc(v.server.tasks.ctx, cancel)() //nolint:contextcheck // Close ends the call too
 		}
-		progress := newProgress(ctx, req, o.Long)
-		defer progress.stop()
-		call := op.Call{Actor: actorOf(req.Extra), Key: key, Report: progress.report}
-		answer, err := v.server.cfg.Catalogue.Call(ctx, o.Name, req.Params.Arguments, call)
-		return result(v.server.noted(call.Actor, answer), err), nil
+		progress := progress.New(notifier(ctx, req), o.Long)
+		defer progress.Stop()
+		call := op.Call{Actor: actorOf(req.Extra), Key: key, Report: progress.Report}
+		do := func(ctx context.Context) *mcp.CallToolResult {
+			answer, err := v.server.cfg.Catalogue.Call(ctx, o.Name, req.Params.Arguments, call)
+			return result(v.server.noted(call.Actor, answer), err)
+		}
+		if asks {
+			return interrupted(ctx, asking, do), nil
+		}
+		return do(ctx), nil
+	}
+}
+
+// notifier tells a client how far its call has come; it is nil when the client did not ask.
+func notifier(ctx context.Context, req *mcp.CallToolRequest) func(orchestron.Progress) {
+	token := req.Params.GetProgressToken()
+	if token == nil {
+		return nil
+	}
+	return func(at orchestron.Progress) {
+		// A client that cannot be told is told nothing; its call ends with its connection.
+		_ = req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
+			ProgressToken: token, Progress: at.Done, Total: at.Total, Message: at.Message,
+		})
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/mcpapi"
+	"github.com/orchestron/orchestron/internal/mcptest"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
@@ -32,7 +33,7 @@ func serve() error {
 		Catalogue:    op.NewCatalogue(noLedger{}, log, operations()...),
 		Version:      "0.0.0",
 		Instructions: "For the conformance suite.",
-		Tasks:        &mcpapi.MemoryTasks{},
+		Tasks:        &mcptest.Tasks{},
 		Authenticate: func(_ context.Context, t string) (orchestron.Actor, bool) {
 			return orchestron.Actor{Kind: orchestron.Operator}, t == token
 		},

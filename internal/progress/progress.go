@@ -1,11 +1,9 @@
-package mcpapi
+// Package progress tells a client how far its call has come: not too often, never backwards, and not too seldom.
+package progress
 
 import (
-	"context"
 	"sync"
 	"time"
-
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/orchestron/orchestron"
 )
@@ -15,8 +13,8 @@ const (
 	keepAlive     = 5 * time.Second        // the longest that a long call is silent
 )
 
-// progress tells a client how far its call has come, when it asked to be told.
-type progress struct {
+// Teller tells of one call. It is safe for concurrent use.
+type Teller struct {
 	notify func(orchestron.Progress)
 	start  sync.Once
 	latest chan orchestron.Progress // at most one; a newer takes its place
@@ -24,27 +22,21 @@ type progress struct {
 	done   chan struct{}
 }
 
-// newProgress begins to report a call. The caller must stop it. A long call is reported although it says nothing.
-func newProgress(ctx context.Context, req *mcp.CallToolRequest, long bool) *progress {
-	token := req.Params.GetProgressToken()
-	if token == nil {
-		return &progress{}
+// New begins to tell of a call; whoever calls it must call Stop. Without notify nobody is told. A long call is told of
+// although it says nothing.
+func New(notify func(orchestron.Progress), long bool) *Teller {
+	if notify == nil {
+		return &Teller{}
 	}
-	p := &progress{latest: make(chan orchestron.Progress, 1), quit: make(chan struct{}), done: make(chan struct{})}
-	p.notify = func(at orchestron.Progress) {
-		// A client that cannot be told is told nothing; its call ends with its connection.
-		_ = req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
-			ProgressToken: token, Progress: at.Done, Total: at.Total, Message: at.Message,
-		})
-	}
+	p := &Teller{notify: notify, latest: make(chan orchestron.Progress, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	if long {
 		p.start.Do(func() { go p.run() })
 	}
 	return p
 }
 
-// report is an operation's way to tell; it never blocks.
-func (p *progress) report(at orchestron.Progress) {
+// Report is an operation's way to tell; it never blocks.
+func (p *Teller) Report(at orchestron.Progress) {
 	if p.notify == nil {
 		return
 	}
@@ -62,8 +54,8 @@ func (p *progress) report(at orchestron.Progress) {
 	}
 }
 
-// stop returns when the last notification is out.
-func (p *progress) stop() {
+// Stop returns when the last notification is out.
+func (p *Teller) Stop() {
 	if p.notify == nil {
 		return
 	}
@@ -72,7 +64,7 @@ func (p *progress) stop() {
 	<-p.done
 }
 
-func (p *progress) run() {
+func (p *Teller) run() {
 	defer close(p.done)
 	silence := time.NewTicker(keepAlive)
 	defer silence.Stop()

@@ -1,0 +1,164 @@
+// Package mcpask asks people through their MCP clients what agents ask permission for: clients of the older revisions
+// when a question comes, those of 2026-07-28 while a call of theirs waits for the agent.
+package mcpask
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/approvalapi"
+)
+
+// Approvals is what agents ask, and who may answer.
+type Approvals interface {
+	// Changed returns a channel that is closed when a question comes or is settled next.
+	Changed() <-chan struct{}
+	// Open returns the questions that wait for an answer and that the actor may answer, oldest first, each with the
+	// answers that the actor may give.
+	Open(actor orchestron.Actor) []approvalapi.Approval
+}
+
+// Config is what a Service is made of. Everything is required.
+type Config struct {
+	Approvals Approvals
+	// Within reports whether an agent is the actor or below it.
+	Within func(actor orchestron.Actor, id orchestron.AgentID) bool
+	// Answer answers a question in the name of an actor, and refuses what the actor may not.
+	Answer func(ctx context.Context, actor orchestron.Actor, in approvalapi.AnswerIn) error
+	Log    *slog.Logger
+}
+
+const (
+	again = 2 * time.Second // after which a client that could not be reached is tried again
+	most  = 20              // questions that one client shows at the same time
+
+	rejected = -32005 // the SDK's own error: there is no way to the client now
+)
+
+// Service asks. It is safe for concurrent use.
+type Service struct {
+	Config
+
+	ctx  context.Context //nolint:containedctx // the life of the goroutines that ask, which no request's context bounds
+	stop context.CancelFunc
+	wait sync.WaitGroup
+
+	mu sync.Mutex // between joining and closing
+}
+
+// New makes a service. Close it after the clients' sessions have ended.
+func New(cfg Config) *Service {
+	ctx, stop := context.WithCancel(context.Background())
+	return &Service{Config: cfg, ctx: ctx, stop: stop}
+}
+
+// Close takes back what is being asked and waits until nobody is asked any more.
+func (s *Service) Close() {
+	s.mu.Lock()
+	s.stop()
+	s.mu.Unlock()
+	s.wait.Wait()
+}
+
+// Session is a client that can be asked at any time.
+type Session interface {
+	Elicit(ctx context.Context, params *mcp.ElicitParams) (*mcp.ElicitResult, error)
+	Wait() error // until the client has gone
+}
+
+// Join has a client asked whatever its actor may answer, now and as it comes, until the client has gone.
+func (s *Service) Join(session Session, actor orchestron.Actor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return
+	}
+	ctx, left := context.WithCancel(s.ctx)
+	s.wait.Go(func() {
+		defer left()
+		_ = session.Wait() // how it left is of no use to anyone
+	})
+	s.wait.Go(func() { s.follow(ctx, session, actor) })
+}
+
+// follow keeps a client's forms in step with what is open. It takes back what others have answered.
+func (s *Service) follow(ctx context.Context, session Session, actor orchestron.Actor) {
+	var forms sync.WaitGroup
+	defer forms.Wait()
+	shown := map[approvalapi.ID]context.CancelFunc{} // also of those that the client left to others
+	for {
+		news := s.Approvals.Changed()
+		open := s.Approvals.Open(actor)
+		still := map[approvalapi.ID]bool{}
+		for _, a := range open {
+			still[a.ID] = true
+		}
+		for id, withdraw := range shown {
+			if !still[id] {
+				withdraw()
+				delete(shown, id)
+			}
+		}
+		for _, a := range open {
+			if shown[a.ID] != nil || len(shown) >= most {
+				continue
+			}
+			form, withdraw := context.WithCancel(ctx)
+			shown[a.ID] = withdraw
+			forms.Go(func() {
+				defer withdraw()
+				s.ask(form, session, actor, a)
+			})
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ask shows a client one question until it says something to it, somebody else answers, or the client has gone.
+func (s *Service) ask(ctx context.Context, session Session, actor orchestron.Actor, a approvalapi.Approval) {
+	for {
+		res, err := session.Elicit(ctx, formOf(a))
+		var refused *jsonrpc.Error
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.As(err, &refused) && refused.Code != rejected:
+			s.Log.Debug("a client takes no form", "approval", a.ID, "client", actor, "err", err)
+			return
+		case err == nil && !s.take(ctx, actor, a, res):
+			return
+		}
+		select { // it has no stream open, or what it said does not fit the form
+		case <-time.After(again):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// take takes in what a client said to a question, and reports whether it must be asked again. A client that declines
+// leaves the question to others.
+func (s *Service) take(ctx context.Context, actor orchestron.Actor, a approvalapi.Approval, res *mcp.ElicitResult) (again bool) {
+	if res == nil || res.Action != "accept" {
+		return false
+	}
+	in, err := answerOf(a, res.Content)
+	if err == nil {
+		err = s.Answer(context.WithoutCancel(ctx), actor, in)
+	}
+	if err != nil { // most often somebody was faster, and then nothing is left to be said
+		s.Log.Info("what a client answered does not count", "approval", a.ID, "client", actor, "err", err)
+	}
+	return err != nil && orchestron.KindOf(err) == orchestron.Invalid
+}
