@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 )
 
 const (
@@ -69,3 +70,8 @@ func Recorded(path, mark string) bool {
 	data, err := Head(path)
 	return err == nil && bytes.Contains(data, []byte(mark))
 }
+
+var globbing = regexp.MustCompile(`[*?\[\\]`)
+
+// EscapeGlob returns a pattern that matches a path alone.
+func EscapeGlob(path string) string { return globbing.ReplaceAllString(path, `\$0`) }

@@ -73,12 +73,10 @@ type record struct {
 	Time    time.Time `json:"timestamp"`
 	Type    string    `json:"type"`
 	Payload struct {
-		Type  string `json:"type"`
-		Turn  string `json:"turn_id"`
-		Last  string `json:"last_agent_message"`
-		Error struct {
-			Message string `json:"message"`
-		} `json:"error"`
+		Type  string  `json:"type"`
+		Turn  string  `json:"turn_id"`
+		Last  string  `json:"last_agent_message"`
+		Error failure `json:"error"`
 	} `json:"payload"`
 }
 
@@ -98,7 +96,7 @@ func lastTurn(lines [][]byte, transcript string) []orchestron.Fact {
 		case "task_complete":
 			f.Kind, f.Text = orchestron.FactTurnEnded, l.Payload.Last
 			if failed := strings.TrimSpace(l.Payload.Error.Message); failed != "" {
-				f.Kind, f.Text = orchestron.FactTurnFailed, failed
+				f.Kind, f.Text, f.Refusal = orchestron.FactTurnFailed, failed, l.Payload.Error.refusal(l.Time)
 			}
 		default:
 			continue

@@ -6,16 +6,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bin"
 )
-
-var globbing = regexp.MustCompile(`[*?\[\\]`)
-
-func escapeGlob(path string) string { return globbing.ReplaceAllString(path, `\$0`) }
 
 // transcripts returns the files that may hold an agent's conversation.
 func (conf config) transcripts(a orchestron.Agent) []string {
@@ -24,7 +19,7 @@ func (conf config) transcripts(a orchestron.Agent) []string {
 		files = append(files, a.Transcript)
 	}
 	// A long path is shortened by Claude Code in a way of its own.
-	elsewhere, _ := filepath.Glob(filepath.Join(escapeGlob(conf.dir), "projects", "*", a.SessionID+".jsonl")) // the pattern is well formed
+	elsewhere, _ := filepath.Glob(filepath.Join(bin.EscapeGlob(conf.dir), "projects", "*", a.SessionID+".jsonl")) // the pattern is well formed
 	return append(files, elsewhere...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 	"github.com/orchestron/orchestron/internal/claudefile"
 	"github.com/orchestron/orchestron/internal/usageapi"
 )
@@ -18,12 +19,12 @@ func (c *Claude) Transcripts(a orchestron.Agent, dir string) []string {
 	}
 	files := conf.transcripts(a)
 	if conf.dir == ownConfig(dir).dir {
-		files, _ = filepath.Glob(filepath.Join(escapeGlob(conf.dir), "projects", "*", "*.jsonl")) // the pattern is well formed
+		files, _ = filepath.Glob(filepath.Join(bin.EscapeGlob(conf.dir), "projects", "*", "*.jsonl")) // the pattern is well formed
 	}
 	all := slices.Clone(files)
 	for _, file := range files {
 		session := file[:len(file)-len(filepath.Ext(file))]
-		beside, _ := filepath.Glob(filepath.Join(escapeGlob(session), "subagents", "agent-*.jsonl"))
+		beside, _ := filepath.Glob(filepath.Join(bin.EscapeGlob(session), "subagents", "agent-*.jsonl"))
 		all = append(all, beside...)
 	}
 	slices.Sort(all)

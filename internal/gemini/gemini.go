@@ -101,7 +101,7 @@ func (g *Driver) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	if err := errors.Join(bin.LinkSelf(l), makeHome(l)); err != nil {
 		return orchestron.Command{}, bin.Unwritable(err)
 	}
-	open, secret := g.Environment(l, passes, "GEMINI_CLI_HOME="+filepath.Join(l.Dir, "gemini"), "GEMINI_CLI_NO_RELAUNCH=true")
+	open, secret := g.Environment(l, passes, "GEMINI_CLI_HOME="+home(l.Dir), "GEMINI_CLI_NO_RELAUNCH=true")
 	argv := []string{file, "--approval-mode=" + approvals(mode)}
 	if l.Agent.Model != "" {
 		argv = append(argv, "--model="+l.Agent.Model)
@@ -122,9 +122,12 @@ func passes(name string) bool {
 	return strings.HasPrefix(name, "GOOGLE_CLOUD_")
 }
 
+// home is the agent's own home for Gemini CLI, in the agent's directory.
+func home(dir string) string { return filepath.Join(dir, "gemini") }
+
 // makeHome writes the agent's own home. Of the person's it has the account and the way to log in.
 func makeHome(l orchestron.Launch) error {
-	dir := filepath.Join(l.Dir, "gemini", ".gemini")
+	dir := filepath.Join(home(l.Dir), ".gemini")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@
 package refusal
 
 import (
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -99,4 +100,21 @@ func number(digits string) int {
 		return 0
 	}
 	return n
+}
+
+// ByStatus tells refusals from other failures by the status of the vendor's HTTP answer alone, as vendors share them.
+func ByStatus(status int) *orchestron.Refusal {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return &orchestron.Refusal{Reason: orchestron.Authentication}
+	case http.StatusPaymentRequired:
+		return &orchestron.Refusal{Reason: orchestron.Billing}
+	case http.StatusNotFound:
+		return &orchestron.Refusal{Reason: orchestron.NoModel}
+	case http.StatusTooManyRequests:
+		return &orchestron.Refusal{Reason: orchestron.RateLimit}
+	case http.StatusServiceUnavailable, 529:
+		return &orchestron.Refusal{Reason: orchestron.Overloaded}
+	}
+	return nil
 }
