@@ -42,8 +42,9 @@ func TestDaemonStopped(t *testing.T) {
 	session, crowd := h.operator(), s.listen()
 	stop := s.follow()
 	var writing sync.WaitGroup
+	enough := make(chan struct{})
 	for _, id := range s.ids {
-		writing.Go(func() { s.write(id, 12) })
+		writing.Go(func() { s.write(id, enough) })
 	}
 	time.Sleep(300 * time.Millisecond) // anywhere in what it does
 	victim := h.status(holder).Process.PID
@@ -65,6 +66,7 @@ func TestDaemonStopped(t *testing.T) {
 	h.checkClaims(heir, task)
 	h.revive(holder)
 	h.checkFenced(holder, heir, task)
+	close(enough)
 	writing.Wait()
 	s.check()
 	s.checkFollowed(stop(), woken)
@@ -75,8 +77,9 @@ type standstill struct {
 	*house
 	ids []orchestron.AgentID
 
-	mu   sync.Mutex
-	sent map[orchestron.AgentID][]string // that were acknowledged
+	mu        sync.Mutex
+	sent      map[orchestron.AgentID][]string // that were acknowledged
+	abandoned int                             // calls that their client gave up
 }
 
 // listen subscribes to the agents as clients of both eras do.
@@ -122,9 +125,14 @@ func (s *standstill) follow() func() []orchestron.Event {
 	return func() []orchestron.Event { cancel(); <-done; return seen }
 }
 
-// write sends one agent messages. Each call is given up after a second and repeated with its key.
-func (s *standstill) write(id orchestron.AgentID, n int) {
-	for i := range n {
+// write sends one agent messages until there are enough. Each call is given up after a second and repeated with its key.
+func (s *standstill) write(id orchestron.AgentID, enough <-chan struct{}) {
+	for i := 0; ; i++ {
+		select {
+		case <-enough:
+			return
+		case <-time.After(150 * time.Millisecond): // about as fast as they are taken
+		}
 		text := fmt.Sprintf("message %d to %s\n@@delay 50ms\n@@say thanks", i, id)
 		for key := uuid.NewString(); !s.once(id, text, key); {
 			if s.t.Context().Err() != nil {
@@ -144,7 +152,11 @@ func (s *standstill) once(id orchestron.AgentID, text, key string) bool {
 	c := client.Dial(s.socket(), "")
 	defer c.Close()
 	_, err := c.Call(ctx, "send", agentapi.SendIn{InstanceID: string(id), Text: text}, key, nil)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() != nil {
+		s.mu.Lock()
+		s.abandoned++
+		s.mu.Unlock()
+	} else if err != nil {
 		s.t.Errorf("send: %v", err)
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -185,6 +197,9 @@ func (s *standstill) checkSessions(session *mcp.ClientSession, crowd audience.Au
 // check holds that every agent accepted each message once, in order.
 func (s *standstill) check() {
 	s.t.Helper()
+	if s.abandoned == 0 {
+		s.t.Error("no call was given up: the test proves nothing")
+	}
 	for _, id := range s.ids {
 		eventually(s.t, string(id)+" has taken its messages", 60*time.Second, func() bool {
 			v := s.status(id)
