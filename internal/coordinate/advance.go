@@ -15,6 +15,7 @@ type world struct {
 	now   time.Time
 	alive map[orchestron.AgentID]bool
 	load  map[orchestron.AgentID]int
+	away  map[orchestron.AgentID]bool
 }
 
 // advance does to a run what follows from its steps: it adds steps, lets those that wait begin, and ends the run. It
@@ -233,10 +234,10 @@ func title(j coordinateapi.Job) string {
 
 // distribute: tasks go to managers; what finds no room waits until a manager has answered.
 func distribute(r *coordinateapi.Run, w world) {
-	managers, loads := []orchestron.AgentID{}, []int{}
+	managers, states := []orchestron.AgentID{}, []manager{}
 	for _, id := range r.Participants {
 		if w.alive[id] {
-			managers, loads = append(managers, id), append(loads, w.load[id])
+			managers, states = append(managers, id), append(states, manager{load: busyWith(r, w, id), away: w.away[id]})
 		}
 	}
 	left := unassigned(r)
@@ -247,7 +248,7 @@ func distribute(r *coordinateapi.Run, w world) {
 		}
 		return
 	}
-	given, left := share(r.Strategy, left, busyWith(r, managers, loads), r.Concurrency)
+	given, left := share(r.Strategy, left, states, r.Concurrency)
 	for i, jobs := range given {
 		if len(jobs) > 0 {
 			add(r, w, coordinateapi.Step{Part: coordinateapi.Batch, Agent: managers[i], Jobs: jobs, Prompt: batchPrompt(r, jobs)})
@@ -258,21 +259,18 @@ func distribute(r *coordinateapi.Run, w world) {
 	}
 }
 
-// busyWith is what managers have to do: the tasks that they have of this run, or else what is in their inboxes.
-func busyWith(r *coordinateapi.Run, managers []orchestron.AgentID, loads []int) []int {
-	out := slices.Clone(loads)
-	for i, id := range managers {
-		jobs := 0
-		for _, s := range r.Steps {
-			if s.Agent == id && s.Open() {
-				jobs += len(s.Jobs)
-			}
-		}
-		if jobs > 0 {
-			out[i] = jobs
+// busyWith is what a manager has to do: the tasks that it has of this run, or else what is in its inbox.
+func busyWith(r *coordinateapi.Run, w world, id orchestron.AgentID) int {
+	jobs := 0
+	for _, s := range r.Steps {
+		if s.Agent == id && s.Open() {
+			jobs += len(s.Jobs)
 		}
 	}
-	return out
+	if jobs > 0 {
+		return jobs
+	}
+	return w.load[id]
 }
 
 // unassigned is the indexes of the tasks that nobody got.

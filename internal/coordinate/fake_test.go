@@ -196,6 +196,7 @@ type crowd struct {
 	alive    map[orchestron.AgentID]bool
 	parent   map[orchestron.AgentID]orchestron.AgentID
 	load     map[orchestron.AgentID]int
+	away     map[orchestron.AgentID]string
 	keys     map[string]string // of messages and agents
 	messages map[orchestron.MessageID]*orchestron.Message
 	order    []orchestron.MessageID
@@ -204,6 +205,8 @@ type crowd struct {
 	stopped  []orchestron.AgentID
 	most     int                         // specialists alive at the same time
 	mute     map[orchestron.AgentID]bool // whose program does not tell what it answers
+	held     map[orchestron.AgentID]bool // whose messages wait in the inbox, untyped
+	stubborn int                         // interrupts that stop nothing
 	rooms    int                         // for specialists; 0 means any number
 	changed  signal.Signal
 
@@ -214,7 +217,7 @@ type crowd struct {
 
 func newCrowd(ids ...orchestron.AgentID) *crowd {
 	c := &crowd{
-		alive: map[orchestron.AgentID]bool{}, parent: map[orchestron.AgentID]orchestron.AgentID{}, load: map[orchestron.AgentID]int{},
+		alive: map[orchestron.AgentID]bool{}, parent: map[orchestron.AgentID]orchestron.AgentID{}, load: map[orchestron.AgentID]int{}, away: map[orchestron.AgentID]string{}, held: map[orchestron.AgentID]bool{},
 		keys: map[string]string{}, messages: map[orchestron.MessageID]*orchestron.Message{},
 	}
 	for _, id := range ids {
@@ -257,10 +260,10 @@ func (c *crowd) Managers(actor orchestron.Actor) []orchestron.AgentID {
 	return found
 }
 
-func (c *crowd) Load(id orchestron.AgentID) (int, bool) {
+func (c *crowd) Load(id orchestron.AgentID) (int, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.load[id], false
+	return c.load[id], c.away[id]
 }
 
 func (c *crowd) refuse(call string, id orchestron.AgentID) error {
@@ -289,7 +292,9 @@ func (c *crowd) Post(_ context.Context, by orchestron.Actor, id orchestron.Agent
 		return "", err
 	}
 	m := &orchestron.Message{ID: orchestron.MessageID(fmt.Sprintf("m%d", len(c.order)+1)), From: orchestron.PassingOn(by).Author(), Agent: id, Text: text, State: orchestron.Submitted}
-	if c.reply != nil {
+	if c.held[id] {
+		m.State = orchestron.Queued
+	} else if c.reply != nil {
 		if m.Answer = c.reply(id, text); m.Answer != "" {
 			m.State = orchestron.Answered
 		}
@@ -354,10 +359,50 @@ func (c *crowd) Terminate(_ context.Context, id orchestron.AgentID) error {
 	return nil
 }
 
+func (c *crowd) Withdraw(_ context.Context, _ orchestron.AgentID, id orchestron.MessageID, reason string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.messages[id]
+	if m.State == orchestron.Queued || m.State == orchestron.Attempting && !c.alive[m.Agent] {
+		m.State, m.Reason = orchestron.Undeliverable, reason
+		c.changed.Raise()
+	}
+	return nil
+}
+
+func (c *crowd) Made(_ context.Context, _ orchestron.Actor, _, key string) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.keys[key] != "", nil
+}
+
+// hold lets what an agent is sent wait in its inbox.
+func (c *crowd) hold(id orchestron.AgentID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held[id] = true
+}
+
+// unhold lets an agent be given what waits for it.
+func (c *crowd) unhold(id orchestron.AgentID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.held, id)
+	for _, m := range c.messages {
+		if m.Agent == id && c.alive[id] && m.State.Outcome() == orchestron.Queued {
+			m.State = orchestron.Submitted
+		}
+	}
+	c.changed.Raise()
+}
+
 func (c *crowd) Interrupt(_ context.Context, id orchestron.AgentID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopped = append(c.stopped, id)
+	if c.stubborn--; c.stubborn >= 0 {
+		return nil
+	}
 	for _, m := range c.messages {
 		if m.Agent == id && m.State == orchestron.Submitted {
 			m.State, m.Failure = orchestron.Answered, "the turn was interrupted"
@@ -420,6 +465,11 @@ func (c cutAgents) Spawn(ctx context.Context, actor orchestron.Actor, key string
 
 func (c cutAgents) Terminate(ctx context.Context, id orchestron.AgentID) error {
 	_, err := around(c.knife, func() (struct{}, error) { return struct{}{}, c.crowd.Terminate(ctx, id) })
+	return err
+}
+
+func (c cutAgents) Withdraw(ctx context.Context, agent orchestron.AgentID, id orchestron.MessageID, reason string) error {
+	_, err := around(c.knife, func() (struct{}, error) { return struct{}{}, c.crowd.Withdraw(ctx, agent, id, reason) })
 	return err
 }
 

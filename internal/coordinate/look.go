@@ -231,7 +231,7 @@ func showExecute(r coordinateapi.Run) coordinateapi.ExecuteOut {
 	return out
 }
 
-func showDistribute(r coordinateapi.Run) coordinateapi.DistributeOut {
+func (s *Service) showDistribute(r coordinateapi.Run) coordinateapi.DistributeOut {
 	out := coordinateapi.DistributeOut{
 		RunOut: show(r), Strategy: r.Strategy, Managers: len(r.Participants), TotalTasks: len(r.Jobs),
 		Unassigned: len(unassigned(&r)), Distribution: []coordinateapi.Share{},
@@ -239,19 +239,21 @@ func showDistribute(r coordinateapi.Run) coordinateapi.DistributeOut {
 	for _, id := range r.Participants {
 		share := coordinateapi.Share{ManagerID: id, Status: "assigned"}
 		open := false
-		for _, s := range r.Steps {
-			if s.Agent != id {
+		for _, step := range r.Steps {
+			if step.Agent != id {
 				continue
 			}
-			share.Tasks += len(s.Jobs)
-			open = open || s.Open()
-			share.Error = cmp.Or(share.Error, s.Error)
+			share.Tasks += len(step.Jobs)
+			open = open || step.Open()
+			share.Error = cmp.Or(share.Error, step.Error)
 		}
 		switch {
 		case share.Error != "":
 			share.Status = "failed"
 		case !open && share.Tasks > 0:
 			share.Status = "done"
+		case s.agents.Alive(id):
+			_, share.Note = s.agents.Load(id)
 		}
 		out.Distribution = append(out.Distribution, share)
 	}

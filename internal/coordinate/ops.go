@@ -281,7 +281,7 @@ func (s *Service) distribute(ctx context.Context, call op.Call, in coordinateapi
 	if err != nil {
 		return coordinateapi.DistributeOut{}, err
 	}
-	return showDistribute(run), nil
+	return s.showDistribute(run), nil
 }
 
 // managers checks what is to be distributed, and finds to whom.

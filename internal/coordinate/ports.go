@@ -47,17 +47,23 @@ type Agents interface {
 	Alive(id orchestron.AgentID) bool
 	// Managers returns the managers that are alive and that the actor may command, oldest first.
 	Managers(actor orchestron.Actor) []orchestron.AgentID
-	// Load is how many messages wait for an agent, and whether it works on something.
-	Load(id orchestron.AgentID) (queued int, busy bool)
+	// Load is how much an agent has to do: what waits for it and what it works on. away says why it can begin nothing
+	// now, and is empty when it can.
+	Load(id orchestron.AgentID) (load int, away string)
 	// Post puts a message into the agent's inbox, in the name of the agent that asked for it if one did. The same key
 	// means the same message, also when the agent has ended meanwhile. It is a Conflict or NotFound when the agent takes
 	// none any more.
 	Post(ctx context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) (orchestron.MessageID, error)
 	// Outcome returns a message as it is, and whether nothing more will be known of it.
 	Outcome(ctx context.Context, id orchestron.MessageID) (m orchestron.Message, settled bool, err error)
+	// Withdraw gives up a message that the agent has not been given, for a reason. It leaves alone one that is being
+	// typed into a program that runs, and one that is done.
+	Withdraw(ctx context.Context, id orchestron.AgentID, message orchestron.MessageID, reason string) error
+	// Made reports whether the actor's call of an operation (send, spawn) with the key has made something before.
+	Made(ctx context.Context, actor orchestron.Actor, operation, key string) (bool, error)
 	// Spawn starts a specialist below an agent, with what the actor may give it. The same key means the same agent.
 	Spawn(ctx context.Context, actor orchestron.Actor, key string, s Specialist) (orchestron.AgentID, error)
-	// Terminate ends an agent and keeps its work. It is nil when the agent has ended already.
+	// Terminate ends an agent and keeps its work; nothing starts it again. It is nil when the agent has ended already.
 	Terminate(ctx context.Context, id orchestron.AgentID) error
 	// Interrupt stops the agent's running turn.
 	Interrupt(ctx context.Context, id orchestron.AgentID) error

@@ -29,17 +29,30 @@ func TestShare(t *testing.T) {
 		{coordinateapi.CapacityAware, 6, []int{2, 1}, [][]int{{1}, {0, 2}}, []int{3, 4, 5}},
 		{coordinateapi.CapacityAware, 2, []int{3, 7}, [][]int{nil, nil}, []int{0, 1}},
 		{coordinateapi.LeastLoaded, 2, nil, [][]int{}, []int{0, 1}},
+		{coordinateapi.LeastLoaded, 4, []int{-1, 5, 7}, [][]int{nil, {0, 1, 2}, {3}}, nil},
+		{coordinateapi.LeastLoaded, 3, []int{-2, -1}, [][]int{{1}, {0, 2}}, nil},
+		{coordinateapi.CapacityAware, 3, []int{-1, 2}, [][]int{nil, {0}}, []int{1, 2}},
+		{coordinateapi.RoundRobin, 2, []int{-1, 2}, [][]int{{0}, {1}}, nil},
 		{coordinateapi.RoundRobin, 0, []int{0}, [][]int{nil}, nil},
 	} {
 		var tasks []int
 		for i := range c.tasks {
 			tasks = append(tasks, i)
 		}
-		given, left := share(c.strategy, tasks, c.loads, 3)
+		given, left := share(c.strategy, tasks, having(c.loads), 3)
 		if !cmp.Equal(c.want, given) || !cmp.Equal(c.left, left) {
 			t.Errorf("%s of %d tasks to %v = %v and %v left, want %v and %v", c.strategy, c.tasks, c.loads, given, left, c.want, c.left)
 		}
 	}
+}
+
+// having is managers with so much to do; those with a negative load are away with as much.
+func having(loads []int) []manager {
+	var all []manager
+	for _, load := range loads {
+		all = append(all, manager{load: max(load, -load), away: load < 0})
+	}
+	return all
 }
 
 func TestShareLosesNothing(t *testing.T) {
@@ -51,7 +64,7 @@ func TestShareLosesNothing(t *testing.T) {
 		for i := range n {
 			tasks = append(tasks, i)
 		}
-		given, left := share(strategy, tasks, loads, 3)
+		given, left := share(strategy, tasks, having(loads), 3)
 		seen := map[int]bool{}
 		for i, some := range append(given, left) {
 			for _, task := range some {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -20,6 +21,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(struct{ testing.TB }{t}, func(rt *rapid.T) {
 			store, agents := newShelf(), newCrowd(boss, ann, bob, cid)
+			agents.rooms = rapid.IntRange(0, 3).Draw(rt, "rooms")
 			begin := kinds[rapid.SampledFrom(names).Draw(rt, "kind")]
 			k := &knife{left: rapid.IntRange(0, 20).Draw(rt, "places")}
 			h := run(t, store, agents, k)
@@ -50,7 +52,11 @@ func TestAnythingInAnyOrder(t *testing.T) {
 func act(rt *rapid.T, h *house, agents *crowd) {
 	ids := agents.ids()
 	id := rapid.SampledFrom(ids).Draw(rt, "agent")
-	switch what := rapid.IntRange(0, 20).Draw(rt, "what"); {
+	switch what := rapid.IntRange(0, 22).Draw(rt, "what"); {
+	case what == 21:
+		agents.hold(id)
+	case what == 22:
+		agents.unhold(id)
 	case what == 0:
 		agents.die(id)
 	case what == 1:
@@ -62,12 +68,17 @@ func act(rt *rapid.T, h *house, agents *crowd) {
 	}
 }
 
+// pause is longer than runs wait before they try something again.
+const pause = 6 * time.Second
+
 // settle lets everybody answer until nothing is open.
 func settle(h *house, agents *crowd) {
 	for again := true; again; {
+		time.Sleep(pause) // for what passes with time
 		synctest.Wait()
 		again = false
 		for _, id := range agents.ids() {
+			agents.unhold(id)
 			if open := agents.open(id); open != "" && agents.Alive(id) {
 				again = agents.answer(id, script(id, open)) || again
 			}
@@ -117,6 +128,11 @@ func check(rt *rapid.T, h *house, agents *crowd) {
 	}
 	if len(given) != len(agents.order) {
 		rt.Errorf("%d prompts are known of %d:\n%s", len(given), len(agents.order), fmt.Sprint(lines(got)))
+	}
+	for _, m := range agents.messages {
+		if m.State.Outcome() == orchestron.Queued {
+			rt.Errorf("%s may carry out later what it was to do for the run: %s", m.Agent, m.State)
+		}
 	}
 	if n := agents.specialists(); n != 0 {
 		rt.Errorf("%d specialists are left", n)

@@ -39,8 +39,25 @@ type live struct {
 	changed signal.Signal
 	driven  bool // under the service's mu
 
-	mu  sync.Mutex
-	run coordinateapi.Run
+	mu      sync.Mutex
+	run     coordinateapi.Run
+	stopped map[int]time.Time // by step: when its turn was last told to stop
+}
+
+// interrupted is when a step's turn was last told to stop, and zero when nobody knows of it.
+func (l *live) interrupted(step int) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stopped[step]
+}
+
+func (l *live) interrupt(step int, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped == nil {
+		l.stopped = map[int]time.Time{}
+	}
+	l.stopped[step] = at
 }
 
 func (l *live) snapshot() coordinateapi.Run {

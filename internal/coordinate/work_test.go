@@ -230,6 +230,29 @@ func TestDistributeWork(t *testing.T) {
 	}
 }
 
+func TestDistributeToThoseThatAreThere(t *testing.T) {
+	managers := func() *crowd {
+		c := newCrowd("mgr_1_1", "mgr_1_2")
+		c.load["mgr_1_2"] = 2
+		c.away["mgr_1_1"] = "it is limited: usage_limit"
+		return c
+	}
+	for strategy, want := range map[string][2]int{"least-loaded": {0, 3}, "capacity-aware": {0, 1}} {
+		t.Run(strategy, func(t *testing.T) {
+			bubble(t, managers, func(t *testing.T, h *house) {
+				got := must[coordinateapi.DistributeOut](h, "distributeWork", args{"tasks": []any{"a", "b", "c"}, "strategy": strategy})
+				first, second := got.Distribution[0], got.Distribution[1]
+				if first.Tasks != want[0] || second.Tasks != want[1] || got.Unassigned != 3-want[1] {
+					t.Errorf("%s gives %+v", strategy, got.Distribution)
+				}
+				if first.Note != "it is limited: usage_limit" || second.Note != "" {
+					t.Errorf("the answer says %q and %q", first.Note, second.Note)
+				}
+			})
+		})
+	}
+}
+
 func TestDistributeLater(t *testing.T) {
 	bubble(t, func() *crowd { return newCrowd("mgr_1_1") }, func(t *testing.T, h *house) {
 		got := must[coordinateapi.DistributeOut](h, "distributeWork", args{"tasks": []any{"a", "b", "c", "d"}, "strategy": "capacity-aware"})

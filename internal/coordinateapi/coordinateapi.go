@@ -168,6 +168,7 @@ type Share struct {
 	Tasks     int                `json:"tasksAssigned"`
 	Status    string             `json:"status" jsonschema:"assigned, done or failed"`
 	Error     string             `json:"error,omitempty"`
+	Note      string             `json:"note,omitempty" jsonschema:"why it can begin nothing at the moment"`
 }
 
 // GetIn is the arguments of get_run.

@@ -148,23 +148,22 @@ func (s StepState) Settled() bool { return s == Answered || s == Stopped || s ==
 // Step is one prompt to one agent and what came of it. Once it is Sending it has its key, so that the prompt is given
 // once whatever is killed.
 type Step struct {
-	N           int                  `json:"n"` // from 1
-	Round       int                  `json:"round"`
-	Part        Part                 `json:"part"`
-	Agent       orchestron.AgentID   `json:"agent,omitempty"`
-	Key         string               `json:"-"` // the idempotency key of the message
-	Prompt      string               `json:"-"`
-	Message     orchestron.MessageID `json:"message,omitempty"`
-	State       StepState            `json:"state"`
-	Answer      string               `json:"-"`
-	Error       string               `json:"error,omitempty"`
-	Jobs        []int                `json:"jobs,omitempty"`        // of Work and Batch: indexes of the run's jobs
-	Ballot      []int                `json:"ballot,omitempty"`      // of Vote and Revote: the options in the order shown
-	Ours        bool                 `json:"ours,omitempty"`        // the agent was started for the step
-	Ended       bool                 `json:"ended,omitempty"`       // and was ended again
-	Interrupted bool                 `json:"interrupted,omitempty"` // its turn was told to stop
-	Began       time.Time            `json:"began,omitzero"`
-	Over        time.Time            `json:"over,omitzero"`
+	N       int                  `json:"n"` // from 1
+	Round   int                  `json:"round"`
+	Part    Part                 `json:"part"`
+	Agent   orchestron.AgentID   `json:"agent,omitempty"`
+	Key     string               `json:"-"` // the idempotency key of the message
+	Prompt  string               `json:"-"`
+	Message orchestron.MessageID `json:"message,omitempty"`
+	State   StepState            `json:"state"`
+	Answer  string               `json:"-"`
+	Error   string               `json:"error,omitempty"`
+	Jobs    []int                `json:"jobs,omitempty"`   // of Work and Batch: indexes of the run's jobs
+	Ballot  []int                `json:"ballot,omitempty"` // of Vote and Revote: the options in the order shown
+	Ours    bool                 `json:"ours,omitempty"`   // the agent was started for the step
+	Ended   bool                 `json:"ended,omitempty"`  // and was ended again
+	Began   time.Time            `json:"began,omitzero"`
+	Over    time.Time            `json:"over,omitzero"`
 }
 
 // Open reports whether something is still to be done for the step.

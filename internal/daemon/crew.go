@@ -31,12 +31,17 @@ type recruits struct {
 }
 
 // Made reports whether the actor's spawn with the key has made an agent before.
-func (r recruits) Made(ctx context.Context, actor orchestron.Actor, key string) (made bool, err error) {
-	err = r.db.Write(ctx, func(tx *sqlite.Tx) error {
-		_, made, err = tx.Keyed(actor.String(), key, "spawn", [32]byte{})
+func (r recruits) Made(ctx context.Context, actor orchestron.Actor, key string) (bool, error) {
+	return made(ctx, r.db, actor, "spawn", key)
+}
+
+// made reports whether the actor's call of an operation with the key has made something before.
+func made(ctx context.Context, db *sqlite.DB, actor orchestron.Actor, operation, key string) (made bool, err error) {
+	err = db.Write(ctx, func(tx *sqlite.Tx) error {
+		_, made, err = tx.Keyed(actor.String(), key, operation, [32]byte{})
 		return err
 	})
-	if err != nil && orchestron.KindOf(err) == orchestron.Conflict { // it stands for a spawn with arguments, as all have
+	if err != nil && orchestron.KindOf(err) == orchestron.Conflict { // it stands for a call with arguments, as all have
 		return true, nil
 	}
 	return made, err

@@ -3,7 +3,9 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -16,6 +18,7 @@ import (
 	"github.com/orchestron/orchestron/internal/runstore"
 	"github.com/orchestron/orchestron/internal/schedule"
 	"github.com/orchestron/orchestron/internal/schedulestore"
+	"github.com/orchestron/orchestron/internal/state"
 	"github.com/orchestron/orchestron/internal/usage"
 	"github.com/orchestron/orchestron/internal/usageapi"
 	"github.com/orchestron/orchestron/internal/usagestore"
@@ -143,6 +146,11 @@ func (c crews) Known(actor orchestron.Actor, id orchestron.AgentID) bool {
 	return known && c.Within(actor, id)
 }
 
+// Alive reports whether the agent's program runs, or is about to run again by Orchestron's own doing.
+func (c crews) Alive(id orchestron.AgentID) bool {
+	return c.workers.Alive(id) || c.daemon.nurse.Replacing(id)
+}
+
 // Managers returns the managers that are alive and below the actor.
 func (c crews) Managers(actor orchestron.Actor) []orchestron.AgentID {
 	var ids []orchestron.AgentID
@@ -154,10 +162,20 @@ func (c crews) Managers(actor orchestron.Actor) []orchestron.AgentID {
 	return ids
 }
 
-// Load is how many messages wait for the agent, and whether it works.
-func (c crews) Load(id orchestron.AgentID) (queued int, busy bool) {
+// Load is how much the agent has to do, and why it can begin nothing now.
+func (c crews) Load(id orchestron.AgentID) (load int, away string) {
 	a, _ := c.Agent(id)
-	return a.Queued, a.Status == orchestron.Busy || a.Status == orchestron.Waiting
+	if load = a.Queued; a.Status == orchestron.Busy || a.Status == orchestron.Waiting {
+		load++
+	}
+	switch a.Status {
+	case orchestron.Starting, orchestron.Waiting, orchestron.Limited:
+		away = strings.TrimSuffix(fmt.Sprintf("it is %s: %s", a.Status, a.Evidence.Detail), ": ")
+	case orchestron.Idle, orchestron.Busy:
+		away, _ = bounds{c.daemon}.Held(orchestron.Message{Agent: id})
+	case orchestron.Stopped, orchestron.Failed, orchestron.Lost:
+	}
+	return load, away
 }
 
 // Post puts a message into the agent's inbox, in the name of the agent that asked for it if one did.
@@ -193,11 +211,34 @@ func (c crews) Spawn(ctx context.Context, actor orchestron.Actor, key string, s 
 	return out.ID, err
 }
 
-// Terminate ends an agent.
-func (c crews) Terminate(ctx context.Context, id orchestron.AgentID) error {
-	if !c.Alive(id) {
+// Withdraw gives up a message that the agent has not been given. Whoever asked for it need not be told: it is its run.
+func (c crews) Withdraw(ctx context.Context, id orchestron.AgentID, message orchestron.MessageID, reason string) error {
+	err := c.Alter(ctx, id, func(tx state.Tx, st *state.State) error {
+		m := st.Message(message)
+		if m == nil || !state.Unsent(*m) || m.State == orchestron.Attempting && st.Agent.Alive() {
+			return nil
+		}
+		m.State, m.Reason = orchestron.Undeliverable, reason
+		if err := tx.PutMessage(*m); err != nil {
+			return err
+		}
+		return state.AddEvent(tx, orchestron.MessageState, id, "", map[string]any{
+			"messageId": m.ID, "state": m.State, "attempts": m.Attempts, "reason": reason, "withdrawn": true,
+		})
+	})
+	if err != nil && orchestron.KindOf(err) == orchestron.NotFound { // with its agent
 		return nil
 	}
+	return err
+}
+
+// Made reports whether the actor's call of an operation with the key has made something before.
+func (c crews) Made(ctx context.Context, actor orchestron.Actor, operation, key string) (bool, error) {
+	return made(ctx, c.daemon.db, actor, operation, key)
+}
+
+// Terminate ends an agent. One that has ended is not started again either.
+func (c crews) Terminate(ctx context.Context, id orchestron.AgentID) error {
 	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, "", "terminate_instance", map[string]any{"instance_id": id}, &agentapi.TerminateOut{})
 }
 

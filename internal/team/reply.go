@@ -292,6 +292,8 @@ func (s *Service) Notice(actor orchestron.Actor) string {
 type reading struct {
 	Message orchestron.MessageID `json:"messageId"`
 	State   orchestron.Delivery  `json:"state"`
+	// Withdrawn says that it was given up for whoever sent it, who knows.
+	Withdrawn bool `json:"withdrawn"`
 }
 
 func readingOf(e orchestron.Event) (r reading) {

@@ -68,7 +68,7 @@ func (t teller) tellAll(ctx context.Context, cursor int64) (int64, error) {
 	}
 	for _, e := range events {
 		switch {
-		case readingOf(e).State == orchestron.Undeliverable:
+		case readingOf(e).State == orchestron.Undeliverable && !readingOf(e).Withdrawn:
 			err = t.note(ctx, e)
 		case e.Type == orchestron.AgentRestarted:
 			err = t.remind(ctx, e.Agent)

@@ -1,6 +1,7 @@
 package team
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ func TestInVain(t *testing.T) {
 			"crash":   func(*rapid.T) { p.crash(p.one()) },
 			"end":     func(*rapid.T) { p.end(p.one()) },
 			"expire":  func(*rapid.T) { p.expire(p.one()) },
+			"back":    func(*rapid.T) { p.back(p.one()) },
 			"run":     func(*rapid.T) { p.run(p.one()) },
 			"restart": func(*rapid.T) { p.begin() },
 			"tell":    func(*rapid.T) { p.tell() },
@@ -144,6 +146,26 @@ func (p *vainPlay) expire(id orchestron.AgentID) {
 	})
 }
 
+// back gives up an agent's messages for whoever sent them, as a run does that was cancelled.
+func (p *vainPlay) back(id orchestron.AgentID) {
+	p.must(p.c.change(p.t.Context(), id, func(tx state.Tx, st *state.State) error {
+		for i := range st.Inbox {
+			m := &st.Inbox[i]
+			if m.State != orchestron.Queued || m.From == string(orchestron.System) {
+				continue
+			}
+			m.State, m.Reason = orchestron.Undeliverable, takenBack
+			data := map[string]any{"messageId": m.ID, "state": m.State, "withdrawn": true}
+			if err := errors.Join(tx.PutMessage(*m), state.AddEvent(tx, orchestron.MessageState, id, "", data)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+const takenBack = "its run was cancelled"
+
 func (p *vainPlay) run(id orchestron.AgentID) {
 	p.change(id, false, func(tx state.Tx, st *state.State) error {
 		st.Agent.Status = orchestron.Idle
@@ -180,6 +202,7 @@ func (p *vainPlay) check() {
 			words := strings.Fields(m.Text)
 			told[fmt.Sprint(m.Agent, words[2])]++
 		case m.State == orchestron.Answered:
+		case m.State == orchestron.Undeliverable && m.Reason == takenBack:
 		case m.State == orchestron.Undeliverable && m.Reason != "":
 			if orchestron.AgentID(m.From).Valid() {
 				lost = append(lost, m)
