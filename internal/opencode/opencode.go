@@ -26,7 +26,8 @@ var source string
 //     them in the words of Claude Code's hooks.
 //   - The editor key runs EDITOR on the input box, but not while a dialog is open. The chords given here do nothing there.
 //   - A project's own configuration and plugins are not loaded, as nobody is asked whether they may.
-//   - Conversations are in a database; there is no transcript.
+//   - Conversations are in a database; there is no transcript. The plugin records model calls in a file of its own.
+//   - It tries again for ever what its vendor refuses for a time. The plugin ends such a turn.
 //   - It installs a package from npm when it starts for the first time.
 type Driver struct{ bin.Program }
 
@@ -115,9 +116,10 @@ func (o *Driver) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	keys, told := filepath.Join(l.Dir, "opencode-tui.json"), filepath.Join(l.Dir, "context-appended.md")
 	plugin := filepath.Join(l.Dir, "opencode.js")
 	self, err := json.Marshal(l.Self)
-	err = errors.Join(err,
+	record, wrong := json.Marshal(recordFile(l.Dir))
+	err = errors.Join(err, wrong,
 		bin.LinkSelf(l), bin.WriteJSON(keys, keyBindings), bin.Write(told, []byte(l.Context), 0o600),
-		bin.Write(plugin, []byte("const self = "+string(self)+"\n"+source), 0o600),
+		bin.Write(plugin, []byte("const self = "+string(self)+"\nconst record = "+string(record)+"\n"+source), 0o600),
 	)
 	if err != nil {
 		return orchestron.Command{}, bin.Unwritable(err)
@@ -173,7 +175,13 @@ func configuration(l orchestron.Launch, plugin, told string) map[string]any {
 
 // Hook turns one call of the plugin into facts. It is pure.
 func (o *Driver) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
-	return claudehook.ReadVendor(event, payload, at)
+	facts := claudehook.ReadVendor(event, payload, at)
+	for i := range facts {
+		if facts[i].Kind == orchestron.FactTurnFailed {
+			facts[i].Refusal = readRefusal(payload)
+		}
+	}
+	return facts
 }
 
 // Watch gives nothing: the plugin tells everything.

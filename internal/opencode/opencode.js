@@ -1,6 +1,8 @@
 // Tells Orchestron what OpenCode does, in the words of Claude Code's hooks. It runs inside OpenCode, which loads it as a
-// plugin; the driver puts the path of the orchestron program before it, as the constant self.
+// plugin; the driver puts before it the path of the orchestron program, as the constant self, and that of the file in
+// which model calls are recorded, as the constant record.
 import { spawn } from "node:child_process"
+import { appendFileSync, readFileSync } from "node:fs"
 
 // tell runs orchestron hook. It resolves to the reason for which a prompt is refused, or to nothing.
 function tell(said) {
@@ -17,10 +19,30 @@ function tell(said) {
 
 const said = (parts) => parts.filter((p) => p.type === "text" && !p.synthetic).map((p) => p.text).join("\n")
 
+// recorded returns what the record holds: the numbers of messages by their ids.
+function recorded() {
+  const known = new Map()
+  try {
+    const text = readFileSync(record, "utf8")
+    if (text && !text.endsWith("\n")) appendFileSync(record, "\n") // the last line was cut off
+    for (const line of text.split("\n")) {
+      const { id, tokens } = JSON.parse(line)
+      known.set(id, JSON.stringify(tokens))
+    }
+  } catch {} // there is no record yet, or it ended; what is written twice is counted once
+  return known
+}
+
+// hopeless is after how many attempts, or for how long a pause, OpenCode is not left to try again by itself.
+const hopeless = { attempts: 5, pause: 60000 }
+
 export const Orchestron = async ({ client }) => {
   const children = new Set() // sessions of subagents
   const failed = new Map() // errors by session, until it is idle
   const running = new Set() // sessions with a prompt
+  const refused = new Map() // what OpenCode would try again for ever, by session
+  const windows = new Map() // how many tokens models have room for
+  const written = recorded()
   let last = Promise.resolve() // hooks run one after the other
   const inOrder = (work) => (last = last.then(work, work))
   let ready = false
@@ -31,13 +53,34 @@ export const Orchestron = async ({ client }) => {
   }
   setTimeout(start, 20000).unref?.() // in case that the sign below is not there
 
+  // note records a model call once its message is complete.
+  const note = (m) => {
+    const took = m.tokens && Object.values({ ...m.tokens, ...m.tokens.cache }).some((n) => n > 0)
+    const numbers = JSON.stringify(m.tokens)
+    if (m.role !== "assistant" || !m.time.completed || !took || written.get(m.id) === numbers) return
+    written.set(m.id, numbers)
+    const call = {
+      id: m.id, session: m.sessionID, child: children.has(m.sessionID), at: m.time.completed, model: m.modelID,
+      window: windows.get(m.providerID + "/" + m.modelID), tokens: m.tokens,
+    }
+    appendFileSync(record, JSON.stringify(call) + "\n", { mode: 0o600 })
+  }
+
   const ended = async (id) => {
     const error = failed.get(id)
+    const refusal = refused.get(id)
     failed.delete(id)
+    refused.delete(id)
     running.delete(id)
+    if (refusal) return tell({ hook_event_name: "StopFailure", session_id: id, error: refusal.message, refusal })
     if (error?.name === "MessageAbortedError") return tell({ hook_event_name: "Interrupt", session_id: id })
-    if (error) return tell({ hook_event_name: "StopFailure", session_id: id, error: error.data?.message || error.name })
+    if (error) {
+      const { message, statusCode, responseBody } = error.data || {}
+      const answer = { status: statusCode, body: responseBody, name: error.name }
+      return tell({ hook_event_name: "StopFailure", session_id: id, error: message || error.name, refusal: answer })
+    }
     const { data } = await client.session.messages({ path: { id } })
+    for (const m of data || []) note(m.info) // one that was complete when OpenCode was killed
     const answer = (data || []).findLast((m) => m.info.role === "assistant")
     return tell({ hook_event_name: "Stop", session_id: id, last_assistant_message: answer ? said(answer.parts) : "" })
   }
@@ -46,9 +89,12 @@ export const Orchestron = async ({ client }) => {
     "chat.message": async ({ sessionID }, { parts }) => {
       if (children.has(sessionID)) return
       start()
-      const refused = await inOrder(() => tell({ hook_event_name: "UserPromptSubmit", session_id: sessionID, prompt: said(parts) }))
-      if (refused) throw new Error(refused)
+      const no = await inOrder(() => tell({ hook_event_name: "UserPromptSubmit", session_id: sessionID, prompt: said(parts) }))
+      if (no) throw new Error(no)
       running.add(sessionID)
+    },
+    "chat.params": async ({ model }) => {
+      if (model.limit?.context) windows.set(model.providerID + "/" + model.id, model.limit.context)
     },
     event: async ({ event: { type, properties: p } }) => {
       switch (type) {
@@ -57,6 +103,17 @@ export const Orchestron = async ({ client }) => {
         case "session.created":
           if (p.info.parentID) children.add(p.info.id)
           return
+        case "message.updated":
+          return note(p.info)
+        case "session.status": {
+          const { type, attempt, message, next } = p.status
+          if (type !== "retry" || !running.has(p.sessionID) || refused.has(p.sessionID)) return
+          const pause = next - Date.now()
+          if (attempt < hopeless.attempts && pause < hopeless.pause) return
+          refused.set(p.sessionID, { message, until: pause < hopeless.pause ? 0 : next })
+          client.session.abort({ path: { id: p.sessionID } })
+          return
+        }
         case "session.error":
           if (p.sessionID) failed.set(p.sessionID, p.error)
           return
