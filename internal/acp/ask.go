@@ -20,7 +20,7 @@ const cancelled = ""
 // permission takes in a question. One after the other is shown.
 func (h *host) permission(m message) {
 	var r request
-	if json.Unmarshal(m.Params, &r) != nil || r.Session != h.session || h.turn == nil || h.turn.stopped || len(r.Options) == 0 {
+	if json.Unmarshal(m.Params, &r) != nil || r.Session != h.session || h.turn == nil || h.turn.stopped || h.turn.over || len(r.Options) == 0 {
 		h.respond(m.ID, cancelled) // nobody would be asked in the name of a turn
 		return
 	}

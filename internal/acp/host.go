@@ -104,12 +104,14 @@ type host struct {
 
 	session string // the agent's name for it; empty until there is one
 	model   string
-	records string // the file of the session's records
-	ready   bool   // prompts can be taken
-	briefed bool   // the session has been told its context
-	box     string // the text of the input box
-	armed   bool   // the box is submitted as soon as the agent can take a prompt
-	editing bool   // the editor has the terminal and the box
+	records string         // the file of the session's records
+	ready   bool           // prompts can be taken
+	heard   time.Time      // when the agent last told of the session
+	briefed bool           // the session has been told its context
+	box     string         // the text of the input box
+	armed   bool           // the box is submitted as soon as the agent can take a prompt
+	editing bool           // the editor has the terminal and the box
+	later   []terminal.Key // came before the editor had the terminal
 	turn    *turn
 	asks    []*ask // the first one is on the screen
 	telling int    // answers that Orchestron is being told of

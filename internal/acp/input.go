@@ -43,6 +43,8 @@ func (h *host) input(c terminal.Chunk) time.Duration {
 func (h *host) press(keys []terminal.Key) {
 	for _, k := range keys {
 		switch {
+		case h.editing: // it belongs behind the editor
+			h.later = append(h.later, k)
 		case k.Name == "ctrl+_" || k.Name == "escape":
 			h.interrupt()
 		case k.Name == "ctrl+c":
@@ -150,5 +152,10 @@ func (h *host) edited(text string, err error) {
 	} else if text = strings.TrimSuffix(text, "\n"); text != h.box {
 		h.retype(text)
 	}
-	h.tty.Want <- 0
+	later := h.later
+	h.later = nil
+	h.press(later)
+	if !h.editing && h.exit == nil {
+		h.tty.Want <- 0
+	}
 }

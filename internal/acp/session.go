@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/orchestron/orchestron/internal/bin"
@@ -64,6 +65,7 @@ func (h *host) openSession(w welcome) (setup, string, error) {
 		if err := h.conn.call("session/load", in, &s); err != nil {
 			return s, "", fmt.Errorf("going on with session %s: %w", clean(h.set.Resume), err)
 		}
+		h.calm()
 		h.do(func() { h.flush(); h.briefed = true })
 		return s, "resume", nil
 	}
@@ -85,8 +87,26 @@ func (h *host) openSession(w welcome) (setup, string, error) {
 	return s, "startup", nil
 }
 
+// quiet is for how long an agent says nothing that has told all of an earlier conversation.
+const quiet = 300 * time.Millisecond
+
+// calm waits until the agent has told the conversation that goes on, for a while at most. The protocol has it do so before
+// it answers; Gemini CLI 0.61.0 goes on behind its answer, and what it says then must not be taken for an answer.
+func (h *host) calm() {
+	tick := time.NewTicker(quiet / 6)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * quiet); time.Now().Before(end); {
+		<-tick.C
+		over := true // also when all is
+		h.do(func() { over = time.Since(h.heard) > quiet })
+		if over {
+			return
+		}
+	}
+}
+
 func (h *host) opened(session string) {
-	h.session, h.records = session, recordsOf(h.set.Dir, session)
+	h.session, h.records, h.heard = session, recordsOf(h.set.Dir, session), time.Now()
 }
 
 // servers is how the agent reaches Orchestron: in the way that it understands, with its own token.

@@ -3,6 +3,7 @@ package acp
 import (
 	"encoding/json"
 	"strings"
+	"time"
 )
 
 // take handles a request or a notice of the agent.
@@ -11,6 +12,7 @@ func (h *host) take(m message) {
 	case "session/update":
 		var u updated
 		if json.Unmarshal(m.Params, &u) == nil && u.Session == h.session {
+			h.heard = time.Now()
 			h.update(u)
 		}
 	case "session/request_permission":
@@ -38,7 +40,7 @@ func (h *host) update(u updated) {
 		h.screen.Print("⚙ " + oneLine(clean(u.Update.Title)))
 	case "tool_call_update":
 		h.interject()
-		if u.Update.Status == "failed" {
+		if u.Update.Status == "failed" && u.Update.Title != "" {
 			h.flush()
 			h.screen.Print("  failed: " + oneLine(clean(u.Update.Title)))
 		}

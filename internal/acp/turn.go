@@ -14,6 +14,7 @@ type turn struct {
 	id      string
 	text    string // the prompt
 	stopped bool   // somebody stopped it
+	over    bool   // the agent has answered
 	asked   bool   // the agent has the prompt
 	answer  strings.Builder
 	message string // the id of the message that the answer ends with
@@ -91,7 +92,7 @@ func (h *host) outcome(t *turn, result ended, failed error) (event string, field
 	answer := ""
 	h.do(func() {
 		h.flush()
-		t.stopped = true
+		t.over = true
 		h.dismiss() // the agent does not wait for an answer any more
 		h.count(t, result)
 		answer = t.answer.String()
@@ -120,7 +121,7 @@ func (h *host) say(text string) { h.do(func() { h.screen.Print(clean(text) + "\n
 // interrupt stops the turn.
 func (h *host) interrupt() {
 	t := h.turn
-	if t == nil || t.stopped {
+	if t == nil || t.stopped || t.over {
 		return
 	}
 	t.stopped, h.armed = true, false
