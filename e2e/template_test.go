@@ -172,3 +172,25 @@ func TestTeamThatCannotBe(t *testing.T) {
 		t.Errorf("the same with a program that is there: %d, %s, %s", code, out, said)
 	}
 }
+
+// TestATeamInAnotherRepository has an executive start a team with tasks in a repository inside its own: the tasks are
+// on the board of the project that the leader works in.
+func TestATeamInAnotherRepository(t *testing.T) {
+	h := newHouse(t, program)
+	h.start()
+	tm, other := h.team("shop"), h.repository("shop/inner")
+	var out crewapi.SpawnOut
+	if err := h.callAs(tm.credentials[tm.exec.ID], "spawn_team_from_template", fields{
+		"template": "data_pipeline", "task_description": "Count.", "workDir": other, "driver": "scripted",
+	}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if !out.Complete || len(out.Tasks) != 4 {
+		t.Fatalf("the team is %+v", out)
+	}
+	leader, member := h.agent(out.Leader), h.agent(out.Members[1].ID)
+	task := h.task(out.Tasks[0].ID)
+	if task.Project != leader.Project || leader.Project == h.agent(tm.exec.ID).Project || task.Assignee != string(member.ID) {
+		t.Errorf("the first task is on the board of %q for %q; the leader's is %q", task.Project, task.Assignee, leader.Project)
+	}
+}

@@ -1,6 +1,7 @@
 package crew_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,11 +29,14 @@ type world struct {
 	tasks  []orchestron.Task
 	keys   map[string]keyed
 	roles  role.Set
-	ready  chan struct{}
+	// project is what all that are started belong to.
+	project string
+	ready   chan struct{}
 
 	left   int             // calls that are let through before the process is killed; -1 never kills
 	after  bool            // the call in which it is killed still has its effect
 	refuse map[string]bool // names of members that cannot be started
+	full   map[string]bool // titles of tasks that the board does not take
 	deaf   map[string]bool // names of members that can be told nothing
 }
 
@@ -144,9 +148,15 @@ func (w *world) run(actor orchestron.Actor, operation string, in map[string]any)
 		w.sent = append(w.sent, sent{a.ID, text("text"), actor.String()})
 		return agentapi.MessageOut{MessageID: orchestron.MessageID(fmt.Sprintf("m-%d", len(w.sent))), State: orchestron.Queued}, nil
 	case "orchestron_task_create":
-		t := orchestron.Task{ID: orchestron.TaskIDOf(int64(len(w.tasks) + 1)), Title: text("title"), Status: orchestron.ToDo, Project: actor.Dir}
+		t := orchestron.Task{ID: orchestron.TaskIDOf(int64(len(w.tasks) + 1)), Title: text("title"), Status: orchestron.ToDo, Project: cmp.Or(actor.Project, actor.Dir)}
+		if w.full[t.Title] {
+			return nil, orchestron.Errorf(orchestron.Unavailable, "the board takes no %s", t.Title)
+		}
 		if id, assigned := in["assignee"].(orchestron.AgentID); assigned {
 			t.Assignee = string(id)
+		}
+		if a, known := w.Agent(orchestron.AgentID(t.Assignee)); known && actor.Kind == orchestron.AgentCall && a.Project != actor.Project {
+			return nil, orchestron.Errorf(orchestron.NotFound, "there is no agent %s in the project %s", a.ID, actor.Project)
 		}
 		t.DependsOn, _ = in["dependsOn"].([]orchestron.TaskID)
 		w.tasks = append(w.tasks, t)
@@ -177,7 +187,7 @@ func (w *world) spawn(in map[string]any) (agentapi.View, error) {
 	n := len(w.agents) + 1
 	a := orchestron.Agent{
 		ID: orchestron.ChildID(orchestron.AgentID(parent), w.roles[roleName].Level, n), Name: name, Role: roleName, Level: w.roles[roleName].Level,
-		Parent: orchestron.AgentID(parent), Status: orchestron.Idle, Driver: driver, Model: model, Workspace: "/w/" + name, Created: time.Now(),
+		Parent: orchestron.AgentID(parent), Status: orchestron.Idle, Driver: driver, Model: model, Workspace: "/w/" + name, Project: w.project, Created: time.Now(),
 	}
 	w.agents = append(w.agents, a)
 	return agentapi.View{Agent: a}, nil

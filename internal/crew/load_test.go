@@ -111,6 +111,8 @@ func TestWrongFiles(t *testing.T) {
 		{boss + "  - name: a\n    role: debugger\n    parent: b\n  - name: b\n    role: debugger\n    parent: a\n", 9, `the parent "b" of a is no member before it`},
 		{boss + "  - name: a\n    role: manager\n    parent: boss\n", 9, "boss (manager) cannot lead a (manager)"},
 		{boss + "  - name: a\n    role: debugger\n    parent: boss\n    count: 0\n", 10, "count"},
+		{boss + "  - name: a-1\n    role: debugger\n    parent: boss\n  - name: a\n    role: debugger\n    parent: boss\n    count: 2\n", 13, `two members have the name "a-1"`},
+		{boss + "  - name: a\n    role: debugger\n    parent: boss\n    count: 2\n  - name: a-2\n    role: debugger\n    parent: boss\n", 11, `two members have the name "a-2"`},
 		{boss + "  - name: a\n    role: debugger\n    parent: boss\n    count: 100\n", 4, "101 members"},
 		{boss + "  - name: a\n    role: debugger\n    parent: boss\n    context: \"{{.Tusk}}\"\n", 10, "Tusk"},
 		{boss + "  - name: a\n    role: debugger\n    parent: boss\n    context: \"{{.Parameters.who}}\"\n", 10, "who"},

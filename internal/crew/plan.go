@@ -2,8 +2,13 @@ package crew
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/boardapi"
 	"github.com/orchestron/orchestron/internal/crewapi"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/quota"
@@ -25,6 +30,9 @@ func (s *Service) plan(ctx context.Context, call op.Call, in crewapi.SpawnIn) (c
 	if err := s.adapt(&t, in); err != nil {
 		return t, err
 	}
+	if err := checkFilled(t); err != nil {
+		return t, err
+	}
 	parent := leaderOf(call.Actor, in)
 	if parent != "" && !s.agents.Within(call.Actor, parent) {
 		return t, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(string(parent))).Try("list shows the agents")
@@ -35,6 +43,41 @@ func (s *Service) plan(ctx context.Context, call op.Call, in crewapi.SpawnIn) (c
 		}
 	}
 	return t, s.room(call.Actor, t, parent)
+}
+
+// checkFilled refuses, before anybody is started, what the board or an inbox would refuse of the filled-in texts.
+func checkFilled(t crewapi.Template) error {
+	wrong := func(what string, err error) error {
+		return orchestron.Errorf(orchestron.Invalid, "the team template %s with what you say in it: %s: %w", t.Name, what, err).
+			Try("say it shorter; orchestron team show %s shows where it goes", t.Name)
+	}
+	for _, one := range t.Tasks {
+		if err := fits(one); err != nil {
+			return wrong("the task "+one.Name, err)
+		}
+	}
+	ids := placeholders(t)
+	for i, m := range t.Members {
+		if _, _, err := orchestron.Clean(opening(t, i, ids)); err != nil {
+			return wrong("the first message to "+m.Name, err)
+		}
+	}
+	return nil
+}
+
+// fits is nil when a board takes the texts of a task.
+func fits(one crewapi.Item) error {
+	switch {
+	case one.Title == "":
+		return errors.New("its title is empty")
+	case strings.ContainsFunc(one.Title, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return errors.New("its title is no line of text")
+	case utf8.RuneCountInString(one.Title) > boardapi.MaxTitle || len(one.Title) > 4*boardapi.MaxName:
+		return fmt.Errorf("its title has %d characters, more than %d", utf8.RuneCountInString(one.Title), boardapi.MaxTitle)
+	case utf8.RuneCountInString(one.Description) > boardapi.MaxText:
+		return fmt.Errorf("its description has %d characters, more than %d", utf8.RuneCountInString(one.Description), boardapi.MaxText)
+	}
+	return nil
 }
 
 // leaderOf is who leads the team: whom the caller names, else the caller itself if it is an agent.

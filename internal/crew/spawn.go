@@ -61,7 +61,7 @@ func (m *making) begin() {
 			if one.Parent != "" {
 				leader = orchestron.AgentID("the id of " + one.Parent)
 			}
-			r.State, r.Context, r.Prompt = crewapi.Planned, brief(m.t, i, leader), opening(m.t, i, m.placeholders())
+			r.State, r.Context, r.Prompt = crewapi.Planned, brief(m.t, i, leader), opening(m.t, i, placeholders(m.t))
 		}
 		m.out.Members = append(m.out.Members, r)
 	}
@@ -73,9 +73,9 @@ func (m *making) begin() {
 }
 
 // placeholders stand for the ids that there are not yet.
-func (m *making) placeholders() map[string]orchestron.AgentID {
+func placeholders(t crewapi.Template) map[string]orchestron.AgentID {
 	ids := map[string]orchestron.AgentID{}
-	for _, one := range m.t.Members {
+	for _, one := range t.Members {
 		ids[one.Name] = orchestron.AgentID("the id of " + one.Name)
 	}
 	return ids
@@ -148,18 +148,15 @@ func (m *making) put(ctx context.Context, one crewapi.Item) error {
 	if p.Assignee != "" {
 		in["assignee"] = p.Assignee
 	}
-	var after []orchestron.TaskID
-	for _, done := range m.out.Tasks {
-		if slices.Contains(one.After, done.Name) && done.ID != "" {
-			after = append(after, done.ID)
-		}
-	}
+	after, err := m.after(one)
 	if len(after) > 0 {
 		in["dependsOn"] = after
 	}
-	var made orchestron.Task
-	err := m.agents.Do(ctx, m.onBoard(), keyOf(m.call, "task#"+one.Name), "orchestron_task_create", in, &made)
-	p.ID = made.ID
+	if err == nil {
+		var made orchestron.Task
+		err = m.agents.Do(ctx, m.onBoard(), keyOf(m.call, "task#"+one.Name), "orchestron_task_create", in, &made)
+		p.ID = made.ID
+	}
 	if err != nil {
 		p.Error = orchestron.Visible(err)
 		err = fmt.Errorf("putting the task %s on the board: %w", one.Name, err)
@@ -168,13 +165,31 @@ func (m *making) put(ctx context.Context, one crewapi.Item) error {
 	return err
 }
 
-// onBoard is the caller where the team works: which board is meant follows from that.
-func (m *making) onBoard() orchestron.Actor {
-	actor := m.call.Actor
-	if actor.Trusted() {
-		actor.Dir = m.out.Members[0].Workspace
+// after is the tasks that must be over before one. When one of them is not on the board this one would be ready too soon.
+func (m *making) after(one crewapi.Item) ([]orchestron.TaskID, error) {
+	var after []orchestron.TaskID
+	for _, before := range m.out.Tasks {
+		switch {
+		case !slices.Contains(one.After, before.Name):
+		case before.ID == "":
+			return nil, orchestron.Errorf(orchestron.Conflict, "the task %s, which must be over before it, could not be put", before.Name)
+		default:
+			after = append(after, before.ID)
+		}
 	}
-	return actor
+	return after, nil
+}
+
+// onBoard is whose board the team's tasks are on: a person's where the leader works, and otherwise the leader's own, for
+// an agent sees its own project's board only.
+func (m *making) onBoard() orchestron.Actor {
+	actor, root := m.call.Actor, m.out.Members[0]
+	if actor.Trusted() {
+		actor.Dir = root.Workspace
+		return actor
+	}
+	leader, _ := m.agents.Agent(root.ID)
+	return orchestron.Actor{Kind: orchestron.AgentCall, Agent: leader.ID, Level: leader.Level, Project: leader.Project}
 }
 
 // tell gives the i-th member its first message, if it runs.

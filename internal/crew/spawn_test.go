@@ -202,9 +202,13 @@ func TestAgentsStartTeams(t *testing.T) {
 		t.Errorf("a team below another's agent: %v", err)
 	}
 	delete(in, "parent")
+	w.project = "shop" // and the executive's is another
 	out, err := start(t, w.service("", roomy()), executive(), "", in)
+	if !out.Complete {
+		t.Errorf("a team in another repository: %s", out.Reason)
+	}
 	root, _ := w.Agent(out.Leader)
-	if err != nil || root.Parent != "exec_1" || w.sent[0].By != "exec_1" || w.tasks[0].Project != "" {
+	if err != nil || root.Parent != "exec_1" || w.sent[0].By != "exec_1" || w.tasks[0].Project != "shop" {
 		t.Errorf("the team of exec_1 is led by %+v: %+v, %v", root, out, err)
 	}
 	specialist := orchestron.Actor{Kind: orchestron.AgentCall, Agent: "spec_1", Level: orchestron.Specialist}
@@ -257,5 +261,41 @@ func TestParameters(t *testing.T) {
 	}
 	if _, err := start(t, w.service("", roomy()), operator, "", map[string]any{"template": "reserch", "task_description": "x"}); orchestron.KindOf(err) != orchestron.NotFound {
 		t.Errorf("an unknown template: %v", err)
+	}
+}
+
+// TestNoTaskIsReadyTooSoon: what comes after a task that could not be put is not put either.
+func TestNoTaskIsReadyTooSoon(t *testing.T) {
+	w := newWorld(t)
+	dry, err := start(t, w.service("", roomy()), operator, "", map[string]any{"template": "data_pipeline", "task_description": "x", "dry_run": true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.full = map[string]bool{dry.Tasks[0].Title: true}
+	out, err := start(t, w.service("", roomy()), operator, "", map[string]any{"template": "data_pipeline", "task_description": "x", "keep": true})
+	if err != nil || out.Complete || len(out.Tasks) != 4 || len(w.tasks) != 0 || !strings.Contains(out.Tasks[3].Error.Message, "could not be put") {
+		t.Errorf("%+v, %v, and %d tasks on the board", out, err, len(w.tasks))
+	}
+}
+
+// TestTextsAreCheckedBeforeAnybodyIsStarted: what the board or an inbox would refuse costs nobody a start.
+func TestTextsAreCheckedBeforeAnybodyIsStarted(t *testing.T) {
+	const head = "name: x\ndescription: d\nmembers:\n  - name: boss\n    role: manager\n"
+	tests := map[string]struct{ text, task, want string }{
+		"a title of two lines": {head + "    prompt: go\ntasks:\n  - {name: a, title: \"{{.Task}}\"}\n", "one\ntwo", "the task a: its title is no line"},
+		"a title too long":     {head + "    prompt: go\ntasks:\n  - {name: a, title: \"{{.Task}}\"}\n", strings.Repeat("x", 501), "501 characters"},
+		"an empty title":       {head + "    prompt: go\ntasks:\n  - {name: a, title: \"{{.Task}}\"}\n", " ", "the task a: its title is empty"},
+		"a long description":   {head + "    prompt: go\ntasks:\n  - {name: a, title: t, description: \"" + strings.Repeat("{{.Task}}", 3) + "\"}\n", strings.Repeat("x", 40_000), "120000 characters"},
+		"a long opening":       {head + "    prompt: \"" + strings.Repeat("{{.Task}}", 30) + "\"\n", strings.Repeat("x", 40_000), "the first message to boss: the message has"},
+	}
+	for name, test := range tests {
+		for _, dry := range []bool{false, true} {
+			w, dir := newWorld(t), t.TempDir()
+			write(t, dir, "x.yaml", test.text)
+			_, err := start(t, w.service(dir, roomy()), operator, "", map[string]any{"template": "x", "task_description": test.task, "dry_run": dry})
+			if orchestron.KindOf(err) != orchestron.Invalid || !strings.Contains(fmt.Sprint(err), test.want) || len(w.agents) > 0 {
+				t.Errorf("%s: %v with %d agents, want %q", name, err, len(w.agents), test.want)
+			}
+		}
 	}
 }

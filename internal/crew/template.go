@@ -205,6 +205,9 @@ func (c *check) members(asked []member) ([]crewapi.Member, error) {
 		}
 		for n := range *m.Count {
 			one.Name = fmt.Sprintf("%s-%d", m.Name, n+1)
+			if seen[one.Name] {
+				return nil, c.wrong(fmt.Errorf("two members have the name %q, one of them by its count", one.Name), "members", i, "count")
+			}
 			seen[one.Name] = true
 			all = append(all, one)
 		}
