@@ -16,6 +16,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/limitapi"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/workspace"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -245,7 +246,7 @@ func TestTogether(t *testing.T) {
 		w := newWorld(someone("exec_1", orchestron.Idle), someone("exec_2", orchestron.Idle))
 		s, stop := begin(t, w, -1, false)
 		defer stop()
-		setLimit(t, s, limitapi.Scope{Project: common}, limitapi.Values{MaxCost: ptr(2.0), MaxInstances: ptr(int64(2))})
+		setLimit(t, s, limitapi.Scope{Project: workspace.Common}, limitapi.Values{MaxCost: ptr(2.0), MaxInstances: ptr(int64(2))})
 		if err := s.Admit(someone("exec_3", orchestron.Starting)); orchestron.KindOf(err) != orchestron.Limit {
 			t.Errorf("Admit of a third = %v, want a limit", err)
 		}

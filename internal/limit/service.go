@@ -21,7 +21,6 @@ import (
 
 const (
 	stem    = "LIMIT"     // of the numbers of stops
-	common  = "default"   // the project of those who work in no git repository
 	endTime = time.Minute // how long those that an agent leads have to end before it
 
 	grace = 20 * time.Second // how long an agent that was told has to come to an end
@@ -119,9 +118,6 @@ func rest(ctx context.Context, next time.Duration, agents, usage, own <-chan str
 // enforce looks at every limit once, and says when to look again if nothing happens; 0 is never.
 func (s *Service) enforce(ctx context.Context, group *errgroup.Group) (next time.Duration, err error) {
 	all := s.agents.All()
-	if err := s.meet(ctx, all); err != nil {
-		return 0, err
-	}
 	over := s.judgeAll(all)
 	s.mu.Lock()
 	s.over = over
@@ -137,36 +133,13 @@ func (s *Service) enforce(ctx context.Context, group *errgroup.Group) (next time
 	return s.nextTime(all), nil
 }
 
-// meet notes in which project agents work that were not seen before: their directories may go away.
-func (s *Service) meet(ctx context.Context, all []orchestron.Agent) error {
-	var unknown []limitapi.Standing
-	s.mu.Lock()
-	for _, a := range all {
-		if _, known := s.standings[a.ID]; !known {
-			unknown = append(unknown, limitapi.Standing{Agent: a.ID, Project: projectOf(a)})
-		}
-	}
-	s.mu.Unlock()
-	if len(unknown) == 0 {
-		return nil
-	}
-	return s.stand(ctx, nil, unknown...)
-}
-
-func projectOf(a orchestron.Agent) string { return cmp.Or(workspace.Project(a.Workspace), common) }
-
-// stand makes durable what is known of agents, with an event if one is given.
-func (s *Service) stand(ctx context.Context, e *orchestron.Event, those ...limitapi.Standing) error {
+// stand makes durable what is known of an agent, with an event if one is given.
+func (s *Service) stand(ctx context.Context, e *orchestron.Event, st limitapi.Standing) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	err := s.store.Write(ctx, func(tx Tx) error {
-		for _, st := range those {
-			if err := tx.PutStanding(st); err != nil {
-				return err
-			}
-		}
-		if e == nil {
-			return nil
+		if err := tx.PutStanding(st); err != nil || e == nil {
+			return err
 		}
 		return tx.AddEvent(e)
 	})
@@ -174,9 +147,7 @@ func (s *Service) stand(ctx context.Context, e *orchestron.Event, those ...limit
 		return err
 	}
 	s.mu.Lock()
-	for _, st := range those {
-		s.standings[st.Agent] = st
-	}
+	s.standings[st.Agent] = st
 	s.mu.Unlock()
 	return nil
 }
@@ -213,18 +184,13 @@ func (s *Service) scopes(a orchestron.Agent, parents map[orchestron.AgentID]orch
 	for id := a.Parent; id != "" && len(scopes) < mostLeaders; id = parents[id] {
 		scopes = append(scopes, limitapi.Scope{Agent: id})
 	}
-	return append(scopes, limitapi.Scope{Project: s.project(a)}, limitapi.Scope{})
+	return append(scopes, limitapi.Scope{Project: projectOf(a)}, limitapi.Scope{})
 }
 
 const mostLeaders = 16 // above an agent; no tree is as high
 
-// project is where an agent began to work. s.mu is held.
-func (s *Service) project(a orchestron.Agent) string {
-	if st, met := s.standings[a.ID]; met {
-		return st.Project
-	}
-	return projectOf(a)
-}
+// projectOf is whose limits hold for an agent besides its own.
+func projectOf(a orchestron.Agent) string { return cmp.Or(a.Project, workspace.Common) }
 
 // spent adds up what was used, by scope.
 func (s *Service) spent(all []orchestron.Agent) map[limitapi.Scope]limitapi.Spent {
@@ -239,7 +205,7 @@ func (s *Service) spent(all []orchestron.Agent) map[limitapi.Scope]limitapi.Spen
 			one.Instances = 1
 		}
 		sums[limitapi.Scope{Agent: a.ID}] = one
-		for _, scope := range []limitapi.Scope{{Project: s.project(a)}, {}} {
+		for _, scope := range []limitapi.Scope{{Project: projectOf(a)}, {}} {
 			sums[scope] = sums[scope].Plus(one)
 		}
 	}

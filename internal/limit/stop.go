@@ -68,7 +68,7 @@ func (s *Service) beside(group *errgroup.Group, id orchestron.AgentID, do func()
 // begin makes it durable that an agent is to end.
 func (s *Service) begin(ctx context.Context, st *limitapi.Standing, a orchestron.Agent, f finding) error {
 	e := s.event(limitapi.Hit, f, orchestron.System)
-	e.Agent = a.ID
+	e.Agent, st.Agent = a.ID, a.ID
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	err := s.store.Write(ctx, func(tx Tx) error {

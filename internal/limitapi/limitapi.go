@@ -103,9 +103,8 @@ type Stop struct {
 
 // Standing is what limits know of an agent.
 type Standing struct {
-	Agent   orchestron.AgentID `json:"agent"`
-	Project string             `json:"project"` // where it began to work; its directory may be gone
-	Stop    *Stop              `json:"stop,omitempty"`
+	Agent orchestron.AgentID `json:"agent"`
+	Stop  *Stop              `json:"stop,omitempty"`
 }
 
 // The events.

@@ -39,7 +39,7 @@ func TestKept(t *testing.T) {
 	}
 	all := limitapi.Limit{Tokens: 7, By: orchestron.Actor{Kind: orchestron.Operator}, Set: noon}
 	project := limitapi.Limit{Scope: limitapi.Scope{Project: "/a b/ü"}, Micro: 1, Set: noon}
-	stopped := limitapi.Standing{Agent: "exec_1", Project: "/p", Stop: &limitapi.Stop{
+	stopped := limitapi.Standing{Agent: "exec_1", Stop: &limitapi.Stop{
 		Number: 9, Scope: full.Scope, What: limitapi.Tokens, Used: 8, Ceiling: 7, Generation: 3, At: noon, Stage: limitapi.Told, Cut: true,
 	}}
 	db := open()
@@ -49,7 +49,7 @@ func TestKept(t *testing.T) {
 				return err
 			}
 		}
-		return tx.PutStanding(limitapi.Standing{Agent: "exec_1", Project: "/p"})
+		return tx.PutStanding(limitapi.Standing{Agent: "exec_1"})
 	})
 	write(db, func(tx Tx) error {
 		if err := tx.PutStanding(stopped); err != nil {

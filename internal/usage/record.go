@@ -14,9 +14,8 @@ import (
 )
 
 const (
-	common   = "default" // the project of those who work in no git repository, as boards call it
-	unstored = 4 << 20   // bytes without a call in them that are rather read again than noted
-	together = 500       // calls whose cost is counted again in one change
+	unstored = 4 << 20 // bytes without a call in them that are rather read again than noted
+	together = 500     // calls whose cost is counted again in one change
 )
 
 // read reads what an agent's transcripts have that was not read, and reports whether they had anything.
@@ -123,7 +122,7 @@ type turnKey struct {
 }
 
 func (s *Service) recording(ctx context.Context, a orchestron.Agent, batches []batch) (*recording, error) {
-	rec := &recording{agent: a.ID, prices: s.prices, now: s.now().UTC(), project: cmp.Or(workspace.Project(a.Workspace), common)}
+	rec := &recording{agent: a.ID, prices: s.prices, now: s.now().UTC(), project: cmp.Or(a.Project, workspace.Common)}
 	oldest := rec.now
 	for _, b := range batches {
 		for _, e := range b.calls {

@@ -108,9 +108,8 @@ func TestAnyOrder(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	s := set(t)
 	file := filepath.Join(s.dir, "a.jsonl")
-	must(t, os.MkdirAll(filepath.Join(s.dir, "repo", ".git"), 0o700))
-	must(t, os.MkdirAll(filepath.Join(s.dir, "repo", "deep"), 0o700))
-	s.add("exec_1", "", filepath.Join(s.dir, "repo", "deep"), file)
+	s.add("exec_1", "", filepath.Join(s.dir, "gone"), file) // its project does not depend on what is still there
+	s.all[0].Project = filepath.Join(s.dir, "repo")
 	at := func(second int) time.Time { return noon.Add(time.Duration(second) * time.Second) }
 	task := func(held bool) orchestron.Task {
 		task := orchestron.Task{ID: "TASK-1", Project: "p", Status: orchestron.ToDo, Type: orchestron.Job, Priority: orchestron.Medium}
