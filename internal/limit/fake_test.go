@@ -231,6 +231,14 @@ func (l *life) Standings(context.Context) ([]limitapi.Standing, error) {
 	return slices.Collect(maps.Values(l.standings)), nil
 }
 
+func (l *life) Dismissed(_ context.Context, id orchestron.AgentID, behind int64) (bool, error) {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	return slices.ContainsFunc(l.events, func(e orchestron.Event) bool {
+		return e.Seq > behind && e.Agent == id && e.Type == orchestron.AgentTerminated && e.Actor != string(orchestron.System)
+	}), nil
+}
+
 // Write commits a change that did not fail, all at once.
 func (l *life) Write(_ context.Context, change func(Tx) error) error {
 	return l.do(func() error {
@@ -251,6 +259,7 @@ func (l *life) Write(_ context.Context, change func(Tx) error) error {
 type fakeTx struct {
 	w        *world
 	ordinals int
+	added    int
 	commit   []func()
 }
 
@@ -274,6 +283,8 @@ func (tx *fakeTx) PutStanding(s limitapi.Standing) error {
 }
 
 func (tx *fakeTx) AddEvent(e *orchestron.Event) error {
+	tx.added++
+	e.Seq = int64(len(tx.w.events) + tx.added)
 	tx.commit = append(tx.commit, func() { tx.w.events = append(tx.w.events, *e) })
 	return nil
 }

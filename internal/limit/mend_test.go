@@ -1,8 +1,10 @@
 package limit
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/limitapi"
@@ -30,6 +32,45 @@ func TestNewInProject(t *testing.T) {
 		}
 		if err := s.Admit(someone("exec_3", orchestron.Starting)); err != nil {
 			t.Errorf("Admit of one of another project = %v", err)
+		}
+	})
+}
+
+// TestTerminatedMeanwhile holds that raising a limit starts nobody whom a person has ended since.
+func TestTerminatedMeanwhile(t *testing.T) {
+	terminate := func(w *world, id orchestron.AgentID, by orchestron.ActorKind) {
+		w.mu.Lock()
+		w.events = append(w.events, orchestron.Event{Seq: int64(len(w.events) + 1), Type: orchestron.AgentTerminated, Agent: id, Actor: string(by)})
+		w.mu.Unlock()
+		w.alter(id, func(a *orchestron.Agent) { a.Wanted, a.Status = orchestron.WantStopped, orchestron.Stopped })
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Busy), someone("exec_2", orchestron.Busy), someone("exec_3", orchestron.Busy))
+		terminate(w, "exec_2", orchestron.Operator) // long ago
+		w.alter("exec_2", func(a *orchestron.Agent) { a.Wanted, a.Status = orchestron.WantRunning, orchestron.Busy })
+		w.alter("exec_3", func(a *orchestron.Agent) { a.Wanted = orchestron.WantStopped }) // somebody ends it now
+		s, stop := begin(t, w, -1, false)
+		defer func() { stop() }()
+		setLimit(t, s, limitapi.Scope{}, limitapi.Values{MaxTotalTokens: ptr(int64(10))})
+		w.spend("exec_1", 10, 0)
+		synctest.Wait() // they have a moment to come to an end
+		terminate(w, "exec_1", orchestron.Operator)
+		terminate(w, "exec_2", orchestron.System)
+		terminate(w, "exec_3", orchestron.Operator)
+		time.Sleep(2 * grace)
+		stop()
+		s, stop = begin(t, w, -1, false)
+		setLimit(t, s, limitapi.Scope{}, limitapi.Values{MaxTotalTokens: ptr(int64(20))})
+		synctest.Wait()
+		var again []string
+		for _, did := range w.did() {
+			if strings.HasPrefix(did, "restart") {
+				again = append(again, did)
+			}
+		}
+		expect(t, "raised", again, "restart exec_2")
+		if len(s.show(func(limitapi.Limit) bool { return true }, func(orchestron.AgentID) bool { return true }).Stopped) > 0 {
+			t.Error("somebody is still shown as stopped by a limit")
 		}
 	})
 }

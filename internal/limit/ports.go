@@ -43,6 +43,8 @@ type Store interface {
 
 	Limits(ctx context.Context) ([]limitapi.Limit, error)
 	Standings(ctx context.Context) ([]limitapi.Standing, error)
+	// Dismissed reports whether an event behind one tells that somebody but Orchestron itself ended the agent.
+	Dismissed(ctx context.Context, id orchestron.AgentID, behind int64) (bool, error)
 }
 
 // Tx is one change under way.

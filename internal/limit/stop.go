@@ -29,6 +29,9 @@ func (s *Service) act(ctx context.Context, group *errgroup.Group, a orchestron.A
 	}
 	switch {
 	case over && a.Alive():
+		if st.Stop == nil && a.Wanted == orchestron.WantStopped {
+			return nil // somebody ends it already, and nobody starts it again for them
+		}
 		if st.Stop == nil {
 			if err := s.begin(ctx, &st, a, f); err != nil {
 				return err
@@ -80,10 +83,11 @@ func (s *Service) begin(ctx context.Context, st *limitapi.Standing, a orchestron
 			Number: int64(n), Scope: f.scope, What: f.what, Used: f.used, Ceiling: f.ceiling,
 			Generation: a.Generation, At: s.now().UTC(), Stage: limitapi.Reached,
 		}
-		if err := tx.PutStanding(*st); err != nil {
+		if err := tx.AddEvent(e); err != nil {
 			return err
 		}
-		return tx.AddEvent(e)
+		st.Stop.Event = e.Seq
+		return tx.PutStanding(*st)
 	})
 	if err != nil {
 		return err
@@ -178,16 +182,25 @@ func (s *Service) end(ctx context.Context, id orchestron.AgentID) error {
 	return s.reach(ctx, &st, limitapi.Ended)
 }
 
-// resume starts an agent again whose limit was raised, once.
+// resume starts an agent again whose limit was raised, once. One that somebody ended meanwhile stays ended.
 func (s *Service) resume(ctx context.Context, id orchestron.AgentID) error {
 	st := s.standing(id)
 	if st.Stop == nil {
 		return nil
 	}
+	dismissed, err := s.store.Dismissed(ctx, id, st.Stop.Event)
+	if err != nil {
+		pause(ctx, retry)
+		return err
+	}
+	if dismissed {
+		st.Stop = nil
+		return s.stand(ctx, nil, st)
+	}
 	if err := s.reach(ctx, &st, limitapi.Resuming); err != nil {
 		return err
 	}
-	err := s.agents.Restart(ctx, id, fmt.Sprintf("limit-%d-resumed", st.Stop.Number))
+	err = s.agents.Restart(ctx, id, fmt.Sprintf("limit-%d-resumed", st.Stop.Number))
 	if refused(err) || orchestron.KindOf(err) == orchestron.Limit && err != nil {
 		pause(ctx, retry)
 		return err

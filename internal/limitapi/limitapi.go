@@ -99,6 +99,7 @@ type Stop struct {
 	At         time.Time `json:"at"`
 	Stage      Stage     `json:"stage"`
 	Cut        bool      `json:"cut,omitempty"` // a turn was interrupted for it
+	Event      int64     `json:"event"`         // the number of the event that told of it
 }
 
 // Standing is what limits know of an agent.

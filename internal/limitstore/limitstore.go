@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/limitapi"
 	"github.com/orchestron/orchestron/internal/sqlite"
 )
@@ -30,6 +31,14 @@ func (s Store) Limits(ctx context.Context) ([]limitapi.Limit, error) {
 // Standings returns what is known of agents under limits.
 func (s Store) Standings(ctx context.Context) ([]limitapi.Standing, error) {
 	return sqlite.Read(ctx, s.db, scan[limitapi.Standing], `SELECT doc FROM limit_standings`)
+}
+
+// Dismissed reports whether an event behind one tells that somebody but Orchestron itself ended the agent.
+func (s Store) Dismissed(ctx context.Context, id orchestron.AgentID, behind int64) (bool, error) {
+	found, err := sqlite.Read(ctx, s.db, sqlite.ScanInt,
+		`SELECT seq FROM events WHERE seq > ? AND agent = ? AND type = ? AND actor <> ? LIMIT 1`,
+		behind, id, orchestron.AgentTerminated, orchestron.System)
+	return len(found) > 0, err
 }
 
 func scan[T any](rows *sql.Rows) (v T, err error) {

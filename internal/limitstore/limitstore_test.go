@@ -71,3 +71,38 @@ func TestKept(t *testing.T) {
 		t.Errorf("standings, %v (-want +got):\n%s", err, diff)
 	}
 }
+
+// TestDismissed holds that a person's ending of an agent is found behind the event of its limit, and nobody else's.
+func TestDismissed(t *testing.T) {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "orchestron.db"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	defer db.Close()
+	var seqs []int64
+	add := func(id orchestron.AgentID, kind orchestron.EventType, actor string) {
+		t.Helper()
+		e := orchestron.Event{At: noon, Type: kind, Agent: id, Actor: actor}
+		if err := In(db).Write(t.Context(), func(tx Tx) error { return tx.AddEvent(&e) }); err != nil {
+			t.Fatalf("AddEvent: %v", err)
+		}
+		seqs = append(seqs, e.Seq)
+	}
+	add("exec_1", orchestron.AgentTerminated, "operator")
+	add("exec_1", limitapi.Hit, "orchestron")
+	add("exec_1", orchestron.AgentTerminated, "orchestron")
+	add("exec_2", orchestron.AgentTerminated, "operator")
+	add("exec_1", orchestron.AgentExited, "")
+	for _, c := range []struct {
+		behind int64
+		want   bool
+	}{{seqs[0] - 1, true}, {seqs[0], false}, {seqs[1], false}} {
+		if got, err := In(db).Dismissed(t.Context(), "exec_1", c.behind); got != c.want || err != nil {
+			t.Errorf("Dismissed behind %d = %t, %v, want %t", c.behind, got, err, c.want)
+		}
+	}
+	add("exec_1", orchestron.AgentTerminated, "exec_2") // an agent is not Orchestron either
+	if got, err := In(db).Dismissed(t.Context(), "exec_1", seqs[1]); !got || err != nil {
+		t.Errorf("Dismissed by an agent = %t, %v", got, err)
+	}
+}
