@@ -12,6 +12,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/limitapi"
 	"github.com/orchestron/orchestron/internal/signal"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 var errKilled = errors.New("killed")
@@ -30,9 +31,11 @@ type world struct {
 	restarted map[string]bool   // by key
 	changed   signal.Signal
 	counted   signal.Signal
-	counts    time.Time // until when what was used is counted
+	ready     chan struct{} // closed when what was used is counted; nil: it is
+	counts    time.Time     // until when what was used is counted
 	last      *life
 	deaf      bool // agents do not stop their turns when they are interrupted
+	broken    int  // starts that fail
 }
 
 func newWorld(agents ...orchestron.Agent) *world {
@@ -132,6 +135,9 @@ func (l *life) Counted(orchestron.AgentID) time.Time {
 }
 
 func (l *life) Ready() <-chan struct{} {
+	if l.ready != nil {
+		return l.ready
+	}
 	ready := make(chan struct{})
 	close(ready)
 	return ready
@@ -199,7 +205,7 @@ func (l *life) Stop(_ context.Context, id orchestron.AgentID) error {
 func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string) (err error) {
 	return l.do(func() error {
 		l.alter(id, func(a *orchestron.Agent) {
-			if l.restarted[key] {
+			if l.restarted[key] && !state.FailedToStart(*a) {
 				return
 			}
 			if a.Alive() {
@@ -207,7 +213,13 @@ func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string) (er
 				return
 			}
 			a.Status, a.Generation, l.restarted[key] = orchestron.Idle, a.Generation+1, true
+			a.Exit = nil
 			l.effects = append(l.effects, "restart "+string(id))
+			if l.broken > 0 {
+				l.broken--
+				a.Status, a.Exit = orchestron.Failed, &orchestron.Exit{Code: -1, Reason: "could not be started: no terminal"}
+				err = errors.New("no terminal")
+			}
 		})
 		return err
 	})

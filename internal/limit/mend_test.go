@@ -74,3 +74,59 @@ func TestTerminatedMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// TestFailedStart holds that an agent whose limit was raised and that could not be started is tried again, whatever is
+// killed, and is said to go on when it does.
+func TestFailedStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Idle))
+		s, stop := begin(t, w, -1, false)
+		defer func() { stop() }()
+		setLimit(t, s, limitapi.Scope{}, limitapi.Values{MaxTotalTokens: ptr(int64(10))})
+		w.spend("exec_1", 10, 0)
+		synctest.Wait()
+		w.broken = 4
+		setLimit(t, s, limitapi.Scope{}, limitapi.Values{MaxTotalTokens: ptr(int64(20))})
+		time.Sleep(retry + retry/2)
+		expect(t, "after a pause", w.did(), "stop exec_1", "restart exec_1", "restart exec_1")
+		if count(w.kinds(), limitapi.Resumed) != 0 {
+			t.Error("it is said to go on, and does not")
+		}
+		stop()
+		s, stop = begin(t, w, -1, false)
+		synctest.Wait()
+		setLimit(t, s, limitapi.Scope{}, limitapi.Values{MaxTotalTokens: ptr(int64(5))}) // lowered, while it is tried
+		time.Sleep(20 * retry)
+		expect(t, "not while it may not", w.did()[1:], "restart exec_1", "restart exec_1", "restart exec_1")
+		setLimit(t, s, limitapi.Scope{}, limitapi.Values{MaxTotalTokens: ptr(int64(20))})
+		time.Sleep(20 * retry)
+		if got := w.status("exec_1"); got != orchestron.Idle || count(w.kinds(), limitapi.Resumed) != 1 {
+			t.Errorf("it is %s, and the events are %v", got, w.kinds())
+		}
+		expect(t, "in the end", w.did()[1:], "restart exec_1", "restart exec_1", "restart exec_1", "restart exec_1", "restart exec_1")
+	})
+}
+
+// TestAdmitCounts holds that nobody is started beyond a limit while a new daemon still counts.
+func TestAdmitCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Stopped))
+		s, stop := begin(t, w, -1, false)
+		setLimit(t, s, limitapi.Scope{}, limitapi.Values{MaxTotalTokens: ptr(int64(10))})
+		stop()
+		w.ready = make(chan struct{})
+		s, stop = begin(t, w, -1, false)
+		defer func() { stop() }()
+		if err := s.Admit(someone("exec_2", orchestron.Starting)); orchestron.KindOf(err) != orchestron.Unavailable {
+			t.Errorf("Admit when nothing is counted for long = %v, want unavailable", err)
+		}
+		go func() {
+			time.Sleep(countTime / 2)
+			w.spend("exec_1", 10, 0) // it did that while no daemon ran
+			close(w.ready)
+		}()
+		if err := s.Admit(someone("exec_2", orchestron.Starting)); orchestron.KindOf(err) != orchestron.Limit {
+			t.Errorf("Admit = %v, want a limit, when it is counted", err)
+		}
+	})
+}

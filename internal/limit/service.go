@@ -23,8 +23,10 @@ const (
 	stem    = "LIMIT"     // of the numbers of stops
 	endTime = time.Minute // how long those that an agent leads have to end before it
 
-	grace = 20 * time.Second // how long an agent that was told has to come to an end
-	retry = 5 * time.Second  // when something that failed is tried again
+	grace     = 20 * time.Second // how long an agent that was told has to come to an end
+	retry     = 5 * time.Second  // when something that failed is tried again
+	countTime = 10 * time.Second // how long a start waits for what was used to be counted
+	longest   = 10 * time.Minute // likewise, when it failed again and again
 )
 
 // Service is the use cases of limits. It is safe for concurrent use.

@@ -2,6 +2,7 @@ package limit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/limitapi"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // act brings one agent one step nearer to what its limits say. Everything that takes time is done beside.
@@ -21,7 +23,7 @@ func (s *Service) act(ctx context.Context, group *errgroup.Group, a orchestron.A
 	if busy {
 		return nil // whoever ends it looks at the limits itself
 	}
-	if st.Stop != nil && st.Stop.Generation != a.Generation { // somebody started it again
+	if st.Stop != nil && st.Stop.Generation != a.Generation && !state.FailedToStart(a) { // it was started again
 		var err error
 		if st, err = s.clear(ctx, st); err != nil {
 			return err
@@ -201,16 +203,31 @@ func (s *Service) resume(ctx context.Context, id orchestron.AgentID) error {
 		return err
 	}
 	err = s.agents.Restart(ctx, id, fmt.Sprintf("limit-%d-resumed", st.Stop.Number))
-	if refused(err) || orchestron.KindOf(err) == orchestron.Limit && err != nil {
-		pause(ctx, retry)
+	switch kind := orchestron.KindOf(err); {
+	case err == nil:
+		_, err = s.clear(ctx, st)
 		return err
-	}
-	if err != nil {
+	case kind == orchestron.Conflict, kind == orchestron.NotFound: // it runs, or is gone
 		s.log.Warn("an agent whose limit was raised is not started again", "agent", id, "err", err)
 		st.Stop = nil
 		return s.stand(ctx, nil, st)
+	case kind == orchestron.Limit: // another one: there is no room
+		pause(ctx, retry)
+		return err
 	}
-	_, err = s.clear(ctx, st)
+	return errors.Join(err, s.putOff(ctx, st))
+}
+
+// putOff notes that an agent could not be started again, and waits before the next attempt: the longer, the more have
+// failed, unless it runs or is to stay ended meanwhile.
+func (s *Service) putOff(ctx context.Context, st limitapi.Standing) error {
+	stop := *st.Stop
+	stop.Tries++
+	st.Stop = &stop
+	err := s.stand(ctx, nil, st)
+	s.await(ctx, min(retry<<min(stop.Tries-1, 10), longest), func() bool {
+		return s.status(st.Agent).Alive() || s.isOver(st.Agent)
+	})
 	return err
 }
 
@@ -302,9 +319,15 @@ func (s *Service) bounded(a orchestron.Agent, all []orchestron.Agent) bool {
 }
 
 // Admit is nil when an agent may be started, and otherwise a Limit with the figures. An agent that is not known yet is
-// judged by where it will work.
+// judged by where it will work. After a start of the daemon it waits until it is known what agents have used.
 func (s *Service) Admit(a orchestron.Agent) error {
 	all := s.agents.All()
+	s.mu.Lock()
+	bounded := s.bounded(a, all)
+	s.mu.Unlock()
+	if bounded && !s.counted() {
+		return orchestron.Errorf(orchestron.Unavailable, "what agents used while no daemon ran is still being counted").Try("try again in a moment")
+	}
 	spent := s.spent(all)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -316,4 +339,16 @@ func (s *Service) Admit(a orchestron.Agent) error {
 		}
 	}
 	return nil
+}
+
+// counted waits until it is known what agents have used, but not for ever, and reports whether it is.
+func (s *Service) counted() bool {
+	timer := time.NewTimer(countTime)
+	defer timer.Stop()
+	select {
+	case <-s.usage.Ready():
+		return true
+	case <-timer.C:
+		return false
+	}
 }

@@ -98,8 +98,9 @@ type Stop struct {
 	Generation int       `json:"generation"` // the run that is stopped
 	At         time.Time `json:"at"`
 	Stage      Stage     `json:"stage"`
-	Cut        bool      `json:"cut,omitempty"` // a turn was interrupted for it
-	Event      int64     `json:"event"`         // the number of the event that told of it
+	Cut        bool      `json:"cut,omitempty"`   // a turn was interrupted for it
+	Event      int64     `json:"event"`           // the number of the event that told of it
+	Tries      int       `json:"tries,omitempty"` // starts that failed since the limit was raised
 }
 
 // Standing is what limits know of an agent.
