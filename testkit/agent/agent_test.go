@@ -95,6 +95,19 @@ func TestEditorGetsTheDraft(t *testing.T) {
 	}
 }
 
+// TestKeysThatPiledUp: keys that come in one piece with those that open the editor wait for its end.
+func TestKeysThatPiledUp(t *testing.T) {
+	r := start(t)
+	r.write("text", "placed")
+	r.keys(strings.Repeat(editChord, 3) + " and typed\r")
+	if got := r.stopped(1); got != testkit.Echo("placed and typed") {
+		t.Errorf("answer = %q", got)
+	}
+	if got := r.turn("alive"); got != testkit.Echo("alive") {
+		t.Errorf("answer = %q", got)
+	}
+}
+
 func TestPaste(t *testing.T) {
 	r := start(t)
 	r.keys("\x1b[200~two\rlines\x1b[201~")

@@ -38,8 +38,12 @@ func (s *session) input(c terminal.Chunk) time.Duration {
 }
 
 func (s *session) press(keys []terminal.Key) {
-	for _, k := range keys {
+	for i, k := range keys {
 		if s.exit != nil {
+			return
+		}
+		if s.editing {
+			s.later = append(s.later, keys[i:]...)
 			return
 		}
 		if s.dialog != nil {
@@ -187,5 +191,9 @@ func (s *session) edited(text string, err error) {
 	} else if text = strings.TrimSuffix(text, "\n"); text != s.box.expanded() {
 		s.box.set(text)
 	}
-	s.tty.Want <- 0
+	later := s.later
+	s.later = nil
+	if s.press(later); !s.editing {
+		s.tty.Want <- 0
+	}
 }

@@ -57,8 +57,9 @@ type session struct {
 	dialog    *dialog
 	tasks     []task // in the background
 	editing   bool
-	ctrlC     time.Time // of the last one, when it may be the first of two
-	notice    string    // in the bottom line
+	later     []terminal.Key // that came in one piece with the key that opened the editor
+	ctrlC     time.Time      // of the last one, when it may be the first of two
+	notice    string         // in the bottom line
 	ignoreHup bool
 	blind     bool // the terminal is gone
 	ballast   []byte
