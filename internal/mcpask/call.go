@@ -36,7 +36,7 @@ type state struct {
 }
 
 // Call is a person's call of an operation if that waits for an agent. state is what Call.State said when the call was
-// made before; key is the call's idempotency key, if it has one.
+// made before; key is the idempotency key that it has now, if any: on some connections each request has one of its own.
 func (s *Service) Call(actor orchestron.Actor, operation string, args json.RawMessage, key, given string) (*Call, bool) {
 	agent := waitsFor(operation, args)
 	if agent == "" || actor.Kind != orchestron.Operator {
@@ -48,7 +48,7 @@ func (s *Service) Call(actor orchestron.Actor, operation string, args json.RawMe
 	}
 	c := &Call{
 		service: s, actor: actor, agent: orchestron.Actor{Kind: orchestron.AgentCall, Agent: agent},
-		key: cmp.Or(key, before.Key, "asked-"+rand.Text()), left: map[approvalapi.ID]bool{},
+		key: cmp.Or(before.Key, key, "asked-"+rand.Text()), left: map[approvalapi.ID]bool{},
 	}
 	for _, id := range before.Left {
 		c.left[id] = true
