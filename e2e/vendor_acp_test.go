@@ -312,3 +312,72 @@ func TestACPLimits(t *testing.T) {
 		eventually(t, driver+" has failed", 30*time.Second, func() bool { return h.status(bad.ID).Status == orchestron.Failed })
 	}
 }
+
+// newRealACPHouse is a house in which agents are a vendor's real program, which speaks the protocol.
+func newRealACPHouse(t *testing.T, vendor string, configure func(home, url string) []string, driver string) *vendorHouse {
+	t.Helper()
+	h := newVendorHouse(t, vendor, configure)
+	h.configure("acp:\n  real: " + strings.ReplaceAll(driver, "PROGRAM", h.program) + "\n" +
+		`approvals: {rules: [{tool: other, argument: '*"title":"orchestron_* (orchestron MCP Server)"}', decision: allow}]}` + "\n")
+	h.start()
+	h.driver = "real"
+	return h
+}
+
+func TestACPGemini(t *testing.T) {
+	h := newRealACPHouse(t, "gemini", func(_, url string) []string {
+		return []string{"GEMINI_API_KEY=x", "GOOGLE_GEMINI_BASE_URL=" + url}
+	}, "{argv: [PROGRAM, --acp, --skip-trust], env: [GEMINI_API_KEY, GOOGLE_GEMINI_BASE_URL], login: gemini-api-key, modes: {acceptEdits: autoEdit}}")
+	h.model = "gemini-2.5-pro"
+	if got := h.doctor(); !strings.Contains(got, "gemini-cli 0.61.0") {
+		t.Errorf("doctor does not name Gemini CLI:\n%s", got)
+	}
+	h.placed = map[string]string{"/etc/hosts is a path": `\/etc/hosts is a path`}
+	h.pause = func() { // it loses a session that is loaded in the minute in which it began: both have one file
+		began := time.Now()
+		eventually(t, "the next minute", 61*time.Second, func() bool { return time.Now().Minute() != began.Minute() })
+	}
+	v := h.conversation()
+	h.acpQuestion(v, "run_shell_command", "mcp_orchestron_orchestron_task_list")
+	h.long(v)
+}
+
+func TestACPOpenCode(t *testing.T) {
+	h := newRealACPHouse(t, "opencode", withAsking(scriptedOpenCode(t)), `{argv: [PROGRAM, acp], env: [OPENCODE_DISABLE_MODELS_FETCH, OPENCODE_DISABLE_LSP_DOWNLOAD, OPENCODE_PERMISSION]}`)
+	if got := h.doctor(); !strings.Contains(got, "OpenCode 1.18.33") {
+		t.Errorf("doctor does not name OpenCode:\n%s", got)
+	}
+	h.placed = map[string]string{"/etc/hosts is a path": `\/etc/hosts is a path`}
+	v := h.conversation()
+	h.acpQuestion(v, "bash", "orchestron_orchestron_task_list")
+	h.long(v)
+}
+
+// acpQuestion has an agent ask, and call Orchestron itself.
+func (h *vendorHouse) acpQuestion(v agentapi.View, shell, tool string) {
+	h.t.Helper()
+	for _, decision := range []approvalapi.Answer{approvalapi.Deny, approvalapi.AllowOnce} {
+		file := filepath.Join(h.status(v.ID).Workspace, "made")
+		id := h.send(v.ID, fmt.Sprintf("@@call %s {\"command\":\"touch %s\",\"description\":\"a test\"}\n@@say made", shell, file), false)
+		var list approvalapi.ListOut
+		h.mustCall("list_approvals", approvalapi.ListIn{State: approvalapi.Pending, Limit: 10, Timeout: 60}, &list)
+		if list.Count != 1 || !strings.Contains(list.Approvals[0].Subject, "touch") {
+			h.t.Fatalf("what waits is %+v\n%s", list.Approvals, h.screen(v))
+		}
+		h.mustCall("answer_approval", approvalapi.AnswerIn{ID: string(list.Approvals[0].ID), Decision: decision, Reason: "a test"}, nil)
+		out := h.waited(v.ID, id, 60)
+		if _, err := os.Stat(file); (err == nil) != (decision == approvalapi.AllowOnce) || out.State != orchestron.Answered {
+			h.t.Errorf("after %s the agent says %+v, and the file: %v\n%s", decision, out, err, h.screen(v))
+		}
+	}
+	if out := h.ask(v.ID, "@@call "+tool+" {}\n@@say {{result}}"); out.Failure != "" || !strings.Contains(out.Response, "tasks") {
+		h.t.Errorf("the agent was told %q %s, want the tasks of its board\n%s", out.Response, out.Failure, h.screen(v))
+	}
+}
+
+// withAsking has OpenCode ask before it runs commands.
+func withAsking(configure func(home, url string) []string) func(home, url string) []string {
+	return func(home, url string) []string {
+		return append(configure(home, url), `OPENCODE_PERMISSION={"bash":"ask","edit":"allow"}`)
+	}
+}

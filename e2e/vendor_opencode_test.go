@@ -16,7 +16,13 @@ import (
 // newOpenCodeHouse is a house in which agents are the real OpenCode.
 func newOpenCodeHouse(t *testing.T) *vendorHouse {
 	t.Helper()
-	return newVendorHouse(t, "opencode", func(home, url string) []string {
+	return newVendorHouse(t, "opencode", scriptedOpenCode(t))
+}
+
+// scriptedOpenCode gives OpenCode the scripted API as its provider.
+func scriptedOpenCode(t *testing.T) func(home, url string) []string {
+	t.Helper()
+	return func(home, url string) []string {
 		type object = map[string]any
 		conf, err := json.Marshal(object{
 			"model": "scripted/m", "small_model": "scripted/m",
@@ -30,7 +36,7 @@ func newOpenCodeHouse(t *testing.T) *vendorHouse {
 		}
 		put(t, home, ".config/opencode/opencode.json", string(conf))
 		return []string{"OPENCODE_DISABLE_MODELS_FETCH=1", "OPENCODE_DISABLE_LSP_DOWNLOAD=1"}
-	})
+	}
 }
 
 func TestOpenCode(t *testing.T) {

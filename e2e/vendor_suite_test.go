@@ -24,6 +24,7 @@ type vendorHouse struct {
 	driver string
 	model  string            // of its agents
 	placed map[string]string // bodies that the driver changes, besides those that all change
+	pause  func()            // before it goes on with a conversation; may be nil
 }
 
 // newVendorHouse makes a house with a program that a variable names. configure writes what the program needs to find the
@@ -146,6 +147,9 @@ func (h *vendorHouse) interrupted(v agentapi.View) {
 func (h *vendorHouse) resumed(v agentapi.View) {
 	h.t.Helper()
 	h.checkBody(v, "remember this", "remember this")
+	if h.pause != nil {
+		h.pause()
+	}
 	before := h.status(v.ID)
 	if before.SessionID == "" {
 		h.t.Fatalf("the session is not known: %+v", before)

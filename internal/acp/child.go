@@ -25,7 +25,7 @@ func command(argv, environ []string, dir string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(file, argv[1:]...)
+	cmd := exec.Command(file, argv[1:]...) //nolint:gosec // the configuration names the program
 	cmd.Dir, cmd.SysProcAttr = dir, &syscall.SysProcAttr{Setsid: true}
 	for _, entry := range environ {
 		if name, _, _ := strings.Cut(entry, "="); name != "EDITOR" && name != "VISUAL" { // they are ours

@@ -3,6 +3,7 @@ package acp
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -179,12 +180,17 @@ func sum(text string) string {
 	return hex.EncodeToString(s[:8])
 }
 
-// write adds a line to the records of the session. What cannot be written is shown: the records are for counting, and
-// nothing is decided by them.
-func (h *host) write(line object) {
-	f, err := os.OpenFile(h.records, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err == nil {
-		err = errors.Join(appendJSON(f, line), f.Close())
+// write adds a line to the records of the session, in the form of Claude Code's. What cannot be written is shown: nothing
+// depends on the records but what is counted, and that an agent is seen to work.
+func (h *host) write(t *turn, by string, said object) {
+	line, err := json.Marshal(object{
+		"type": by, "promptId": t.id, "sessionId": h.session, "timestamp": time.Now().UTC().Format(time.RFC3339Nano), "message": said,
+		"isSidechain": true, // the tokens of a whole turn say nothing of how full the context is
+	})
+	f, openErr := os.OpenFile(h.records, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err = errors.Join(err, openErr); err == nil {
+		_, err = f.Write(append(line, '\n'))
+		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
 		h.notice = err.Error()

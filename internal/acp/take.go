@@ -38,6 +38,9 @@ func (h *host) update(u updated) {
 		h.flush()
 		h.interject()
 		h.screen.Print("⚙ " + oneLine(clean(u.Update.Title)))
+		if h.turn != nil {
+			h.write(h.turn, "tool", object{"title": u.Update.Title})
+		}
 	case "tool_call_update":
 		h.interject()
 		if u.Update.Status == "failed" && u.Update.Title != "" {

@@ -2,11 +2,9 @@ package acp
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"strings"
-	"time"
 )
 
 // turn is one exchange.
@@ -68,8 +66,7 @@ func (h *host) work(t *turn) {
 func (h *host) ask(t *turn, result *ended) error {
 	var prompt []object
 	h.do(func() {
-		h.write(object{"type": "user", "promptId": t.id, "sessionId": h.session, "timestamp": now(),
-			"message": object{"role": "user", "content": t.text}})
+		h.write(t, "user", object{"role": "user", "content": t.text})
 		h.screen.Print("❯ " + strings.ReplaceAll(clean(t.text), "\n", "\n  ") + "\n")
 		if t.stopped {
 			return
@@ -94,8 +91,9 @@ func (h *host) outcome(t *turn, result ended, failed error) (event string, field
 		h.flush()
 		t.over = true
 		h.dismiss() // the agent does not wait for an answer any more
-		h.count(t, result)
 		answer = t.answer.String()
+		h.write(t, "assistant", object{"role": "assistant", "content": answer})
+		h.count(t, result)
 		h.screen.Print("")
 	})
 	switch {
@@ -135,23 +133,9 @@ func (h *host) interrupt() {
 // not counted: some agents give the last call's tokens there, some those of the whole session.
 func (h *host) count(t *turn, result ended) {
 	for i, u := range result.Meta.Quota.Models {
-		h.write(object{
-			"type": "assistant", "promptId": t.id, "sessionId": h.session, "timestamp": now(), "requestId": t.id,
-			"message": object{
-				"id": t.id + "-" + string(rune('a'+i%26)), "role": "assistant", "model": u.Model,
-				"usage": object{"input_tokens": u.Tokens.Input, "output_tokens": u.Tokens.Output},
-			},
+		h.write(t, "assistant", object{
+			"id": fmt.Sprintf("%s-%d", t.id, i), "role": "assistant", "model": u.Model,
+			"usage": object{"input_tokens": u.Tokens.Input, "output_tokens": u.Tokens.Output},
 		})
 	}
-}
-
-func now() string { return time.Now().UTC().Format(time.RFC3339Nano) }
-
-func appendJSON(w io.Writer, v any) error {
-	line, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(line, '\n'))
-	return err
 }

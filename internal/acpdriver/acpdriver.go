@@ -14,11 +14,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/acp"
 	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/claudefile"
 	"github.com/orchestron/orchestron/internal/claudehook"
+	"github.com/orchestron/orchestron/internal/usageapi"
 )
 
 // Settings describe an agent from the configuration.
@@ -118,8 +121,15 @@ func (d *Driver) Permission(mode string) (string, error) {
 		Try("leave it out or add it to the driver's modes; there are: %s", cmp.Or(strings.Join(names, ", "), "none"))
 }
 
-// Place returns the message, with a backslash before what agents take for a command.
-func (d *Driver) Place(text string) (string, error) { return bin.Prompted(text) }
+// Place returns the message, with a backslash before what agents take for a command. OpenCode 1.18.33 takes everything with
+// a slash before it for one, also /etc/hosts, and answers nothing.
+func (d *Driver) Place(text string) (string, error) {
+	text, err := bin.Prompted(text)
+	if begin := strings.TrimLeftFunc(text, unicode.IsSpace); strings.HasPrefix(begin, "/") {
+		text = text[:len(text)-len(begin)] + `\` + begin
+	}
+	return text, err
+}
 
 func settings(dir string) string { return filepath.Join(dir, "acp.json") }
 func records(dir string) string  { return filepath.Join(dir, "acp") }
@@ -182,6 +192,11 @@ func (d *Driver) Transcripts(_ orchestron.Agent, dir string) []string {
 		}
 	}
 	return files
+}
+
+// ParseUsage reads one line of the host's records, which are in the form of Claude Code's, as a usageapi.Parser.
+func (d *Driver) ParseUsage(line []byte, state string) (usageapi.Line, error) {
+	return claudefile.ParseUsage(line, state)
 }
 
 // Todos returns the agent's plan.

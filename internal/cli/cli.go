@@ -22,8 +22,8 @@ type Program struct {
 	Serve func(ctx context.Context, s Serve) error
 	// Bridge joins the standard input and output to the daemon's MCP server.
 	Bridge func(ctx context.Context, b Bridge) error
-	// Hook, Compose, AgentExec and Testkit parse their own arguments and return the exit code.
-	Hook, Compose, AgentExec, Testkit func(ctx context.Context, args []string) int
+	// Hook, Compose, AgentExec, ACPHost and Testkit parse their own arguments and return the exit code.
+	Hook, Compose, AgentExec, ACPHost, Testkit func(ctx context.Context, args []string) int
 	// Attach returns the command that shows a tmux session: tmux -S socket … attach-session -t session.
 	Attach func(ctx context.Context, session string) ([]string, error)
 	// Exec replaces the process. It returns only an error.

@@ -343,13 +343,13 @@ func TestBodies(t *testing.T) {
 			return 7
 		}
 	}
-	p.Hook, p.Compose, p.AgentExec, p.Testkit = body("hook"), body("compose"), body("agent-exec"), body("testkit")
-	for _, args := range []string{"hook Stop --x", "compose f", "agent-exec exec_1 --json -- claude --help", "testkit api --help"} {
+	p.Hook, p.Compose, p.AgentExec, p.ACPHost, p.Testkit = body("hook"), body("compose"), body("agent-exec"), body("acp-host"), body("testkit")
+	for _, args := range []string{"hook Stop --x", "compose f", "agent-exec exec_1 --json -- claude --help", "acp-host f -- gemini --acp", "testkit api --help"} {
 		if code := cli.Run(t.Context(), p, strings.Fields(args)); code != 7 || stderr.String() != "" {
 			t.Errorf("orchestron %s: got %d %s, want the body's own code", args, code, stderr)
 		}
 	}
-	want := []string{"hook Stop --x", "compose f", "agent-exec exec_1 --json -- claude --help", "testkit api --help"}
+	want := []string{"hook Stop --x", "compose f", "agent-exec exec_1 --json -- claude --help", "acp-host f -- gemini --acp", "testkit api --help"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -401,7 +401,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("orchestron %s --help has no example:\n%s", name, help)
 		}
 	}
-	for _, hidden := range []string{"hook", "compose", "agent-exec"} {
+	for _, hidden := range []string{"hook", "compose", "agent-exec", "acp-host"} {
 		if strings.Contains(root.Stdout, "  "+hidden) {
 			t.Errorf("orchestron --help shows %s", hidden)
 		}

@@ -53,6 +53,7 @@ func (a *app) root() *cobra.Command {
 		a.raw("hook", "Run by agent programs when something happens", a.program.Hook),
 		a.raw("compose", "Run by agent programs as their editor", a.program.Compose),
 		a.raw("agent-exec", "Run an agent program and watch over it", a.program.AgentExec),
+		a.raw("acp-host", "Be the terminal of an agent that speaks the Agent Client Protocol", a.program.ACPHost),
 	} {
 		c.Hidden = true
 		root.AddCommand(c)
@@ -89,13 +90,16 @@ func (a *app) testkit() *cobra.Command {
 		Example: "orchestron testkit agent --help\norchestron testkit api --help",
 		Args:    console.Need("PROGRAM"),
 	}
-	for name, short := range map[string]string{"agent": "A scripted agent in the terminal", "api": "A scripted model API on loopback"} {
+	for name, short := range map[string]string{
+		"agent": "A scripted agent in the terminal", "api": "A scripted model API on loopback",
+		"acp": "A scripted agent that speaks the Agent Client Protocol",
+	} {
 		cmd.AddCommand(a.raw(name, short, func(ctx context.Context, rest []string) int {
 			return a.program.Testkit(ctx, append([]string{name}, rest...))
 		}))
 	}
 	cmd.RunE = console.Do(func(_ context.Context, cmd *cobra.Command, pos []string) error {
-		return console.Usage(cmd, "%q is no program of the testkit", orchestron.Quotable(pos[0])).Try("agent or api")
+		return console.Usage(cmd, "%q is no program of the testkit", orchestron.Quotable(pos[0])).Try("acp, agent or api")
 	})
 	return cmd
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/tmux"
+	scripted "github.com/orchestron/orchestron/testkit/acp"
 	"github.com/orchestron/orchestron/testkit/agent"
 	"github.com/orchestron/orchestron/testkit/api"
 )
@@ -45,6 +46,7 @@ func (p Process) Command(ctx context.Context) int {
 		Hook:      func(_ context.Context, args []string) int { return p.hook(args) },
 		Compose:   func(_ context.Context, args []string) int { return p.compose(args) },
 		AgentExec: func(_ context.Context, args []string) int { return p.agentExec(args) },
+		ACPHost:   func(_ context.Context, args []string) int { return p.acpHost(args) },
 		Testkit:   c.testkit,
 	}, p.Args[1:])
 }
@@ -206,8 +208,11 @@ func (c commands) userHome() string {
 
 // testkit runs a program of the testkit. The command line knows which there are.
 func (c commands) testkit(ctx context.Context, args []string) int {
-	if args[0] == "api" {
+	switch args[0] {
+	case "api":
 		return api.Main(ctx, args[1:], c.Stdout, c.Stderr)
+	case "acp":
+		return scripted.Main(args[1:], c.Environ, c.Stdin, c.Stdout, c.Stderr)
 	}
 	return agent.Main(args[1:], c.Environ, c.Stdin, c.Stdout, c.Stderr) // with options of ours before its name
 }
