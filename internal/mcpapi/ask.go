@@ -35,7 +35,7 @@ type Asking interface {
 // join has a client of the older revisions asked, if it shows forms.
 func (s *Server) join(req mcp.Request) {
 	session, ok := req.GetSession().(*mcp.ServerSession)
-	if !ok || s.cfg.Asker == nil || session.InitializeParams() == nil || !showsForms(session.InitializeParams().Capabilities) {
+	if !ok || s.cfg.Asker == nil || !asked(session) {
 		return
 	}
 	s.cfg.Asker.Join(session, actorOf(req.GetExtra()))

@@ -50,6 +50,7 @@ func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, actor or
 		return errors.Join(err, c.Close())
 	}
 	_ = serving.Wait() // how the client broke off is of no use to anyone
+	s.push.Forget(serving)
 	_ = c.Close()
 	return nil
 }

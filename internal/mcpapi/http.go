@@ -15,6 +15,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/frame"
 	"github.com/orchestron/orchestron/internal/guard"
+	"github.com/orchestron/orchestron/internal/sse"
 )
 
 const versionHeader = "Mcp-Protocol-Version"
@@ -36,14 +37,25 @@ func (s *Server) Handler() http.Handler {
 	options.Stateless = true
 	modern := mcp.NewStreamableHTTPHandler(pick, &options)
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get(versionHeader) >= tasksSince { // from this revision on there are no sessions
+		switch {
+		case r.Header.Get(versionHeader) < tasksSince:
+			s.serveSession(legacy, w, r)
+		case r.Header.Get("Mcp-Method") == "subscriptions/listen": // from this revision on there are no sessions
+			s.lend(modern, w, r, &sse.Loan{})
+		default:
 			modern.ServeHTTP(w, r)
-			return
 		}
-		s.serveSession(legacy, w, r)
 	})
 	verified := auth.RequireBearerToken(verify, &auth.RequireBearerTokenOptions{AllowMissingExpiration: true})(served)
 	return respond(guard.Hosts(func() []string { return s.cfg.Hosts }, s.admit(verified)))
+}
+
+// lend serves a request that opens a stream.
+func (s *Server) lend(next http.Handler, w http.ResponseWriter, r *http.Request, l *sse.Loan) {
+	taken := sse.Lend(next, w, r, l)
+	if out, ours := w.(*response); ours {
+		out.gone = taken
+	}
 }
 
 type (

@@ -49,7 +49,7 @@ func (v *view) serveResource(ctx context.Context, method string, req mcp.Request
 	case *mcp.SubscribeRequest:
 		return v.subscribe(req, func() (mcp.Result, error) { return next(ctx, method, req) })
 	case *mcp.UnsubscribeRequest:
-		v.server.push.leave(req.Session, req.Params.URI)
+		v.server.push.Leave(req.Session, req.Params.URI)
 	case *mcp.SubscriptionsListenRequest:
 		return v.listen(ctx, req, func(ctx context.Context) (mcp.Result, error) { return next(ctx, method, req) })
 	}

@@ -15,7 +15,9 @@ func respond(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := &response{ResponseWriter: w, control: http.NewResponseController(w)}
 		next.ServeHTTP(out, r)
-		_ = out.control.SetWriteDeadline(time.Time{}) // of the connection, which serves others
+		if !out.gone {
+			_ = out.control.SetWriteDeadline(time.Time{}) // of the connection, which serves others
+		}
 	})
 }
 
@@ -24,6 +26,7 @@ type response struct {
 	control *http.ResponseController
 	id      []byte // of the request, raw; nil when not known
 	plain   bool   // an error in plain text is being written
+	gone    bool   // the connection was taken over
 }
 
 // Unwrap serves http.ResponseController.

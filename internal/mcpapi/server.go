@@ -19,6 +19,8 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/sse"
+	"github.com/orchestron/orchestron/internal/subscriber"
 )
 
 // Config is what a Server is made of. Catalogue, Tasks and Log are required.
@@ -43,7 +45,8 @@ type Server struct {
 	cfg      Config
 	log      *slog.Logger // for the SDK: warnings and errors only
 	tasks    *tasks
-	push     *push
+	push     *subscriber.Crowd
+	streams  sse.Streams // that clients are told on
 	sessions sessions
 	fixtures *fixtures // nil but in builds for the conformance suite
 
@@ -93,9 +96,10 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, log: slog.New(warnings{cfg.Log.Handler()}), views: map[string]*view{}, conns: map[*conn]bool{}}
 	s.tasks = newTasks(cfg.Tasks, cfg.Log)
-	s.push = newPush()
+	s.push = subscriber.New()
 	s.sessions.known = map[string]*held{}
 	s.sessions.opening = map[string]int{}
+	s.sessions.ended = func(session *mcp.ServerSession) { s.push.Forget(session) }
 	return s
 }
 
@@ -124,7 +128,8 @@ func (s *Server) Close() {
 		}
 	}
 	s.sessions.ending.Wait()
-	s.push.close()
+	s.streams.Close()
+	s.push.Close()
 }
 
 // servers are those of all views.
@@ -298,7 +303,7 @@ func (v *view) receive(next mcp.MethodHandler) mcp.MethodHandler {
 		case "tasks/get", "tasks/update", "tasks/cancel":
 			return v.serveTask(ctx, method, req.(*taskRequest))
 		case "initialize":
-			v.server.sessions.claim(req.GetSession().ID(), actorOf(req.GetExtra()))
+			v.server.sessions.claim(req.GetSession().(*mcp.ServerSession), actorOf(req.GetExtra()))
 		case "notifications/initialized":
 			v.server.join(req)
 		case "resources/list", "resources/templates/list", "resources/read", "resources/subscribe", "resources/unsubscribe", "subscriptions/listen":

@@ -8,6 +8,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/sse"
 )
 
 const (
@@ -23,26 +24,36 @@ type sessions struct {
 	known   map[string]*held // by session id
 	opening map[string]int   // by actor: requests that may open a session
 	ending  sync.WaitGroup   // those that nobody uses
+	ended   func(*mcp.ServerSession)
 }
 
 // held is an actor's session.
 type held struct {
-	owner string
-	busy  int       // requests under way, streams among them
-	last  time.Time // when the last request ended
+	owner   string
+	session *mcp.ServerSession
+	busy    int           // requests under way, streams among them
+	last    time.Time     // when the last request ended
+	opening chan struct{} // closed when it is known whether its client has a stream; nil while there is none
+	stream  *sse.Stream
 }
 
 // serveSession lets an actor use its own sessions, and open some.
 func (s *Server) serveSession(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	actor, _ := r.Context().Value(actorKey{}).(orchestron.Actor)
 	if id := r.Header.Get(sessionHeader); id != "" {
-		done, ok := s.sessions.use(actor, id)
-		if !ok {
+		h, done, ok := s.sessions.use(actor, id)
+		switch {
+		case !ok:
 			http.Error(w, "session not found: initialize again", http.StatusNotFound)
-			return
+		case r.Method == http.MethodGet && !asked(h.session):
+			s.openStream(next, w, r, h, done)
+		default:
+			defer done()
+			next.ServeHTTP(w, r)
+			if r.Method == http.MethodDelete {
+				s.sessions.drop(id)
+			}
 		}
-		defer done()
-		next.ServeHTTP(w, r)
 		return
 	}
 	if r.Method != http.MethodPost {
@@ -57,6 +68,90 @@ func (s *Server) serveSession(next http.Handler, w http.ResponseWriter, r *http.
 	next.ServeHTTP(w, r)
 }
 
+// asked reports whether a session's client may be asked something, which the SDK does on a stream of its own.
+func asked(session *mcp.ServerSession) bool {
+	p := session.InitializeParams()
+	return p != nil && showsForms(p.Capabilities)
+}
+
+// openStream serves the stream on which a session is told what happens, of which it has one at a time.
+func (s *Server) openStream(next http.Handler, w http.ResponseWriter, r *http.Request, h *held, done func()) {
+	if !s.sessions.opens(h) {
+		done()
+		http.Error(w, "this session has a stream already", http.StatusConflict)
+		return
+	}
+	gone := func() {
+		s.sessions.opened(h, nil)
+		done()
+	}
+	s.lend(next, w, r, &sse.Loan{AtFlush: true, Settle: func(stream *sse.Stream) {
+		if stream == nil {
+			gone()
+			return
+		}
+		s.sessions.opened(h, stream)
+		s.streams.Keep(stream, gone)
+	}})
+}
+
+// opens notes that a session's client opens its stream, unless it has one.
+func (s *sessions) opens(h *held) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.opening != nil {
+		return false
+	}
+	h.opening = make(chan struct{})
+	return true
+}
+
+// opened notes which stream a session's client has; nil when there is none, or no longer.
+func (s *sessions) opened(h *held, stream *sse.Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.stream == nil {
+		close(h.opening)
+	}
+	if h.stream = stream; stream == nil {
+		h.opening = nil
+	}
+}
+
+// stream is the one that a session's client has, and nil when it has none. It waits for one that is being opened.
+func (s *sessions) stream(id string) *sse.Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.known[id]
+	if h == nil {
+		return nil
+	}
+	if opening := h.opening; opening != nil && h.stream == nil {
+		s.mu.Unlock()
+		<-opening
+		s.mu.Lock()
+	}
+	return h.stream
+}
+
+// drop forgets a session that its client has ended.
+func (s *sessions) drop(id string) {
+	s.mu.Lock()
+	h := s.known[id]
+	delete(s.known, id)
+	var stream *sse.Stream
+	if h != nil {
+		stream = h.stream
+	}
+	s.mu.Unlock()
+	if h != nil {
+		s.ended(h.session)
+	}
+	if stream != nil {
+		stream.Close()
+	}
+}
+
 func (s *Server) liveSessions() map[string]*mcp.ServerSession {
 	live := map[string]*mcp.ServerSession{}
 	for _, server := range s.servers() {
@@ -68,25 +163,26 @@ func (s *Server) liveSessions() map[string]*mcp.ServerSession {
 }
 
 // claim makes a new session the actor's. Sessions without an id end with their connection and need no owner.
-func (s *sessions) claim(id string, actor orchestron.Actor) {
+func (s *sessions) claim(session *mcp.ServerSession, actor orchestron.Actor) {
+	id := session.ID()
 	if id == "" {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known[id] = &held{owner: actor.String(), last: time.Now()}
+	s.known[id] = &held{owner: actor.String(), session: session, last: time.Now()}
 }
 
 // use keeps an actor's session for a request, until done.
-func (s *sessions) use(actor orchestron.Actor, id string) (done func(), ok bool) {
+func (s *sessions) use(actor orchestron.Actor, id string) (h *held, done func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := s.known[id]
+	h = s.known[id]
 	if h == nil || h.owner != actor.String() {
-		return nil, false
+		return nil, nil, false
 	}
 	h.busy++
-	return func() {
+	return h, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		h.busy--
@@ -110,8 +206,10 @@ func (s *sessions) reserve(actor orchestron.Actor, sessions func() map[string]*m
 		switch {
 		case session == nil:
 			delete(s.known, id)
+			s.ended(h.session)
 		case h.busy == 0 && time.Since(h.last) > sessionTimeout:
 			delete(s.known, id)
+			s.ended(session)
 			s.ending.Go(func() { _ = session.Close() }) // after the calls that its client did not wait for
 		case h.owner == name:
 			count++
