@@ -128,6 +128,8 @@ func (l *life) Spent(id orchestron.AgentID) (tokens, micro, unpriced int64) {
 	return l.spent[id][0], l.spent[id][1], 0
 }
 
+func (l *life) Counts(a orchestron.Agent) bool { return a.Driver != "mute" }
+
 func (l *life) Counted(orchestron.AgentID) time.Time {
 	l.world.mu.Lock()
 	defer l.world.mu.Unlock()

@@ -1,6 +1,10 @@
 package limit
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -8,6 +12,8 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/limitapi"
+	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/workspace"
 )
 
 // TestNewInProject holds that a project's limits hold an agent that is not there yet, and whose workspace is not either.
@@ -127,6 +133,110 @@ func TestAdmitCounts(t *testing.T) {
 		}()
 		if err := s.Admit(someone("exec_2", orchestron.Starting)); orchestron.KindOf(err) != orchestron.Limit {
 			t.Errorf("Admit = %v, want a limit, when it is counted", err)
+		}
+	})
+}
+
+// TestNotCounted holds that nobody relies on a limit that can never be reached.
+func TestNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mute, fresh := someone("exec_2", orchestron.Idle), someone("exec_3", orchestron.Starting)
+		mute.Driver, fresh.Driver = "mute", "mute"
+		w := newWorld(someone("exec_1", orchestron.Idle), mute)
+		s, stop := begin(t, w, -1, false)
+		defer stop()
+		if err := s.Admit(fresh); err != nil {
+			t.Fatalf("Admit: %v", err)
+		}
+		for _, c := range []struct {
+			id   orchestron.AgentID
+			v    limitapi.Values
+			want orchestron.Kind
+		}{
+			{"exec_1", limitapi.Values{MaxTotalTokens: ptr(int64(5)), MaxCost: ptr(1.0)}, ""},
+			{"exec_2", limitapi.Values{MaxTotalTokens: ptr(int64(5))}, orchestron.Invalid},
+			{"exec_2", limitapi.Values{MaxCost: ptr(0.5), TimeoutMinutes: ptr(int64(5))}, orchestron.Invalid},
+			{"exec_2", limitapi.Values{MaxCost: ptr(0.0), TimeoutMinutes: ptr(int64(5))}, ""},
+			{"exec_3", limitapi.Values{MaxCost: ptr(0.5), MaxTotalTokens: ptr(int64(0)), TimeoutMinutes: ptr(int64(0))}, orchestron.Invalid}, // as a spawn asks
+			{"exec_3", limitapi.Values{MaxCost: ptr(0.0), MaxTotalTokens: ptr(int64(0)), TimeoutMinutes: ptr(int64(9))}, ""},
+		} {
+			err := s.Set(t.Context(), operator(), limitapi.Scope{Agent: c.id}, c.v)
+			if kindOf(err) != c.want {
+				t.Errorf("Set of %s = %v, want kind %q", c.id, err, c.want)
+			}
+		}
+		out, err := s.set(t.Context(), op.Call{Actor: operator()}, limitapi.SetIn{All: true, Values: limitapi.Values{MaxTotalTokens: ptr(int64(5))}})
+		if err != nil || len(out.Limits) != 1 || !slices.Equal(out.Limits[0].NotCounted, []orchestron.AgentID{"exec_2"}) {
+			t.Errorf("set_limits for all answers %+v, %v; want it to say whom it does not see", out, err)
+		}
+	})
+}
+
+// TestProjectKnown holds that a limit of a project that nobody means is refused.
+func TestProjectKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		repo, empty := t.TempDir(), t.TempDir()
+		if err := os.Mkdir(filepath.Join(repo, ".git"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		a := someone("exec_1", orchestron.Idle)
+		a.Project = "/gone"
+		w := newWorld(a)
+		s, stop := begin(t, w, -1, false)
+		defer stop()
+		setLimit(t, s, limitapi.Scope{Project: "/limited"}, limitapi.Values{MaxCost: ptr(1.0)})
+		for project, want := range map[string]orchestron.Kind{
+			repo: "", "/gone": "", "/gone/": "", "/limited": "", workspace.Common: "", empty: orchestron.Invalid, "gone": orchestron.Invalid,
+		} {
+			_, err := s.set(t.Context(), op.Call{Actor: operator()}, limitapi.SetIn{Project: project, Values: limitapi.Values{MaxCost: ptr(2.0)}})
+			if kindOf(err) != want {
+				t.Errorf("set_limits of the project %q = %v, want kind %q", project, err, want)
+			}
+			var e *orchestron.Error
+			if want != "" && (!errors.As(err, &e) || !strings.Contains(e.Remedy, "/gone") || !strings.Contains(e.Remedy, workspace.Common)) {
+				t.Errorf("set_limits of the project %q does not say which are known: %v", project, err)
+			}
+		}
+	})
+}
+
+// TestWarnedAgain holds that a limit that was raised and lowered again is a new one, of which the agent is told anew.
+func TestWarnedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Busy))
+		s, stop := begin(t, w, -1, false)
+		defer func() { stop() }()
+		for i, most := range []int64{100, 1000, 100} {
+			setLimit(t, s, limitapi.Scope{Agent: "exec_1"}, limitapi.Values{MaxTotalTokens: &most})
+			if i == 0 {
+				w.spend("exec_1", 80, 0)
+			}
+			synctest.Wait()
+		}
+		expect(t, "lowered to what it was", w.did(), "tell exec_1", "tell exec_1")
+		stop()
+		s, stop = begin(t, w, -1, false)
+		synctest.Wait()
+		expect(t, "once each", w.did(), "tell exec_1", "tell exec_1")
+		if got := count(w.kinds(), limitapi.Warned); got != 2 {
+			t.Errorf("it was said %d times, want 2", got)
+		}
+	})
+}
+
+// TestTimeOfTheEnded holds that nobody is warned of the time of an agent that has ended.
+func TestTimeOfTheEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Idle))
+		s, stop := begin(t, w, -1, false)
+		defer stop()
+		setLimit(t, s, limitapi.Scope{Agent: "exec_1"}, limitapi.Values{TimeoutMinutes: ptr(int64(10))})
+		w.alter("exec_1", func(a *orchestron.Agent) { a.Status = orchestron.Stopped })
+		time.Sleep(9 * time.Minute)
+		w.counted.Raise()
+		synctest.Wait()
+		if count(w.kinds(), limitapi.Warned) > 0 {
+			t.Errorf("the events are %v", w.kinds())
 		}
 	})
 }

@@ -65,14 +65,34 @@ func (s *Service) scopeOf(actor orchestron.Actor, in limitapi.SetIn) (limitapi.S
 	if !actor.Trusted() {
 		return limitapi.Scope{}, orchestron.Errorf(orchestron.Forbidden, "limits of a project and of all are the operator's").Try("limit agents below you by instance_id")
 	}
-	project := in.Project
+	if in.All {
+		return limitapi.Scope{}, nil
+	}
+	return s.projectScope(in.Project)
+}
+
+// projectScope is the scope of a project: a repository, or one that agents work in or that has limits.
+func (s *Service) projectScope(project string) (limitapi.Scope, error) {
+	if root := workspace.Project(project); root != "" {
+		return limitapi.Scope{Project: root}, nil
+	}
 	if filepath.IsAbs(project) {
-		if root := workspace.Project(project); root != "" {
-			project = root
-		}
 		project = filepath.Clean(project)
 	}
-	return limitapi.Scope{Project: project}, nil
+	known := map[string]bool{workspace.Common: true}
+	for _, a := range s.agents.All() {
+		known[projectOf(a)] = true
+	}
+	s.mu.Lock()
+	for scope := range s.limits {
+		known[scope.Project] = true
+	}
+	s.mu.Unlock()
+	if delete(known, ""); known[project] {
+		return limitapi.Scope{Project: project}, nil
+	}
+	return limitapi.Scope{}, orchestron.Errorf(orchestron.Invalid, "%q is no git repository, and no agent works in such a project", orchestron.Quotable(project)).
+		Try("give the path of a repository, or a project that is known: %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 }
 
 // find is nil when there is an agent of the id that the actor may know of.
@@ -93,6 +113,9 @@ func (s *Service) Set(ctx context.Context, actor orchestron.Actor, scope limitap
 	s.mu.Unlock()
 	before.Scope = scope
 	after, err := values.Over(before)
+	if err == nil {
+		err = s.countable(scope, values)
+	}
 	if err != nil {
 		return err
 	}
@@ -124,6 +147,26 @@ func (s *Service) Set(ctx context.Context, actor orchestron.Actor, scope limitap
 	s.mu.Unlock()
 	s.changed.Raise()
 	return nil
+}
+
+// countable refuses limits of an agent of which nobody would know that they are reached.
+func (s *Service) countable(scope limitapi.Scope, v limitapi.Values) error {
+	tokens, cost := v.MaxTotalTokens != nil && *v.MaxTotalTokens > 0, v.MaxCost != nil && *v.MaxCost > 0
+	if scope.Agent == "" || !tokens && !cost {
+		return nil
+	}
+	s.mu.Lock()
+	a := s.newcomer
+	s.mu.Unlock()
+	all := s.agents.All()
+	if i := slices.IndexFunc(all, func(a orchestron.Agent) bool { return a.ID == scope.Agent }); i >= 0 {
+		a = all[i]
+	}
+	if a.ID != scope.Agent || s.usage.Counts(a) {
+		return nil
+	}
+	return orchestron.Errorf(orchestron.Invalid, "what agents with the driver %s use cannot be counted, so max_total_tokens and max_cost would never be reached", orchestron.Quotable(a.Driver)).
+		Try("limit it with timeout_minutes")
 }
 
 // standing is the warnings that still hold.
@@ -176,10 +219,13 @@ func (s *Service) get(_ context.Context, call op.Call, in limitapi.GetIn) (limit
 // show is limits as callers see them.
 func (s *Service) show(shown func(limitapi.Limit) bool, seen func(orchestron.AgentID) bool) limitapi.GetOut {
 	out := limitapi.GetOut{Limits: []limitapi.View{}, Stopped: []limitapi.Stopped{}}
-	spent := s.spent(s.agents.All())
+	all := s.agents.All()
+	spent := s.spent(all)
 	for _, l := range s.sorted() {
 		if shown(l) {
-			out.Limits = append(out.Limits, view(l, spent[l.Scope]))
+			v := view(l, spent[l.Scope])
+			v.NotCounted = s.notCounted(l, all, seen)
+			out.Limits = append(out.Limits, v)
 		}
 	}
 	s.mu.Lock()
@@ -192,4 +238,15 @@ func (s *Service) show(shown func(limitapi.Limit) bool, seen func(orchestron.Age
 	}
 	slices.SortFunc(out.Stopped, func(x, y limitapi.Stopped) int { return strings.Compare(string(x.InstanceID), string(y.InstanceID)) })
 	return out
+}
+
+// notCounted is the agents of a scope that run and whose tokens nobody counts, if they are limited.
+func (s *Service) notCounted(l limitapi.Limit, all []orchestron.Agent, seen func(orchestron.AgentID) bool) (ids []orchestron.AgentID) {
+	for _, a := range all {
+		within := l.Scope == limitapi.Scope{} || l.Scope.Agent == a.ID || l.Scope.Project == projectOf(a)
+		if l.Tokens+l.Micro > 0 && within && a.Alive() && seen(a.ID) && !s.usage.Counts(a) {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
 }

@@ -14,6 +14,8 @@ import (
 type Usage interface {
 	// Spent is what an agent has used so far: tokens, millionths of a dollar, and tokens that have no price.
 	Spent(id orchestron.AgentID) (tokens, micro, unpriced int64)
+	// Counts reports whether the agent's program keeps a record that Spent can be counted from.
+	Counts(a orchestron.Agent) bool
 	// Counted is until when Spent knows what an agent has used.
 	Counted(id orchestron.AgentID) time.Time
 	Changed() <-chan struct{} // closed when Spent changes next

@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	stem    = "LIMIT"     // of the numbers of stops
-	endTime = time.Minute // how long those that an agent leads have to end before it
+	stem        = "LIMIT" // of the numbers of stops
+	warningStem = "WARNING"
+	endTime     = time.Minute // how long those that an agent leads have to end before it
 
 	grace     = 20 * time.Second // how long an agent that was told has to come to an end
 	retry     = 5 * time.Second  // when something that failed is tried again
@@ -45,6 +46,7 @@ type Service struct {
 	standings map[orchestron.AgentID]limitapi.Standing
 	over      map[orchestron.AgentID]finding // what each agent has used up
 	ending    map[orchestron.AgentID]bool    // somebody ends the agent now
+	newcomer  orchestron.Agent               // who was admitted last and is not among the agents yet
 }
 
 // New makes a service. Load takes over what is stored, and Run enforces it.
@@ -225,6 +227,9 @@ func (s *Service) warn(ctx context.Context, all []orchestron.Agent) error {
 	for _, l := range s.sorted() {
 		for _, f := range judge(l, spent[l.Scope]) {
 			w := wasWarned(l, f)
+			if f.what == limitapi.Time && !status[l.Scope.Agent].Alive() {
+				continue // its time has nothing to end
+			}
 			if f.verdict() == warned && w == nil {
 				l.Warned = append(slices.Clone(l.Warned), limitapi.Warning{What: f.what, Ceiling: f.ceiling, Told: l.Scope.Agent == ""})
 				if err := s.keep(ctx, &l, s.event(limitapi.Warned, f, orchestron.System)); err != nil {
@@ -232,7 +237,7 @@ func (s *Service) warn(ctx context.Context, all []orchestron.Agent) error {
 				}
 				w = wasWarned(l, f)
 			}
-			if w == nil || w.Told || status[l.Scope.Agent] != orchestron.Busy {
+			if w == nil || w.Told || w.Number == 0 || status[l.Scope.Agent] != orchestron.Busy {
 				continue
 			}
 			if err := s.tellWarning(ctx, l, f); err != nil {
@@ -244,7 +249,7 @@ func (s *Service) warn(ctx context.Context, all []orchestron.Agent) error {
 }
 
 func (s *Service) tellWarning(ctx context.Context, l limitapi.Limit, f finding) error {
-	key := fmt.Sprintf("limit-warned-%s-%s-%d", l.Scope.Agent, f.what, f.ceiling)
+	key := fmt.Sprintf("limit-warned-%s-%s-%d", l.Scope.Agent, f.what, wasWarned(l, f).Number)
 	text := fmt.Sprintf("A limit is nearly reached: %s. At 100 percent you are interrupted and stopped. Finish what matters most and say where you are.", f)
 	if err := s.agents.Tell(ctx, l.Scope.Agent, key, text, true); refused(err) {
 		return err
@@ -270,8 +275,14 @@ func (s *Service) keep(ctx context.Context, l *limitapi.Limit, e *orchestron.Eve
 	if !same {
 		return nil // they are looked at again
 	}
+	var kept limitapi.Limit
 	err := s.store.Write(ctx, func(tx Tx) error {
-		if err := tx.PutLimit(*l); err != nil || e == nil {
+		kept = *l
+		kept.Warned = slices.Clone(l.Warned)
+		if err := number(tx, kept.Warned); err != nil {
+			return err
+		}
+		if err := tx.PutLimit(kept); err != nil || e == nil {
 			return err
 		}
 		return tx.AddEvent(e)
@@ -279,9 +290,25 @@ func (s *Service) keep(ctx context.Context, l *limitapi.Limit, e *orchestron.Eve
 	if err != nil {
 		return err
 	}
+	*l = kept
 	s.mu.Lock()
-	s.limits[l.Scope] = *l
+	s.limits[l.Scope] = kept
 	s.mu.Unlock()
+	return nil
+}
+
+// number gives warnings that are new a number of their own.
+func number(tx Tx, all []limitapi.Warning) error {
+	for i := range all {
+		if all[i].Number > 0 {
+			continue
+		}
+		n, err := tx.NextOrdinal(warningStem)
+		if err != nil {
+			return err
+		}
+		all[i].Number = int64(n)
+	}
 	return nil
 }
 

@@ -323,6 +323,7 @@ func (s *Service) bounded(a orchestron.Agent, all []orchestron.Agent) bool {
 func (s *Service) Admit(a orchestron.Agent) error {
 	all := s.agents.All()
 	s.mu.Lock()
+	s.newcomer = a // its own limits are set next, before anybody sees it
 	bounded := s.bounded(a, all)
 	s.mu.Unlock()
 	if bounded && !s.counted() {

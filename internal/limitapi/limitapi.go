@@ -74,6 +74,7 @@ func (l Limit) Empty() bool {
 type Warning struct {
 	What    What  `json:"what"`
 	Ceiling int64 `json:"ceiling"`        // the limit that it was said of
+	Number  int64 `json:"number"`         // no two have the same
 	Told    bool  `json:"told,omitempty"` // the agent knows
 }
 
@@ -207,11 +208,13 @@ type Figure struct {
 
 // View is what is set for a scope.
 type View struct {
-	Scope    Scope     `json:"scope" jsonschema:"empty: all agents together"`
-	Figures  []Figure  `json:"limits"`
-	Unpriced int64     `json:"unpricedTokens,omitempty" jsonschema:"tokens of models without a known price; max_cost does not see them"`
-	By       string    `json:"setBy,omitempty"`
-	Set      time.Time `json:"set,omitzero"`
+	Scope    Scope    `json:"scope" jsonschema:"empty: all agents together"`
+	Figures  []Figure `json:"limits"`
+	Unpriced int64    `json:"unpricedTokens,omitempty" jsonschema:"tokens of models without a known price; max_cost does not see them"`
+	// NotCounted is why max_total_tokens and max_cost hold less than they say.
+	NotCounted []orchestron.AgentID `json:"notCounted,omitempty" jsonschema:"agents that run and keep no record of their tokens; max_total_tokens and max_cost do not see them"`
+	By         string               `json:"setBy,omitempty"`
+	Set        time.Time            `json:"set,omitzero"`
 }
 
 // Stopped is an agent that a limit stops, or has stopped.

@@ -77,6 +77,9 @@ func (s *Service) Spent(id orchestron.AgentID) (tokens, microUSD, unpriced int64
 	return a.Total, a.Cost.Micro(), a.Unpriced
 }
 
+// Counts reports whether the agent's program keeps a record of its calls. Without one nobody knows what it uses.
+func (s *Service) Counts(a orchestron.Agent) bool { return s.agents.Parser(a) != nil }
+
 // Counted is until when Spent knows what an agent has used.
 func (s *Service) Counted(id orchestron.AgentID) time.Time {
 	s.mu.Lock()
