@@ -188,7 +188,8 @@ func (s *session) ask(ctx context.Context, id, name string, input json.RawMessag
 	params, err := json.Marshal(object{
 		"sessionId": s.id, "toolCall": object{"toolCallId": id, "title": name, "kind": "execute", "rawInput": input},
 		"options": []object{
-			{"optionId": "always", "name": "Always", "kind": "allow_always"}, {"optionId": "yes", "name": "Yes", "kind": "allow_once"},
+			{"optionId": "always", "name": "Always", "kind": "allow_always"},
+			{"optionId": "yes", "name": "Yes", "kind": "allow_once"},
 			{"optionId": "no", "name": "No", "kind": "reject_once"},
 		},
 	})
