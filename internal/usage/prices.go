@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"math/big"
 	"os"
-	"path"
 	"regexp"
 	"strings"
 	"time"
@@ -140,10 +139,9 @@ func lineOf(doc *yaml.Node, i int) int {
 }
 
 func (p price) check() error {
-	_, err := path.Match(p.Model, "")
 	switch {
-	case p.Model == "" || err != nil:
-		return fmt.Errorf("the model %q is no id of a model", orchestron.Quotable(p.Model))
+	case p.Model == "":
+		return errors.New("there is no model")
 	case p.Input == nil || p.Output == nil:
 		return fmt.Errorf("%s needs a price for input and one for output", p.Model)
 	case p.Above < 0, p.Window < 0:
@@ -196,12 +194,24 @@ func (p price) fits(model string, e usageapi.Entry) bool {
 	if e.At.Before(p.From.Time) || p.Above > 0 && e.Tokens.Prompt() <= p.Above {
 		return false
 	}
-	return p.Model == e.Model || p.names(model)
+	return p.names(e.Model) || p.names(model)
 }
 
+// names reports whether a price is that of a model. A * in it stands for any text.
 func (p price) names(model string) bool {
-	matches, _ := path.Match(p.Model, model) // the pattern is well formed
-	return matches || p.Model == model
+	parts := strings.Split(p.Model, "*")
+	rest, begins := strings.CutPrefix(model, parts[0])
+	if !begins || len(parts) == 1 {
+		return begins && rest == ""
+	}
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		var found bool
+		if _, rest, found = strings.Cut(rest, part); !found {
+			return false
+		}
+	}
+	return strings.HasSuffix(rest, parts[last])
 }
 
 func (p price) of(t usageapi.Tokens) usageapi.Money {
@@ -215,9 +225,14 @@ func (p price) of(t usageapi.Tokens) usageapi.Money {
 		Plus(or(p.Write5m).Times(t.CacheWrite5m)).Plus(or(p.Write1h).Times(t.CacheWrite1h))
 }
 
-var dated = regexp.MustCompile(`-20[0-9]{6}(\+|$)`)
+var (
+	dated   = regexp.MustCompile(`[-@]20[0-9]{6}(\+|$)`)
+	bedrock = regexp.MustCompile(`^(?:.*[./])?anthropic\.(claude-[a-z0-9-]+?)(?:-v[0-9]+(?::[0-9a-z:]+)?)?(\+.*)?$`)
+)
 
-// plain is a model's id without its date, which changes no price.
+// plain is the id that a model has with its maker, without its date, which changes no price. Amazon Bedrock puts it into
+// ids and ARNs of its own, as us.anthropic.claude-sonnet-4-5-20250929-v1:0, and Vertex writes the date as @20250929.
 func plain(id string) string {
-	return dated.ReplaceAllString(strings.Replace(id, "[1m]", "", 1), "$1")
+	id = bedrock.ReplaceAllString(strings.Replace(id, "[1m]", "", 1), "$1$2")
+	return dated.ReplaceAllString(id, "$1")
 }

@@ -49,6 +49,16 @@ func TestCost(t *testing.T) {
 		{"claude-haiku-5-5", november, usageapi.Tokens{Input: 40_001, CacheRead: 60_000, Output: 1000}, "0.0255005"},
 		{"claude-haiku-5-5", november, usageapi.Tokens{CacheWrite5m: 1}, "0.000000125"},
 		{"gpt-5-codex", november, usageapi.Tokens{Input: 8, Output: 1, CacheRead: 8}, "0.000021"},
+		{"claude-sonnet-4-5-20250929", november, usageapi.Tokens{Input: 100_000, CacheRead: 100_000, Output: 1000, CacheWrite5m: 0}, "0.345"},
+		{"claude-sonnet-4-5", november, usageapi.Tokens{Input: 100_001, CacheRead: 100_000, Output: 1000}, "0.682506"},
+		{"us.anthropic.claude-sonnet-4-20250514-v1:0", november, usageapi.Tokens{Input: 1000, CacheWrite5m: 1000}, "0.00675"},
+		{"arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-3-7-sonnet-20250219-v1:0", november, usageapi.Tokens{Output: 1000, CacheWrite1h: 1000}, "0.021"},
+		{"anthropic.claude-haiku-4-5-20251001-v1:0", november, usageapi.Tokens{Output: 1000}, "0.005"},
+		{"claude-opus-4-5@20251101", november, usageapi.Tokens{Output: 1000}, "0.025"},
+		{"global.anthropic.claude-opus-5-5[1m]", november, usageapi.Tokens{Output: 1000}, "0.02"},
+		{"us.anthropic.claude-opus-5-5-v1:0+fast", november, usageapi.Tokens{Input: 1}, "no price"},
+		{"arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/abc123", november, usageapi.Tokens{Input: 1}, "no price"},
+		{"notanthropic.claude-opus-5-5", november, usageapi.Tokens{Input: 1}, "no price"},
 		{"claude-opus-5-5+fast", november, usageapi.Tokens{Input: 1}, "no price"},
 		{"claude-opus-9", november, usageapi.Tokens{Input: 1}, "no price"},
 		{"", november, usageapi.Tokens{Input: 1}, "no price"},
@@ -71,14 +81,23 @@ source: our contract
 models:
   - {model: claude-opus-5-5, input: 0.106251, output: 1}
   - {model: "house-*", input: 1, output: 2, cache_read: 0}
+  - {model: "router/*/claude*-5", input: 3, output: 2, cache_read: 0}
+  - {model: "eu.anthropic.*", input: 4, output: 2, cache_read: 0}
+  - {model: "*", above: 5000000, input: 9, output: 9}
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for model, want := range map[string]string{"claude-opus-5-5": "0.212502", "house-3": "1", "claude-opus-5": "5.5"} {
+	for model, want := range map[string]string{"claude-opus-5-5": "0.212502", "house-3": "1", "house-a/b/c": "1", "claude-opus-5": "5.5",
+		"router/a/b/claude-opus-5": "3", "eu.anthropic.claude-opus-5-v1:0": "4", "us.anthropic.claude-opus-5-v1:0": "5.5"} {
 		cost, priced := p.Cost(usageapi.Entry{Model: model, Tokens: usageapi.Tokens{Input: 1e6, CacheRead: 1e6}})
 		if cost.String() != want || !priced {
 			t.Errorf("%s costs %s, %v; want %s", model, cost, priced, want)
+		}
+	}
+	for _, model := range []string{"a-house-3", "router/claude-5x", "router/a/claude-5x", "router/claude-5", "Eu.anthropic.x"} {
+		if cost, priced := p.Cost(usageapi.Entry{Model: model, Tokens: usageapi.Tokens{Input: 1e6}}); priced {
+			t.Errorf("%s costs %s, and nothing names it", model, cost)
 		}
 	}
 	lists := p.Lists()
@@ -97,7 +116,6 @@ func TestWrongPricesNameTheLine(t *testing.T) {
 		"date: 2026-11-01\nmodels:\n  - {model: a, input: 1, output: 0.1234567}\n":   "line 3",
 		"date: 2026-11-01\nmodels:\n  - {model: a, input: 1}\n":                      "line 3",
 		"date: 2026-11-01\nmodels:\n  - {input: 1, output: 1}\n":                     "line 3",
-		"date: 2026-11-01\nmodels:\n  - {model: '[', input: 1, output: 1}\n":         "line 3",
 		"date: 2026-11-01\nmodels:\n  - {model: a, input: 1, output: 1, inptu: 1}\n": "line 3",
 		"date: yesterday\n": "line 1",
 		"models: []\n":      "line 1",
