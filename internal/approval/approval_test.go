@@ -583,3 +583,13 @@ func TestWaitForTheFirst(t *testing.T) {
 		}
 	})
 }
+
+func TestDepth(t *testing.T) {
+	for text, want := range map[string]int{
+		`1`: 0, `{}`: 1, `[[{"a":[]}],[]]`: 4, `["[[[\"[{"]`: 1, strings.Repeat("[", 2000) + strings.Repeat("]", 2000): 2000,
+	} {
+		if got := depth([]byte(text)); got != want {
+			t.Errorf("the depth of %.30s is %d, want %d", text, got, want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ const (
 	maxSubject  = 2000
 	maxQuestion = 8 << 10
 	maxInput    = 64 << 10
+	maxDepth    = 500              // SQLite takes 1,000, of the whole record
 	margin      = 20 * time.Second // by which the clock decides before a hook gives up
 )
 
@@ -78,7 +79,7 @@ func (s *Service) open(a orchestron.Agent, r handoff.Record, f orchestron.Fact) 
 	if len(f.Choices) > 0 {
 		c.Answers = []approvalapi.Answer{approvalapi.AllowOnce, approvalapi.Deny}
 	}
-	if len(f.Input) <= maxInput && json.Valid(f.Input) {
+	if len(f.Input) <= maxInput && json.Valid(f.Input) && depth(f.Input) <= maxDepth {
 		c.Arguments, c.Input = f.Input, f.Input
 		return c
 	}
@@ -88,6 +89,27 @@ func (s *Service) open(a orchestron.Agent, r handoff.Record, f orchestron.Fact) 
 	}
 	c.Arguments = text
 	return c
+}
+
+// depth is how deep a JSON text is nested.
+func depth(text []byte) (most int) {
+	now, quoted, escaped := 0, false, false
+	for _, c := range text {
+		switch {
+		case escaped:
+			escaped = false
+		case quoted:
+			escaped, quoted = c == '\\', c != '"'
+		case c == '"':
+			quoted = true
+		case c == '[' || c == '{':
+			now++
+			most = max(most, now)
+		case c == ']' || c == '}':
+			now--
+		}
+	}
+	return most
 }
 
 // words is the question as one would ask it.

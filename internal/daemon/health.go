@@ -32,6 +32,7 @@ func (r recoveries) Write(ctx context.Context, change func(health.Tx) error) err
 type patients struct {
 	charges
 	db    *sqlite.DB
+	files readers
 	usage *usage.Service
 }
 
@@ -86,14 +87,12 @@ func (p patients) Release(ctx context.Context, id orchestron.AgentID) error {
 	})
 }
 
-// Moved is when the agent's transcript was last written to.
-func (p patients) Moved(a orchestron.Agent) time.Time {
-	if a.Transcript == "" {
-		return time.Time{}
+// Moved is when the agent's transcripts were last written to, those of its sub-agents among them.
+func (p patients) Moved(a orchestron.Agent) (last time.Time) {
+	for _, file := range append(p.files.Transcripts(a), a.Transcript) {
+		if info, err := os.Stat(file); err == nil && info.ModTime().After(last) {
+			last = info.ModTime()
+		}
 	}
-	info, err := os.Stat(a.Transcript)
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
+	return last
 }

@@ -47,14 +47,15 @@ func (d *daemon) others(ctx context.Context, w workers, roles role.Set) ([]subje
 	if err != nil {
 		return nil, err
 	}
-	spent := usage.New(spending{usagestore.In(d.db)}, readers{w, d.drivers, handoff.Home{Root: d.cfg.Home}}, prices, time.Now, d.Log)
+	files := readers{w, d.drivers, handoff.Home{Root: d.cfg.Home}}
+	spent := usage.New(spending{usagestore.In(d.db)}, files, prices, time.Now, d.Log)
 	runs := coordinate.New(runs{runstore.In(d.db)}, crews{charges{w}, d}, time.Now, d.Log)
 	plans := schedule.New(plans{schedulestore.In(d.db)}, diarists{w}, time.Now, d.Log)
 	teams := d.newCrew(w, roles)
 	if d.limits, err = d.limiting(ctx, w, spent); err != nil {
 		return nil, err
 	}
-	if d.nurse, err = d.nursing(ctx, patients{charges{w}, d.db, spent}); err != nil {
+	if d.nurse, err = d.nursing(ctx, patients{charges{w}, d.db, files, spent}); err != nil {
 		return nil, err
 	}
 	return []subject{

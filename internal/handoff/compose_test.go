@@ -28,8 +28,8 @@ func tempHome(t *testing.T) Home {
 func spooled(t *testing.T, h Home) []Record {
 	t.Helper()
 	var out []Record
-	err := h.drain(func(rs []Record) error { out = append(out, rs...); return nil }, func(file string, err error) { t.Errorf("%s: %v", file, err) })
-	if err != nil {
+	in := intake{Home: h, handle: func(rs []Record) error { out = append(out, rs...); return nil }, bad: func(file string, err error) { t.Errorf("%s: %v", file, err) }}
+	if err := in.drain(); err != nil {
 		t.Fatal(err)
 	}
 	return out

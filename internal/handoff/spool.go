@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -85,6 +84,8 @@ func (r Record) check(name string) error {
 		return fmt.Errorf("the record calls itself %q", r.ID)
 	case !r.Agent.Valid():
 		return fmt.Errorf("the record names the agent %q", r.Agent)
+	case !plausible(r.At), r.Exit != nil && !plausible(r.Exit.At), r.Hold != nil && !plausible(r.Hold.Until):
+		return fmt.Errorf("the record tells of a time that nobody can store")
 	case r.Kind == Started && r.Process == nil, r.Kind == Exited && r.Exit == nil, r.Kind == Withdrawn && r.Of == "":
 		return fmt.Errorf("the record of kind %q is incomplete", r.Kind)
 	}
@@ -95,10 +96,15 @@ func (r Record) check(name string) error {
 	return fmt.Errorf("records of kind %q are not known", r.Kind)
 }
 
+// plausible reports whether a time, none at all among them, can be that of a record.
+func plausible(t time.Time) bool { return t.IsZero() || t.Year() >= 2000 && t.Year() < 2200 }
+
 // Take waits for records and hands them over in order, several at a time when several wait. A record is removed when
-// handle returns nil; after an error the same records come again, at the latest after a second, and after a crash
-// records that were handled may. ready is called once, when all records that waited at the start have been handled.
-// A file that is no record is given the suffix .bad and told to bad. Take returns when ctx ends.
+// handle returns nil; after an error the same records come again, one by one, at the latest after a second, and after a
+// crash records that were handled may. Those of one agent stay in order. A record that fails again and again, while the
+// system is well, holds up its agent for some seconds and nobody else. ready is called once, when all records that waited
+// at the start have been handled. A file that is no record, or one that cannot be handled, is given the suffix .bad and told
+// to bad. Take returns when ctx ends.
 func (h Home) Take(ctx context.Context, handle func([]Record) error, ready func(), bad func(file string, err error)) error {
 	if err := os.MkdirAll(h.Spool(), 0o700); err != nil {
 		return fmt.Errorf("making the spool: %w", err)
@@ -114,10 +120,11 @@ func (h Home) Take(ctx context.Context, handle func([]Record) error, ready func(
 	}
 	resync := time.NewTicker(time.Second)
 	defer resync.Stop()
+	in := intake{Home: h, handle: handle, bad: bad, failures: map[string]int{}}
 	pending := true
 	for {
 		if pending {
-			failed := h.drain(handle, bad)
+			failed := in.drain()
 			pending = false
 			if ready != nil && failed == nil {
 				ready()
@@ -136,35 +143,6 @@ func (h Home) Take(ctx context.Context, handle func([]Record) error, ready func(
 			pending = true
 		}
 	}
-}
-
-// drain handles what waits. It returns the handler's error, after which the records stay.
-func (h Home) drain(handle func([]Record) error, bad func(string, error)) error {
-	entries, err := os.ReadDir(h.Spool()) // sorted by name, that is by time
-	if err != nil {
-		bad(h.Spool(), err)
-		return err
-	}
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !strings.HasSuffix(e.Name(), ".json") })
-	for some := range slices.Chunk(entries, maxBatch) {
-		records, err := h.read(some, bad)
-		if err != nil {
-			bad(h.Spool(), err)
-			return err
-		}
-		if len(records) == 0 {
-			continue
-		}
-		if err := handle(records); err != nil {
-			return err
-		}
-		for _, r := range records {
-			if err := h.remove(filepath.Join(h.Spool(), r.ID+".json")); err != nil && !missing(err) {
-				bad(r.ID, err)
-			}
-		}
-	}
-	return nil
 }
 
 // read returns the records in files and sets aside what is none. It fails when the system cannot read now what may

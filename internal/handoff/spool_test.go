@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/orchestron/orchestron"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -240,14 +242,62 @@ func TestTakeFailsInTheMiddle(t *testing.T) {
 		return nil
 	}
 	bad := func(file string, err error) { t.Errorf("%s: %v", file, err) }
-	if err := h.drain(handle, bad); err == nil {
-		t.Error("drain reported no error")
-	}
-	if err := h.drain(handle, bad); err != nil {
+	in := intake{Home: h, handle: handle, bad: bad, failures: map[string]int{}}
+	if err := in.drain(); err != nil { // one by one they succeed
 		t.Error(err)
 	}
 	if diff := cmp.Diff(upTo(maxBatch+3), generations(got)); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
+	}
+}
+
+// TestOneRecordHoldsUpNobodyElse: a record that cannot be handled is set aside after some time, those behind it of the same
+// agent wait for that and stay in order, and those of others do not wait.
+func TestOneRecordHoldsUpNobodyElse(t *testing.T) {
+	h := Home{Root: t.TempDir()}
+	for i := range 3 {
+		put(t, h, i)
+		if err := h.Put(Record{Agent: "spec_9", Generation: 10 + i, Kind: Hooked, Event: "Stop"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []int
+	handle := func(rs []Record) error {
+		if slices.ContainsFunc(rs, func(r Record) bool { return r.Generation == 0 }) {
+			return errors.New("it cannot be stored")
+		}
+		got = append(got, generations(rs)...)
+		return nil
+	}
+	aside := 0
+	in := intake{Home: h, handle: handle, failures: map[string]int{}, bad: func(string, error) { aside++ }}
+	if err := in.drain(); err == nil {
+		t.Error("nothing is said to have failed")
+	}
+	if diff := cmp.Diff([]int{10, 11, 12}, got); diff != "" {
+		t.Errorf("those of others (-want +got):\n%s", diff)
+	}
+	for range mostFailures - 1 {
+		_ = in.drain()
+	}
+	if diff := cmp.Diff([]int{10, 11, 12, 1, 2}, got); diff != "" || aside != 1 {
+		t.Errorf("after %d times (%d set aside, -want +got):\n%s", mostFailures, aside, diff)
+	}
+	if left, _ := os.ReadDir(h.Spool()); len(left) != 1 || !strings.HasSuffix(left[0].Name(), ".bad") {
+		t.Errorf("%d files are left", len(left))
+	}
+}
+
+// TestAFullDiskSetsNothingAside: what fails for all waits for as long as it takes.
+func TestAFullDiskSetsNothingAside(t *testing.T) {
+	h := Home{Root: t.TempDir()}
+	put(t, h, 0)
+	handle := func([]Record) error { return orchestron.Errorf(orchestron.Unavailable, "storage is full") }
+	in := intake{Home: h, handle: handle, failures: map[string]int{}, bad: func(file string, err error) { t.Errorf("%s: %v", file, err) }}
+	for range 3 * mostFailures {
+		if err := in.drain(); err == nil {
+			t.Error("nothing is said to have failed")
+		}
 	}
 }
 
@@ -292,7 +342,8 @@ func FuzzRecord(f *testing.F) {
 		}
 		var got []Record
 		reported := 0
-		err := h.drain(func(rs []Record) error { got = append(got, rs...); return nil }, func(string, error) { reported++ })
+		in := intake{Home: h, handle: func(rs []Record) error { got = append(got, rs...); return nil }, bad: func(string, error) { reported++ }}
+		err := in.drain()
 		if err != nil || len(got)+reported != 1 {
 			t.Fatalf("drain = %v with %d records and %d reports, want one of them", err, len(got), reported)
 		}

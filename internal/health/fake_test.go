@@ -14,6 +14,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/healthapi"
 	"github.com/orchestron/orchestron/internal/signal"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -38,6 +39,8 @@ type world struct {
 	messages   map[orchestron.MessageID]orchestron.Message
 	turns      []orchestron.Turn
 	asked      func(id orchestron.AgentID, m orchestron.MessageID) // a message that goes before all others is in the inbox
+	refusal    error                                               // of starts
+	broken     int                                                 // starts that come to nothing
 	changed    signal.Signal
 	last       *life
 }
@@ -169,6 +172,12 @@ func (l *life) Tell(_ context.Context, id orchestron.AgentID, key, _ string, _ b
 		if !l.told[key] {
 			l.told[key] = true
 			l.effects = append(l.effects, "tell "+string(id))
+			l.agents = slices.Clone(l.agents)
+			for i := range l.agents { // its program takes it, whatever else it does
+				if l.agents[i].ID == id {
+					l.agents[i].Evidence.At = time.Now()
+				}
+			}
 		}
 		return nil
 	})
@@ -212,11 +221,20 @@ func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string, fre
 		did := false
 		l.alter(id, func(a *orchestron.Agent) {
 			switch {
-			case l.restarted[key]:
+			case l.refusal != nil:
+				err = l.refusal
+			case l.restarted[key] && !state.FailedToStart(*a):
 			case a.Alive():
 				err = orchestron.Errorf(orchestron.Conflict, "%s runs", id)
 			default:
 				did, l.restarted[key] = true, true
+				if l.broken > 0 {
+					l.broken--
+					did, err = false, errors.New("no terminal")
+					a.Generation++
+					a.Status, a.Exit = orchestron.Failed, &orchestron.Exit{Code: -1, Reason: "could not be started: no terminal"}
+					return
+				}
 				a.Status, a.Wanted, a.Exit, a.Started = orchestron.Idle, orchestron.WantRunning, nil, time.Now()
 				a.Generation++
 				if fresh {

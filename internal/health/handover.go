@@ -22,7 +22,7 @@ const (
 
 // full reports whether an agent's context is so full that it is to be handed over now.
 func (s *Service) full(a orchestron.Agent, r healthapi.Recovery, now time.Time) (healthapi.Fill, bool) {
-	if s.policy.HandOffAt == 0 || a.Status != orchestron.Idle && a.Status != orchestron.Busy || now.Sub(r.Handed) < spacing {
+	if s.policy.HandOffAt == 0 || r.Handover != nil || a.Status != orchestron.Idle && a.Status != orchestron.Busy || now.Sub(r.Handed) < spacing {
 		return healthapi.Fill{}, false
 	}
 	f := s.agents.Fill(a)
@@ -41,14 +41,27 @@ func (s *Service) beginHandover(ctx context.Context, r healthapi.Recovery, h hea
 	return nil
 }
 
+// due reports whether the next stage of a hand-over can begin: not in the midst of a turn, and not while nothing runs that
+// could be told.
+func due(a orchestron.Agent, h healthapi.Handover) bool {
+	switch h.Stage {
+	case healthapi.Waiting:
+		return a.Status == orchestron.Idle || !a.Alive() || a.Generation != h.Run
+	case healthapi.Started:
+		return a.Alive()
+	case healthapi.Asking, healthapi.Asked, healthapi.Written, healthapi.Told:
+	}
+	return true
+}
+
 // handOver brings a hand-over to its end: the agent writes what its successor must know, is ended, and is started again with
 // an empty context, and what it wrote is the first that it is given. Each stage is durable before the next begins, and does
 // nothing when it is done twice.
 func (s *Service) handOver(ctx context.Context, id orchestron.AgentID, r healthapi.Recovery) error {
 	for {
 		h := *r.Handover
-		if h.Stage == healthapi.Started && !s.agent(id).Alive() {
-			return nil // whoever starts it has it told
+		if !due(s.agent(id), h) {
+			return nil
 		}
 		why, err := s.stage(ctx, id, &h)
 		r.Handover = &h
@@ -79,22 +92,14 @@ func (s *Service) stage(ctx context.Context, id orchestron.AgentID, h *healthapi
 	}
 	key := func(what string) string { return fmt.Sprintf("health-handover-%s-%d-%s", id, h.At.UnixNano(), what) }
 	switch h.Stage {
-	case healthapi.Waiting:
-		return "", s.awaitTurn(ctx, id, h)
-	case healthapi.Asking:
+	case healthapi.Waiting, healthapi.Asking:
 		if h.Asked, err = s.agents.Ask(ctx, id, key("ask"), asks(*h)); err == nil {
 			h.Stage = healthapi.Asked
 		}
 	case healthapi.Asked:
 		return s.awaitWritten(ctx, h)
 	case healthapi.Written:
-		if a.Generation == h.Run {
-			if err := s.agents.Stop(ctx, id); err != nil {
-				return "", err
-			}
-			err = s.agents.Restart(ctx, id, key("restart"), true)
-		}
-		if err == nil {
+		if err = s.anew(ctx, a, h.Run, key("restart"), true); err == nil {
 			h.Stage = healthapi.Started
 		}
 	case healthapi.Started:
@@ -103,22 +108,10 @@ func (s *Service) stage(ctx context.Context, id orchestron.AgentID, h *healthapi
 		}
 	case healthapi.Told:
 	}
-	if err == nil || later(err) || orchestron.KindOf(err) == orchestron.Limit {
+	if err == nil || later(err) {
 		return "", err
 	}
 	return orchestron.Visible(err).Error(), nil
-}
-
-// awaitTurn waits for the end of the turn that an agent is in.
-func (s *Service) awaitTurn(ctx context.Context, id orchestron.AgentID, h *healthapi.Handover) error {
-	ended, err := s.await(ctx, s.now().Add(time.Hour), func() (bool, error) {
-		a := s.agent(id)
-		return a.Status == orchestron.Idle || !a.Alive() || a.Generation != h.Run, nil
-	})
-	if ended {
-		h.Stage = healthapi.Asking
-	}
-	return err
 }
 
 // awaitWritten waits for what an agent writes.
@@ -236,22 +229,17 @@ func (s *Service) Replacing(id orchestron.AgentID) bool {
 
 // handOverNow answers hand_over_instance.
 func (s *Service) handOverNow(ctx context.Context, call op.Call, in healthapi.Ref) (healthapi.View, error) {
-	a, r, err := s.command(call, in)
-	if err != nil {
-		return healthapi.View{}, err
-	}
-	switch {
-	case r.Handover != nil:
-		return s.view(a, s.now()), nil
-	case !a.Alive():
-		return healthapi.View{}, orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).Try("restart it; with fresh it begins another conversation")
-	case !s.agents.Answers(a):
-		return healthapi.View{}, orchestron.Errorf(orchestron.Invalid, "nobody can tell what %s answers: its driver is %s", a.ID, a.Driver).
-			Try("read it, terminate it, and restart it with fresh")
-	}
-	h := healthapi.Handover{Why: healthapi.Ordered, Run: a.Generation, Stage: healthapi.Waiting, Fill: s.agents.Fill(a)}
-	if err := s.beginHandover(ctx, r, h, call.Actor); err != nil {
-		return healthapi.View{}, err
-	}
-	return s.view(a, s.now()), nil
+	return s.order(call, in, func(a orchestron.Agent, r healthapi.Recovery) error {
+		switch {
+		case r.Handover != nil:
+			return nil
+		case !a.Alive():
+			return orchestron.Errorf(orchestron.Conflict, "%s is %s", a.ID, a.Status).Try("restart it; with fresh it begins another conversation")
+		case !s.agents.Answers(a):
+			return orchestron.Errorf(orchestron.Invalid, "nobody can tell what %s answers: its driver is %s", a.ID, a.Driver).
+				Try("read it, terminate it, and restart it with fresh")
+		}
+		h := healthapi.Handover{Why: healthapi.Ordered, Run: a.Generation, Stage: healthapi.Waiting, Fill: s.agents.Fill(a)}
+		return s.beginHandover(ctx, r, h, call.Actor)
+	})
 }

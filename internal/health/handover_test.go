@@ -225,3 +225,42 @@ func TestStuckAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestLimitedBeforeItHandsOver holds that an agent that its vendor refuses in the turn in which its context filled up is
+// asked again as any other, and hands over then.
+func TestLimitedBeforeItHandsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := filled("x", "")
+		s, stop := begin(t, w, handsOver, -1, false)
+		defer stop()
+		time.Sleep(time.Minute)
+		w.refuse("exec_1", orchestron.Refusal{Reason: orchestron.Authentication})
+		time.Sleep(time.Hour)
+		call := op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}}
+		if _, err := s.releaseNow(context.Background(), call, healthapi.Ref{InstanceID: "exec_1"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		want := []string{"ask exec_1", "release exec_1", "ask exec_1", "stop exec_1", "fresh exec_1", "ask exec_1"}
+		if got := w.did(); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+// TestHandOverThatCannotStart holds that a start that comes to nothing is tried again, and that the hand-off is not lost.
+func TestHandOverThatCannotStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := filled("half of it is done", "")
+		w.broken = 3
+		_, stop := begin(t, w, handsOver, -1, false)
+		defer stop()
+		w.idle()
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if got := w.did(); !slices.Equal(got, []string{"ask exec_1", "stop exec_1", "fresh exec_1", "ask exec_1"}) || w.count(healthapi.HandedOver) != 1 {
+			t.Errorf("%q, handed over %d times", got, w.count(healthapi.HandedOver))
+		}
+	})
+}

@@ -294,3 +294,23 @@ func TestKilledCrashLoop(t *testing.T) {
 		})
 	})
 }
+
+// TestNoRoomAfterACrash holds that an agent that crashed is started again as soon as there is room for it.
+func TestNoRoomAfterACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Idle))
+		w.refusal = orchestron.Errorf(orchestron.Limit, "20 agents run")
+		_, stop := begin(t, w, healthapi.Policy{StuckAfter: stuckAfter, Remedy: healthapi.Report, Restart: healthapi.OnCrash}, -1, false)
+		defer stop()
+		w.crash("exec_1")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		w.mu.Lock()
+		w.refusal = nil
+		w.mu.Unlock()
+		time.Sleep(time.Minute)
+		if got := w.did(); !slices.Equal(got, []string{"restart exec_1"}) || w.count(healthapi.GaveUp) != 0 {
+			t.Errorf("%q, given up %d times", got, w.count(healthapi.GaveUp))
+		}
+	})
+}

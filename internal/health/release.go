@@ -99,7 +99,7 @@ func (s *Service) beginRelease(ctx context.Context, r healthapi.Recovery, now ti
 func (s *Service) release(ctx context.Context, a orchestron.Agent, r healthapi.Recovery) error {
 	const text = "Your vendor refused the last call; it may answer again now. Go on with what you were asked."
 	key := fmt.Sprintf("health-released-%s-%d", a.ID, r.Refused.UnixNano())
-	if err := s.agents.Tell(ctx, a.ID, key, text, false); later(err) {
+	if _, err := s.agents.Ask(ctx, a.ID, key, text); later(err) { // before the queue that waited
 		return err
 	}
 	if err := s.agents.Release(ctx, a.ID); later(err) {
@@ -111,30 +111,34 @@ func (s *Service) release(ctx context.Context, a orchestron.Agent, r healthapi.R
 
 // releaseNow answers release_instance.
 func (s *Service) releaseNow(ctx context.Context, call op.Call, in healthapi.Ref) (healthapi.View, error) {
-	a, r, err := s.command(call, in)
-	if err != nil {
-		return healthapi.View{}, err
-	}
-	if a.Status == orchestron.Limited && !r.Releasing {
-		if err := s.beginRelease(ctx, r, s.now(), call.Actor); err != nil {
-			return healthapi.View{}, err
+	return s.order(call, in, func(a orchestron.Agent, r healthapi.Recovery) error {
+		if a.Status != orchestron.Limited || r.Releasing {
+			return nil
 		}
-	}
-	return s.view(a, s.now()), nil
+		return s.beginRelease(ctx, r, s.now(), call.Actor)
+	})
 }
 
-// command returns an agent that the caller may tell what to do, and what was done for it.
-func (s *Service) command(call op.Call, in healthapi.Ref) (orchestron.Agent, healthapi.Recovery, error) {
+// order does something for an agent that a caller orders, when nothing else is being done for it.
+func (s *Service) order(call op.Call, in healthapi.Ref, do func(orchestron.Agent, healthapi.Recovery) error) (healthapi.View, error) {
 	a := s.agent(orchestron.AgentID(in.InstanceID))
 	if a.ID == "" || !s.agents.Within(call.Actor, a.ID) {
-		return a, healthapi.Recovery{}, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(in.InstanceID)).Try("list shows the agents")
+		return healthapi.View{}, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(in.InstanceID)).Try("list shows the agents")
 	}
 	if call.Actor.Kind == orchestron.AgentCall && call.Actor.Agent == a.ID {
-		return a, healthapi.Recovery{}, orchestron.Errorf(orchestron.Forbidden, "%s may not do this to itself", a.ID).Try("ask the agent that leads you")
+		return healthapi.View{}, orchestron.Errorf(orchestron.Forbidden, "%s may not do this to itself", a.ID).Try("ask the agent that leads you")
 	}
+	if !s.claim(a.ID) {
+		return s.view(a, s.now()), orchestron.Errorf(orchestron.Conflict, "something is being done for %s already", a.ID).Try("get_health says what; try again in a moment")
+	}
+	defer s.changed.Raise()
+	defer s.leave(a.ID)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	r := s.recoveries[a.ID]
+	s.mu.Unlock()
 	r.Agent = a.ID
-	return a, r, nil
+	if err := do(a, r); err != nil {
+		return healthapi.View{}, err
+	}
+	return s.view(a, s.now()), nil
 }

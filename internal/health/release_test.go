@@ -40,8 +40,8 @@ func TestReleased(t *testing.T) {
 		if diff := cmp.Diff([]time.Duration{first, first + ramp, first + 2*ramp, first + 3*ramp}, at); diff != "" {
 			t.Errorf("released (-want +got):\n%s", diff)
 		}
-		if n := w.count(healthapi.Released); n != 4 || len(w.told) != 4 {
-			t.Errorf("%d events and %d messages, want 4", n, len(w.told))
+		if n := w.count(healthapi.Released); n != 4 || len(w.mail()) != 4 {
+			t.Errorf("%d events and %d messages, want 4", n, len(w.mail()))
 		}
 	})
 }
@@ -86,7 +86,7 @@ func TestRefusedAgain(t *testing.T) {
 				t.Errorf("release_instance: %v", err)
 			}
 			synctest.Wait()
-			if got := w.did(); !slices.Equal(got, []string{"tell exec_1", "release exec_1"}) {
+			if got := w.did(); !slices.Equal(got, []string{"ask exec_1", "release exec_1"}) {
 				t.Errorf("%s: after release_instance done %q", reason, got)
 			}
 		})
@@ -106,7 +106,7 @@ func TestReleaseKilled(t *testing.T) {
 				_, stop = begin(t, w, plain, -1, false)
 				time.Sleep(5 * time.Minute)
 				stop()
-				if got := w.did(); !slices.Equal(got, []string{"tell exec_1", "release exec_1"}) || w.count(healthapi.Released) != 1 {
+				if got := w.did(); !slices.Equal(got, []string{"ask exec_1", "release exec_1"}) || w.count(healthapi.Released) != 1 {
 					t.Errorf("killed at effect %d (after it: %t): %q, said %d times", effects, after, got, w.count(healthapi.Released))
 				}
 			})

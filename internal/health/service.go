@@ -24,6 +24,8 @@ const (
 	working = 0.10             // of a core: less is a program that waits; Claude Code's animations alone take 0.01 to 0.03
 	retry   = 15 * time.Second // when something that failed is tried again
 	hour    = time.Hour        // in which failed turns count
+
+	nudgeTime = 30 * time.Second // around a nudge, in which what moves is no sign of life
 )
 
 // Service is the use cases of health. It is safe for concurrent use.
@@ -179,7 +181,11 @@ func (s *Service) refresh(ctx context.Context, old time.Duration) error {
 		if r := s.recoveries[a.ID]; next.active.Equal(now) && next.load < working && !r.Stuck.IsZero() && r.StuckRun == a.Generation {
 			next.active = r.Stuck.Add(-s.policy.StuckAfter) // it was stuck before the daemon began
 		}
-		next.moved(s.agents.Moved(a), a.Evidence.At)
+		for _, at := range []time.Time{s.agents.Moved(a), a.Evidence.At} {
+			if !prodded(s.recoveries[a.ID], at) {
+				next.moved(at)
+			}
+		}
 		next.failures = failures[a.ID]
 		samples[a.ID] = next
 	}
@@ -203,19 +209,23 @@ func (s sample) then(a orchestron.Agent, tree Tree, measured bool, now time.Time
 	return next
 }
 
-// moved notes times at which something moved.
-func (s *sample) moved(times ...time.Time) {
-	for _, t := range times {
-		if t.After(s.active) && !t.After(s.at) {
-			s.active = t
-		}
+// moved notes a time at which something moved.
+func (s *sample) moved(at time.Time) {
+	if at.After(s.active) && !at.After(s.at) {
+		s.active = at
 	}
 }
 
 // stuck reports whether an agent is busy and nothing moved for too long when it was looked at last.
-func (s *Service) stuck(a orchestron.Agent, last sample) bool {
+func (s *Service) stuck(a orchestron.Agent, r healthapi.Recovery, last sample) bool {
 	return a.Status == orchestron.Busy && last.generation == a.Generation && !last.active.IsZero() &&
-		!a.Evidence.At.After(last.at) && last.at.Sub(last.active) >= s.policy.StuckAfter
+		(!a.Evidence.At.After(last.at) || prodded(r, a.Evidence.At)) && last.at.Sub(last.active) >= s.policy.StuckAfter
+}
+
+// prodded reports whether what moved at a time may be what a nudge itself moved: a program takes it also when the tool that
+// it waits for hangs.
+func prodded(r healthapi.Recovery, at time.Time) bool {
+	return !r.Nudged.IsZero() && at.After(r.Nudged.Add(-nudgeTime)) && at.Before(r.Nudged.Add(nudgeTime))
 }
 
 // get answers get_health.
@@ -265,7 +275,7 @@ func (s *Service) view(a orchestron.Agent, now time.Time) healthapi.View {
 	last, r := s.samples[a.ID], s.recoveries[a.ID]
 	s.mu.Unlock()
 	f := facts{
-		agent: a, stuck: s.stuck(a, last), inState: now.Sub(a.Evidence.At), tree: last.tree, failures: last.failures,
+		agent: a, stuck: s.stuck(a, r, last), inState: now.Sub(a.Evidence.At), tree: last.tree, failures: last.failures,
 		restarts: len(recent(r.Restarts, now)), gaveUp: r.GaveUp == a.Generation && crashed(a),
 	}
 	if !last.active.IsZero() {

@@ -133,7 +133,7 @@ type Recovery struct {
 	Agent      orchestron.AgentID `json:"agent"`
 	Stuck      time.Time          `json:"stuck,omitzero"`     // when it was noticed
 	StuckRun   int                `json:"stuckRun,omitempty"` // the run that is stuck
-	Nudged     bool               `json:"nudged,omitempty"`
+	Nudged     time.Time          `json:"nudgedAt,omitzero"`
 	Replacing  bool               `json:"replacing,omitempty"`  // it is ended and started again
 	Refused    time.Time          `json:"refused,omitzero"`     // when its vendor refused it last
 	Refusals   int                `json:"refusals,omitempty"`   // refusals in a row, one soon after the other

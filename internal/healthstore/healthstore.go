@@ -50,7 +50,7 @@ func (s Store) Failures(ctx context.Context, since time.Time) (map[orchestron.Ag
 		failed[id] = n
 		return struct{}{}, err
 	}, `SELECT agent, count(*) FROM (SELECT agent, failure, ended FROM turns ORDER BY id DESC LIMIT ?)
-		WHERE failure <> '' AND ended >= ? GROUP BY agent`, lookedAt, sqlite.Nanos(since))
+		WHERE failure <> '' AND failure NOT LIKE 'interrupted%' AND ended >= ? GROUP BY agent`, lookedAt, sqlite.Nanos(since))
 	return failed, err
 }
 

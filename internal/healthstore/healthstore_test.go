@@ -26,7 +26,7 @@ func TestKept(t *testing.T) {
 		return db
 	}
 	full := healthapi.Recovery{
-		Agent: "exec_1", Stuck: noon, StuckRun: 2, Nudged: true, Replacing: true, Restarts: []time.Time{noon, noon.Add(1)},
+		Agent: "exec_1", Stuck: noon, StuckRun: 2, Nudged: noon, Replacing: true, Restarts: []time.Time{noon, noon.Add(1)},
 		Streak: 3, Restarting: 4, GaveUp: 5,
 	}
 	db := open()
@@ -64,6 +64,7 @@ func TestFailures(t *testing.T) {
 			{Agent: "exec_1", Failure: "before", Ended: noon.Add(-1)},
 			{Agent: "exec_1", Answer: "fine", Ended: noon.Add(time.Second)},
 			{Agent: "exec_2", Answer: "fine", Ended: noon.Add(time.Second)},
+			{Agent: "exec_2", Failure: "interrupted by operator", Ended: noon.Add(time.Second)},
 			{Agent: "exec_3", Failure: "not over"},
 			{Agent: "exec_4", Failure: "one", Ended: noon.Add(time.Hour)},
 		} {
