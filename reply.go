@@ -2,6 +2,12 @@ package orchestron
 
 import "time"
 
+// The bounds of replies.
+const (
+	MaxReplies     = 100 // that a recipient is given at once
+	MaxOpenReplies = 50  // of one sender that have not reached one recipient
+)
+
 // Reply is what an agent answers to whoever sent it a message, in its own time. To an agent it goes as a message of the
 // same id; others fetch it.
 type Reply struct {

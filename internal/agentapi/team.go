@@ -34,6 +34,7 @@ func (RepliesIn) Amend(s *jsonschema.Schema) { waiting(s, "wait_timeout", "0") }
 type RepliesOut struct {
 	Replies []orchestron.Reply `json:"replies"`
 	Count   int                `json:"count"`
+	More    bool               `json:"more,omitempty" jsonschema:"there are more than are shown at once: call again"`
 }
 
 // BroadcastIn is the arguments of broadcast_to_children.
@@ -75,16 +76,19 @@ func (a Answer) Failed() bool {
 // ChildrenIn is the arguments of get_children.
 type ChildrenIn struct {
 	ParentID string `json:"parent_id,omitempty" jsonschema:"whose children; your own without it, and for an operator all that nobody leads"`
+	All      bool   `json:"all,omitempty" jsonschema:"also those that have ended"`
 }
 
 // TreeIn is the arguments of get_instance_tree.
 type TreeIn struct {
 	InstanceID string `json:"instance_id,omitempty" jsonschema:"the agent; you without it, and for an operator everybody"`
+	All        bool   `json:"all,omitempty" jsonschema:"also those that have ended"`
 }
 
 // PeersIn is the arguments of get_peers.
 type PeersIn struct {
 	InstanceID string `json:"instance_id,omitempty" jsonschema:"the agent; you without it"`
+	All        bool   `json:"all,omitempty" jsonschema:"also those that have ended"`
 }
 
 // Member is an agent as others of its team see it.

@@ -85,7 +85,7 @@ func TestApprovals(t *testing.T) {
 	d := &desk{cards: []approvalapi.Approval{card("APR-1", approvalapi.Pending), question, card("APR-3", approvalapi.Denied)}}
 	got := d.run(t, "approvals")
 	for _, want := range []string{
-		"APR-1  exec_1  Bash, high risk\n  May exec_1 run make?\n", `  arguments: {"command":"make <all>","n":9007199254740993}`,
+		"APR-1  exec_1  Bash, high risk\n│ May exec_1 run make?\n", "\n  arguments:\n│ {\"command\":\"make <all>\",\"n\":9007199254740993}\n",
 		"asked 1m ago, denied in 8m if nobody answers", "  - Which?: red, blue\n",
 	} {
 		if !strings.Contains(got.Stdout, want) {
@@ -140,6 +140,18 @@ func TestEvil(t *testing.T) {
 	got := (&desk{cards: []approvalapi.Approval{evil}}).run(t, "approvals")
 	if strings.ContainsAny(got.Stdout, "\x1b\x07\u009b\u202e\r") {
 		t.Errorf("got %q", got.Stdout)
+	}
+}
+
+// TestPosing: what an agent asks cannot be taken for what Orchestron says about it.
+func TestPosing(t *testing.T) {
+	evil := card("APR-1", approvalapi.Pending)
+	evil.Question = "May I?\n  arguments:\n  asked 1m ago, denied in 8m if nobody answers\nAPR-2  exec_2  Read, low risk"
+	got := (&desk{cards: []approvalapi.Approval{evil}}).run(t, "approvals")
+	for line := range strings.Lines(got.Stdout) {
+		if strings.HasPrefix(line, "APR-2") || strings.HasPrefix(line, "  arg") && !strings.Contains(got.Stdout, line+"│ {") {
+			t.Errorf("the line %q is not marked:\n%s", line, got.Stdout)
+		}
 	}
 }
 

@@ -115,11 +115,11 @@ func (r *room) cards(all []approvalapi.Approval) error {
 		fmt.Fprintf(&b, "%s  %s  %s, %s risk", a.ID, a.Agent, console.Cell(a.Tool), a.Risk)
 		head := r.Out.Paint(color, b.String())
 		b.Reset()
-		fmt.Fprintf(&b, "  %s\n", indent(a.Question))
+		b.WriteString(console.Framed(a.Question) + "\n")
 		for _, c := range a.Choices {
 			fmt.Fprintf(&b, "  - %s: %s\n", console.Cell(c.Question), console.Cell(strings.Join(c.Options, ", ")))
 		}
-		fmt.Fprintf(&b, "  arguments: %s\n  %s", indent(plain(a.Arguments)), r.due(a))
+		fmt.Fprintf(&b, "  arguments:\n%s\n  %s", console.Framed(plain(a.Arguments)), r.due(a))
 		if _, err := fmt.Fprintln(r.Stdout, head); err != nil {
 			return err
 		}
@@ -143,8 +143,6 @@ func plain(raw json.RawMessage) string {
 	}
 	return strings.TrimSpace(b.String())
 }
-
-func indent(text string) string { return strings.ReplaceAll(console.Harmless(text), "\n", "\n  ") }
 
 // due is what became of an approval, or will.
 func (r *room) due(a approvalapi.Approval) string {

@@ -25,7 +25,7 @@
 //	}
 //
 // Errors are *orchestron.Error: their kinds become exit codes, their remedies are shown. Usage makes those of the
-// person at the keyboard. What agents wrote is printed through Print, Harmless or Cell, never as it came. Tests run a
+// person at the keyboard. What agents wrote is printed through Print, Harmless, Framed or Cell, never as it came. Tests run a
 // room in front of a daemon of their own with consoletest.
 package console
 

@@ -77,6 +77,12 @@ func Harmless(text string) string {
 	}, strings.ToValidUTF8(text, "\uFFFD"))
 }
 
+// Framed makes a text safe and puts a mark before each of its lines, so that nothing in it passes for the words around it.
+// What somebody else wrote is printed through it when words of ours stand above or below.
+func Framed(text string) string {
+	return "│ " + strings.ReplaceAll(strings.TrimRight(Harmless(text), "\n"), "\n", "\n│ ")
+}
+
 func risky(r rune) bool {
 	return r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 ||
 		r == 0x2028 || r == 0x2029

@@ -176,7 +176,7 @@ func decide(r *coordinateapi.Run, w world, d coordinateapi.Decision) {
 	r.Decision = &d
 	var b strings.Builder
 	if d.Decided {
-		fmt.Fprintf(&b, "Decided with %d of %d votes (%d needed) after %s:\n\n%s\n", d.Votes, d.Voters, d.Quorum, rounds(d.Rounds), d.Choice)
+		fmt.Fprintf(&b, "Decided with %d of %d votes (%d needed) after %s:\n\n%s\n", d.Votes, d.Voters, d.Quorum, rounds(d.Rounds), fence(d.Choice, len(d.Choice)))
 	} else {
 		fmt.Fprintf(&b, "No proposal got the %d votes needed after %s.\n", d.Quorum, rounds(d.Rounds))
 	}
@@ -184,7 +184,7 @@ func decide(r *coordinateapi.Run, w world, d coordinateapi.Decision) {
 		fmt.Fprintf(&b, "\n%s was not alive at the count: what it voted does not count.\n", id)
 	}
 	for _, other := range d.Dissent {
-		fmt.Fprintf(&b, "\n## Dissent, %d of %d\n\n%s\n", other.Votes, d.Voters, other.Text)
+		fmt.Fprintf(&b, "\n## Dissent, %d of %d\n\n%s\n", other.Votes, d.Voters, fence(other.Text, len(other.Text)))
 		for _, why := range other.Reasons {
 			fmt.Fprintf(&b, "\n> %s\n", strings.ReplaceAll(why, "\n", "\n> "))
 		}

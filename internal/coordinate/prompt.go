@@ -181,7 +181,7 @@ func batchPrompt(r *coordinateapi.Run, jobs []int) string {
 	return b.String()
 }
 
-// gathered is the report when nobody writes one: the answers under each other.
+// gathered is the report when nobody writes one: the answers under each other, fenced so that none passes for another's.
 func gathered(r *coordinateapi.Run, steps []coordinateapi.Step) string {
 	var b strings.Builder
 	for _, s := range steps {
@@ -189,11 +189,11 @@ func gathered(r *coordinateapi.Run, steps []coordinateapi.Step) string {
 		if s.Part == coordinateapi.Work {
 			head = strings.TrimSpace(title(r.Jobs[s.Jobs[0]]) + " " + head)
 		}
-		text := s.Answer
-		if s.State != coordinateapi.Answered {
-			text = "no answer: " + s.Error
+		text := "no answer: " + strings.Join(strings.Fields(s.Error), " ")
+		if s.State == coordinateapi.Answered {
+			text = fence(s.Answer, len(s.Answer))
 		}
-		fmt.Fprintf(&b, "## %s\n\n%s\n\n", head, strings.TrimSpace(text))
+		fmt.Fprintf(&b, "## %s\n\n%s\n\n", head, text)
 	}
 	return strings.TrimSpace(b.String())
 }

@@ -96,7 +96,7 @@ func TestExecuteReports(t *testing.T) {
 	bubble(t, people, func(t *testing.T, h *house) {
 		h.crowd.reply = func(_ orchestron.AgentID, text string) string { return text + " done" }
 		got := must[coordinateapi.ExecuteOut](h, "executeParallel", work(2, args{"maxConcurrent": 1}))
-		if want := "## Task 0 spec_9_1\n\ndo 0 done\n\n## Task 1 spec_9_2\n\ndo 1 done"; got.Report != want {
+		if want := "## Task 0 spec_9_1\n\n" + inFences("do 0 done") + "\n\n## Task 1 spec_9_2\n\n" + inFences("do 1 done"); got.Report != want {
 			t.Errorf("the report is %q", got.Report)
 		}
 	})

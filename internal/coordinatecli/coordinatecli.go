@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -178,6 +179,9 @@ func (r *room) parallel() *cobra.Command {
 		}
 		if dir == "" {
 			return console.Usage(cmd, "where? give --dir").Try("--dir \"$PWD\"")
+		}
+		if dir, err = filepath.Abs(dir); err != nil {
+			return err
 		}
 		in := console.Args{"managerId": pos[0], "tasks": tasks, "workDir": dir}
 		return r.begin(ctx, cmd, w, "executeParallel", in.With("maxConcurrent", most))

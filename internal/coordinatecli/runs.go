@@ -145,7 +145,7 @@ func (r *room) show(ctx context.Context, operation string, in console.Args) erro
 		}
 		head := fmt.Sprintf("%s  %s  %s  %d of %d steps", run.ID, run.Kind, run.State, run.Done, run.Total)
 		if run.Reason != "" {
-			head += "\n" + run.Reason
+			head += "\n" + console.Cell(run.Reason)
 		}
 		if err := r.Print(head + "\n"); err != nil {
 			return err
@@ -153,7 +153,7 @@ func (r *room) show(ctx context.Context, operation string, in console.Args) erro
 		if err := r.PrintTable(table); err != nil || run.Report == "" {
 			return err
 		}
-		return r.Print("\n" + run.Report)
+		return r.Print("\n" + console.Framed(run.Report))
 	})
 }
 

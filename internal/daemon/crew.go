@@ -36,11 +36,8 @@ func (r recruits) Made(ctx context.Context, actor orchestron.Actor, key string) 
 }
 
 // made reports whether the actor's call of an operation with the key has made something before.
-func made(ctx context.Context, db *sqlite.DB, actor orchestron.Actor, operation, key string) (made bool, err error) {
-	err = db.Write(ctx, func(tx *sqlite.Tx) error {
-		_, made, err = tx.Keyed(actor.String(), key, operation, [32]byte{})
-		return err
-	})
+func made(ctx context.Context, db *sqlite.DB, actor orchestron.Actor, operation, key string) (bool, error) {
+	_, made, err := db.Keyed(ctx, actor.String(), key, operation, [32]byte{})
 	if err != nil && orchestron.KindOf(err) == orchestron.Conflict { // it stands for a call with arguments, as all have
 		return true, nil
 	}

@@ -29,10 +29,14 @@ func scanKeyed(rows *sql.Rows) (k keyed, err error) {
 // keyed returns what stands under a key that has not expired, if anything. It is a Conflict when the key stands for
 // another call.
 func (tx *Tx) keyed(actor, key, operation string, hash [32]byte) (keyed, bool, error) {
-	oldest := tx.w.db.now().Add(-keyLife)
-	found, err := Collect(tx.Query, scanKeyed,
-		`SELECT operation, hash, subject, answer FROM keys WHERE actor = ? AND key = ? AND created >= ?`,
-		actor, key, Nanos(oldest))
+	found, err := Collect(tx.Query, scanKeyed, selectKeyed, actor, key, Nanos(tx.w.db.now().Add(-keyLife)))
+	return theSame(found, err, key, operation, hash)
+}
+
+const selectKeyed = `SELECT operation, hash, subject, answer FROM keys WHERE actor = ? AND key = ? AND created >= ?`
+
+// theSame returns what was found under a key, or a Conflict when that is another call.
+func theSame(found []keyed, err error, key, operation string, hash [32]byte) (keyed, bool, error) {
 	if err != nil || len(found) == 0 {
 		return keyed{}, false, err
 	}
@@ -47,6 +51,13 @@ func (tx *Tx) keyed(actor, key, operation string, hash [32]byte) (keyed, bool, e
 // stands for another operation or other arguments.
 func (tx *Tx) Keyed(actor, key, operation string, hash [32]byte) (subject string, found bool, err error) {
 	k, found, err := tx.keyed(actor, key, operation, hash)
+	return k.subject, found, err
+}
+
+// Keyed is what the transaction's Keyed is, without waiting for the writer.
+func (db *DB) Keyed(ctx context.Context, actor, key, operation string, hash [32]byte) (subject string, found bool, err error) {
+	all, err := Read(ctx, db, scanKeyed, selectKeyed, actor, key, Nanos(db.now().Add(-keyLife)))
+	k, found, err := theSame(all, err, key, operation, hash)
 	return k.subject, found, err
 }
 

@@ -30,9 +30,19 @@ func (tx *Tx) Reply(id orchestron.MessageID) (orchestron.Reply, error) {
 	return One(tx.Query, scanReply, missing, selectReply+`WHERE id = ?`, id)
 }
 
-// PendingReplies returns the replies that have not reached their recipient, oldest first.
+// PendingReplies returns the replies that have not reached their recipient, oldest first, and at most one more than it is
+// given at once.
 func (tx *Tx) PendingReplies(recipient string) ([]orchestron.Reply, error) {
-	return Collect(tx.Query, scanReply, selectReply+`WHERE recipient = ? AND taken = 0 ORDER BY n`, recipient)
+	return Collect(tx.Query, scanReply, selectReply+`WHERE recipient = ? AND taken = 0 ORDER BY n LIMIT ?`, recipient, orchestron.MaxReplies+1)
+}
+
+// OpenReplies counts the replies of a sender that have not reached a recipient.
+func (tx *Tx) OpenReplies(sender orchestron.AgentID, recipient string) (int64, error) {
+	found, err := Collect(tx.Query, ScanInt, `SELECT count(*) FROM replies WHERE recipient = ? AND taken = 0 AND sender = ?`, recipient, sender)
+	if err != nil {
+		return 0, err
+	}
+	return found[0], nil
 }
 
 // TakeReply notes that a reply reached its recipient. It does nothing when there is none of that id.

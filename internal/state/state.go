@@ -27,7 +27,9 @@ type Tx interface {
 	Pending(id orchestron.AgentID) ([]orchestron.Message, error)
 	AddReply(r orchestron.Reply) error
 	Reply(id orchestron.MessageID) (orchestron.Reply, error)
-	PendingReplies(recipient string) ([]orchestron.Reply, error) // that have not reached their recipient, oldest first
+	// PendingReplies returns those that have not reached their recipient, oldest first: one more than it is given at once.
+	PendingReplies(recipient string) ([]orchestron.Reply, error)
+	OpenReplies(sender orchestron.AgentID, recipient string) (int64, error) // counts those that have not reached it
 	// TakeReply notes that a reply reached its recipient. It does nothing when there is none of that id.
 	TakeReply(id orchestron.MessageID, at time.Time) error
 	AddTurn(t *orchestron.Turn) error // gives t its ID

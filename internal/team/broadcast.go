@@ -2,14 +2,17 @@ package team
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // broadcast answers broadcast_to_children.
@@ -22,14 +25,16 @@ func (s *Service) broadcast(ctx context.Context, call op.Call, in agentapi.Broad
 	if _, _, err := orchestron.Clean(in.Message); err != nil {
 		return none, err
 	}
-	out := agentapi.BroadcastOut{Sent: []agentapi.Answer{}}
-	for _, id := range s.agents.Children(parent) {
-		if a, known := s.agents.Agent(id); known && a.Alive() {
-			out.Sent = append(out.Sent, agentapi.Answer{AgentID: id})
-		}
+	ids, err := s.audience(ctx, key{call, "broadcast_to_children", sha256.Sum256([]byte(string(parent) + "\x00" + in.Message))}, parent)
+	if err != nil {
+		return none, err
 	}
-	if len(out.Sent) == 0 {
+	if len(ids) == 0 {
 		return none, orchestron.Errorf(orchestron.Conflict, "there is nobody to tell: no child is alive").Try("get_children shows them")
+	}
+	out := agentapi.BroadcastOut{Sent: []agentapi.Answer{}}
+	for _, id := range ids {
+		out.Sent = append(out.Sent, agentapi.Answer{AgentID: id})
 	}
 	s.send(ctx, call, in.Message, out.Sent)
 	if in.Wait {
@@ -38,6 +43,35 @@ func (s *Service) broadcast(ctx context.Context, call op.Call, in agentapi.Broad
 		}
 	}
 	return count(out), nil
+}
+
+// audience is the children of an agent that are alive. A call that is repeated with its key goes to those that it went to
+// before, whoever has come or ended since.
+func (s *Service) audience(ctx context.Context, k key, parent orchestron.AgentID) (ids []orchestron.AgentID, err error) {
+	var names []string
+	for _, id := range s.agents.Children(parent) {
+		if a, known := s.agents.Agent(id); known && a.Alive() {
+			ids, names = append(ids, id), append(names, string(id))
+		}
+	}
+	if k.call.Key == "" {
+		return ids, nil
+	}
+	err = s.store.Write(context.WithoutCancel(ctx), func(tx state.Tx) error {
+		before, found, err := k.subject(tx)
+		if err != nil || !found && len(ids) == 0 {
+			return err
+		}
+		if !found {
+			return k.set(tx, strings.Join(names, " "))
+		}
+		ids = nil
+		for id := range strings.FieldsSeq(before) {
+			ids = append(ids, orchestron.AgentID(id))
+		}
+		return nil
+	})
+	return ids, err
 }
 
 // send gives each of the agents the message. A call that is repeated with its key finds the messages that it made.

@@ -62,15 +62,23 @@ func house(t *testing.T) (*Service, *crew) {
 		{"spec_1_1_1", "mgr_1_1", orchestron.Specialist},
 		{"spec_1_1_2", "mgr_1_1", orchestron.Specialist},
 	} {
-		agent := orchestron.Agent{ID: a.id, Parent: a.parent, Level: a.level, Status: orchestron.Idle, Created: time.Now()}
-		if err := c.Write(t.Context(), func(tx state.Tx) error { return tx.PutAgent(agent) }); err != nil {
-			t.Fatal(err)
-		}
-		c.tree.Add(a.id, a.parent)
-		c.order = append(c.order, a.id)
-		c.states[a.id] = &state.State{Agent: agent}
+		c.add(t, a.id, a.parent, a.level)
 	}
 	return New(c, c, time.Now, slog.New(slog.DiscardHandler)), c
+}
+
+// add adds an agent that is idle.
+func (c *crew) add(t *testing.T, id, parent orchestron.AgentID, level orchestron.Level) {
+	t.Helper()
+	agent := orchestron.Agent{ID: id, Parent: parent, Level: level, Status: orchestron.Idle, Created: time.Now()}
+	if err := c.Write(t.Context(), func(tx state.Tx) error { return tx.PutAgent(agent) }); err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tree.Add(id, parent)
+	c.order = append(c.order, id)
+	c.states[id] = &state.State{Agent: agent}
 }
 
 func (c *crew) Ready() <-chan struct{} { return c.ready }
@@ -154,6 +162,14 @@ func (c *crew) Interrupt(context.Context, op.Call, agentapi.InstanceRef) (agenta
 }
 
 func (c *crew) Terminate(ctx context.Context, _ op.Call, in agentapi.TerminateInstanceIn) (agentapi.TerminateOut, error) {
+	if _, known := c.Agent(orchestron.AgentID(in.InstanceID)); !known {
+		return agentapi.TerminateOut{}, orchestron.Errorf(orchestron.NotFound, "there is no agent %s", in.InstanceID)
+	}
+	for _, below := range c.Children(orchestron.AgentID(in.InstanceID)) {
+		if a, _ := c.Agent(below); a.Alive() && !in.Cascade {
+			return agentapi.TerminateOut{}, orchestron.Errorf(orchestron.Conflict, "%s leads %s", in.InstanceID, below)
+		}
+	}
 	return agentapi.TerminateOut{}, c.end(ctx, orchestron.AgentID(in.InstanceID))
 }
 

@@ -3,6 +3,7 @@ package team
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,15 +45,16 @@ func (s *Service) spawn(ctx context.Context, call op.Call, in agentapi.SpawnMany
 
 // interrupt answers interrupt_multiple_instances.
 func (s *Service) interrupt(ctx context.Context, call op.Call, in agentapi.ManyIn) (agentapi.ManyOut, error) {
-	return s.each(ctx, call, in.InstanceIDs, "interrupted", func(call op.Call, id string) error {
+	return s.each(ctx, call, in.InstanceIDs, nil, "interrupted", func(call op.Call, id string) error {
 		_, err := s.agents.Interrupt(ctx, call, agentapi.InstanceRef{InstanceID: id})
 		return err
 	})
 }
 
-// terminate answers terminate_multiple_instances.
+// terminate answers terminate_multiple_instances: one generation after the other, the deepest first, so that nobody is
+// refused for leading somebody who is to end, too.
 func (s *Service) terminate(ctx context.Context, call op.Call, in agentapi.TerminateManyIn) (agentapi.ManyOut, error) {
-	return s.each(ctx, call, in.InstanceIDs, "ended", func(call op.Call, id string) error {
+	return s.each(ctx, call, in.InstanceIDs, s.depth, "ended", func(call op.Call, id string) error {
 		_, err := s.agents.Terminate(ctx, call, agentapi.TerminateInstanceIn{InstanceID: id, Force: in.Force, Cascade: in.Cascade})
 		return err
 	})
@@ -80,29 +82,49 @@ func (s *Service) lives(id orchestron.AgentID) bool {
 	return known && a.Alive() || slices.ContainsFunc(s.agents.Children(id), s.lives)
 }
 
-// each does something to several agents at the same time.
-func (s *Service) each(ctx context.Context, call op.Call, ids []string, done string, do func(op.Call, string) error) (agentapi.ManyOut, error) {
+// depth is how many generations are above an agent.
+func (s *Service) depth(id string) int {
+	depth := 0
+	for a, known := s.agents.Agent(orchestron.AgentID(id)); known && a.Parent != ""; a, known = s.agents.Agent(a.Parent) {
+		depth++
+	}
+	return depth
+}
+
+// each does something to several agents: to all at the same time, or, when depth tells them apart, to the deepest first.
+func (s *Service) each(ctx context.Context, call op.Call, ids []string, depth func(string) int, done string, do func(op.Call, string) error) (agentapi.ManyOut, error) {
 	if err := s.running(ctx); err != nil {
 		return agentapi.ManyOut{}, err
 	}
 	out := agentapi.ManyOut{Results: make([]agentapi.Result, len(ids))}
+	groups := map[int][]int{} // of indexes
+	for i, id := range ids {
+		at := 0
+		if depth != nil {
+			at = depth(id)
+		}
+		groups[at] = append(groups[at], i)
+	}
 	quiet := call
 	quiet.Report = func(orchestron.Progress) {}
 	var over atomic.Int64
-	var all sync.WaitGroup
-	for i, id := range ids {
-		all.Go(func() {
-			out.Results[i] = agentapi.Result{ID: id}
-			if err := do(quiet, id); err != nil {
-				out.Results[i].Error = s.visible(ctx, "doing something to several agents", err)
-			}
-			if a, known := s.agents.Agent(orchestron.AgentID(id)); known && s.agents.Within(call.Actor, a.ID) {
-				out.Results[i].Status = a.Status
-			}
-			call.Report(orchestron.Progress{Done: float64(over.Add(1)), Total: float64(len(ids)), Message: fmt.Sprintf("%s %s", done, orchestron.Quotable(id))})
-		})
+	one := func(r *agentapi.Result, id string) {
+		*r = agentapi.Result{ID: id}
+		if err := do(quiet, id); err != nil {
+			r.Error = s.visible(ctx, "doing something to several agents", err)
+		}
+		if a, known := s.agents.Agent(orchestron.AgentID(id)); known && s.agents.Within(call.Actor, a.ID) {
+			r.Status = a.Status
+		}
+		call.Report(orchestron.Progress{Done: float64(over.Add(1)), Total: float64(len(ids)), Message: fmt.Sprintf("%s %s", done, orchestron.Quotable(id))})
 	}
-	all.Wait()
+	for _, at := range slices.Backward(slices.Sorted(maps.Keys(groups))) {
+		var all sync.WaitGroup
+		for _, i := range groups[at] {
+			all.Go(func() { one(&out.Results[i], ids[i]) })
+		}
+		all.Wait()
+	}
 	for _, r := range out.Results {
 		if r.Error != nil {
 			out.Failed++

@@ -19,6 +19,8 @@ type Store interface {
 	// Replies returns the newest replies to a recipient, oldest first: those that have not reached it, or all.
 	Replies(ctx context.Context, recipient string, all bool, limit int) ([]orchestron.Reply, error)
 	RepliesTo(ctx context.Context, id orchestron.MessageID) ([]orchestron.Reply, error)
+	// Keyed is what the Keyed of a change is.
+	Keyed(ctx context.Context, actor, key, operation string, hash [32]byte) (subject string, found bool, err error)
 	Events(ctx context.Context, after int64, limit int) ([]orchestron.Event, error)
 	LastEventBefore(ctx context.Context, at time.Time) (int64, error)
 	Told() <-chan struct{} // closed when events are added next

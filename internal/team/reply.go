@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func (s *Service) reply(ctx context.Context, call op.Call, in agentapi.ReplyIn) 
 		return none, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	k := key{call: call, hash: sha256.Sum256([]byte(in.CorrelationID + "\x00" + text))}
+	k := key{call: call, operation: "reply_to_caller", hash: sha256.Sum256([]byte(in.CorrelationID + "\x00" + text))}
 	if before, err := s.before(ctx, k); err != nil || before.ID != "" {
 		return told(before), err
 	}
@@ -115,20 +116,9 @@ func (s *Service) open(ctx context.Context, me orchestron.AgentID) []orchestron.
 	}
 }
 
-// key is the idempotency key of a reply, or none.
-type key struct {
-	call op.Call
-	hash [32]byte
-}
-
-const replying = "reply_to_caller"
-
-// find returns the reply that the same call made before, if any.
-func (k key) find(tx state.Tx) (orchestron.Reply, error) {
-	if k.call.Key == "" {
-		return orchestron.Reply{}, nil
-	}
-	subject, found, err := tx.Keyed(k.call.Actor.String(), k.call.Key, replying, k.hash)
+// madeBy returns the reply that the same call made before, if any.
+func madeBy(tx state.Tx, k key) (orchestron.Reply, error) {
+	subject, found, err := k.subject(tx)
 	if err != nil || !found {
 		return orchestron.Reply{}, err
 	}
@@ -139,126 +129,52 @@ func (s *Service) before(ctx context.Context, k key) (before orchestron.Reply, e
 	if k.call.Key == "" {
 		return before, nil
 	}
-	err = s.store.Write(ctx, func(tx state.Tx) (err error) { before, err = k.find(tx); return err })
+	err = s.store.Write(ctx, func(tx state.Tx) (err error) { before, err = madeBy(tx, k); return err })
 	return before, err
 }
 
 // post stores a reply, tells of it, and gives it to the agent that it is for. When the same call was faster, r is what
 // that one made.
 func (s *Service) post(ctx context.Context, k key, r *orchestron.Reply) error {
-	keep := func(tx state.Tx) (bool, error) {
-		before, err := k.find(tx)
-		if err != nil || before.ID != "" {
-			*r = before
-			return false, err
-		}
-		if k.call.Key != "" {
-			if err := tx.SetKey(k.call.Actor.String(), k.call.Key, replying, k.hash, string(r.ID)); err != nil {
-				return false, err
-			}
-		}
-		if err := tx.AddReply(*r); err != nil {
-			return false, err
-		}
-		return true, state.AddEvent(tx, orchestron.MessageReply, r.From, string(r.From), map[string]any{
-			"replyId": r.ID, "messageId": r.Message, "to": r.To, "bytes": len(r.Text),
-		})
+	to := orchestron.AgentID(r.To)
+	if !to.Valid() {
+		return s.store.Write(ctx, func(tx state.Tx) error { _, err := keep(tx, k, r); return err })
 	}
-	if to := orchestron.AgentID(r.To); to.Valid() {
-		err := s.agents.Alter(ctx, to, func(tx state.Tx, st *state.State) error {
-			if goOn, err := keep(tx); err != nil || !goOn {
-				return err
-			}
-			text := envelope.Letter{ID: r.ID, From: r.From, ReplyTo: r.Message, Text: r.Text}.Wrap()
-			return state.Enqueue(tx, st, &orchestron.Message{ID: r.ID, From: string(r.From), Text: text, Created: r.Created})
-		})
-		if orchestron.KindOf(err) == orchestron.Conflict && err != nil {
-			return orchestron.Errorf(orchestron.Conflict, "%s cannot take your reply: %w", r.To, err).
-				Try("what you say at the end of your turn is kept with its message")
-		}
-		return err
-	}
-	return s.store.Write(ctx, func(tx state.Tx) error { _, err := keep(tx); return err })
-}
-
-// most is how many replies are shown at once.
-const most = 100
-
-// replies answers get_pending_replies.
-func (s *Service) replies(ctx context.Context, call op.Call, in agentapi.RepliesIn) (agentapi.RepliesOut, error) {
-	id, err := s.whom(ctx, call.Actor, in.InstanceID)
-	if err != nil {
-		return agentapi.RepliesOut{}, err
-	}
-	recipient := string(id)
-	if id == "" {
-		recipient = call.Actor.String()
-	}
-	look := func() ([]orchestron.Reply, error) {
-		if in.History || recipient != call.Actor.String() {
-			return s.store.Replies(ctx, recipient, in.History, most)
-		}
-		return s.take(context.WithoutCancel(ctx), recipient)
-	}
-	found, err := s.await(ctx, call, time.Duration(in.WaitFor)*time.Second, look)
-	return agentapi.RepliesOut{Replies: found, Count: len(found)}, err
-}
-
-// take gives a recipient its replies, once.
-func (s *Service) take(ctx context.Context, recipient string) ([]orchestron.Reply, error) {
-	pending, err := s.store.Replies(ctx, recipient, false, 1) // most looks find nothing and need no write
-	if err != nil || len(pending) == 0 {
-		return pending, err
-	}
-	if id := orchestron.AgentID(recipient); id.Valid() { // what is fetched is not typed any more
-		err = s.agents.Alter(ctx, id, func(tx state.Tx, st *state.State) error {
-			waiting, err := tx.PendingReplies(recipient)
-			if err == nil {
-				pending, err = state.Fetch(tx, st, waiting, s.now())
-			}
-			return err
-		})
-		return pending, err
-	}
-	err = s.store.Write(ctx, func(tx state.Tx) error {
-		var err error
-		if pending, err = tx.PendingReplies(recipient); err != nil {
+	err := s.agents.Alter(ctx, to, func(tx state.Tx, st *state.State) error {
+		if goOn, err := keep(tx, k, r); err != nil || !goOn {
 			return err
 		}
-		now := s.now()
-		for i := range pending {
-			if err := tx.TakeReply(pending[i].ID, now); err != nil {
-				return err
-			}
-			pending[i].Taken = now
-		}
-		return nil
+		text := envelope.Letter{ID: r.ID, From: r.From, ReplyTo: r.Message, Text: r.Text}.Wrap()
+		return state.Enqueue(tx, st, &orchestron.Message{ID: r.ID, From: string(r.From), Text: text, Created: r.Created})
 	})
-	return pending, err
+	if orchestron.KindOf(err) == orchestron.Conflict && err != nil {
+		return orchestron.Errorf(orchestron.Conflict, "%s cannot take your reply: %w", r.To, err).Try(instead)
+	}
+	return err
 }
 
-// await looks until there is something, the time is over, or the caller has gone.
-func (s *Service) await(ctx context.Context, call op.Call, timeout time.Duration, look func() ([]orchestron.Reply, error)) ([]orchestron.Reply, error) {
-	waiting, cancel := op.Patience(ctx, timeout)
-	defer cancel()
-	for first := true; ; first = false {
-		news := s.store.Told()
-		found, err := look()
-		if err != nil || len(found) > 0 || timeout == 0 {
-			return found, err
-		}
-		if first {
-			call.Report(orchestron.Progress{Message: "waiting for a reply"})
-		}
-		select {
-		case <-news:
-		case <-waiting.Done():
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			return found, nil
-		}
+const instead = "what you say at the end of your turn is kept with its message"
+
+// keep stores a reply that is new, and reports whether it is.
+func keep(tx state.Tx, k key, r *orchestron.Reply) (bool, error) {
+	before, err := madeBy(tx, k)
+	if err != nil || before.ID != "" {
+		*r = before
+		return false, err
 	}
+	open, err := tx.OpenReplies(r.From, r.To)
+	if err != nil {
+		return false, err
+	}
+	if open >= orchestron.MaxOpenReplies {
+		return false, orchestron.Errorf(orchestron.Limit, "%d replies of yours wait for %s already", open, r.To).Try(instead)
+	}
+	if err := errors.Join(k.set(tx, string(r.ID)), tx.AddReply(*r)); err != nil {
+		return false, err
+	}
+	return true, state.AddEvent(tx, orchestron.MessageReply, r.From, string(r.From), map[string]any{
+		"replyId": r.ID, "messageId": r.Message, "to": r.To, "bytes": len(r.Text),
+	})
 }
 
 // Notice says in a line what waits for an agent, and is empty when nothing does.

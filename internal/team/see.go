@@ -2,6 +2,7 @@ package team
 
 import (
 	"context"
+	"slices"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
@@ -14,7 +15,7 @@ func (s *Service) children(ctx context.Context, call op.Call, in agentapi.Childr
 	if err != nil {
 		return agentapi.TeamOut{}, err
 	}
-	return s.members(s.agents.Children(id)), nil
+	return s.members(s.agents.Children(id), in.All), nil
 }
 
 // peers answers get_peers. It is the one thing that an agent learns of agents that are not below it.
@@ -35,7 +36,7 @@ func (s *Service) peers(ctx context.Context, call op.Call, in agentapi.PeersIn) 
 			}
 		}
 	}
-	return s.members(peers), nil
+	return s.members(peers, in.All), nil
 }
 
 // tree answers get_instance_tree.
@@ -47,28 +48,35 @@ func (s *Service) tree(ctx context.Context, call op.Call, in agentapi.TreeIn) (a
 	first := []orchestron.AgentID{id}
 	if id == "" {
 		first = s.agents.Children("")
+		if !in.All {
+			first = slices.DeleteFunc(slices.Clone(first), func(one orchestron.AgentID) bool { return !s.lives(one) })
+		}
 	}
 	out := agentapi.TeamOut{Instances: []agentapi.Member{}}
 	for _, one := range first {
-		s.branch(&out, one, 0)
+		s.branch(&out, one, 0, in.All)
 	}
 	out.Count = len(out.Instances)
 	return out, nil
 }
 
-func (s *Service) branch(out *agentapi.TeamOut, id orchestron.AgentID, depth int) {
+// branch adds an agent and all below it: those that live, those above them, and with all everybody.
+func (s *Service) branch(out *agentapi.TeamOut, id orchestron.AgentID, depth int, all bool) {
+	if !all && depth > 0 && !s.lives(id) {
+		return
+	}
 	if a, known := s.agents.Agent(id); known {
 		out.Instances = append(out.Instances, member(a, depth))
 	}
 	for _, child := range s.agents.Children(id) {
-		s.branch(out, child, depth+1)
+		s.branch(out, child, depth+1, all)
 	}
 }
 
-func (s *Service) members(ids []orchestron.AgentID) agentapi.TeamOut {
+func (s *Service) members(ids []orchestron.AgentID, all bool) agentapi.TeamOut {
 	out := agentapi.TeamOut{Instances: []agentapi.Member{}}
 	for _, id := range ids {
-		if a, known := s.agents.Agent(id); known {
+		if a, known := s.agents.Agent(id); known && (all || a.Alive()) {
 			out.Instances = append(out.Instances, member(a, 0))
 		}
 	}

@@ -337,3 +337,151 @@ func TestTell(t *testing.T) {
 		t.Errorf("the sender is told %+v", told)
 	}
 }
+
+// TestAnAnswerThatIsLost: a call that is repeated with its key is given the same replies again, one that nobody waits for
+// any more takes none.
+func TestAnAnswerThatIsLost(t *testing.T) {
+	s, c := house(t)
+	for _, me := range []op.Call{operator(), as("mgr_1_1")} {
+		c.sent(t, me, "spec_1_1_1")
+		if _, err := s.reply(t.Context(), as("spec_1_1_1"), agentapi.ReplyIn{ReplyMessage: "mine"}); err != nil {
+			t.Fatal(err)
+		}
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if out, err := s.replies(gone, me, agentapi.RepliesIn{}); !errors.Is(err, context.Canceled) || out.Count != 0 {
+			t.Errorf("%s had gone and was given %+v, %v", me.Actor, out, err)
+		}
+		call := me
+		call.Key = "one"
+		for range 3 {
+			if out, err := s.replies(t.Context(), call, agentapi.RepliesIn{WaitFor: 60}); err != nil || out.Count != 1 || out.Replies[0].Text != "mine" {
+				t.Errorf("%s asks under one key and is given %+v, %v", me.Actor, out, err)
+			}
+		}
+		if out, err := s.replies(t.Context(), me, agentapi.RepliesIn{}); err != nil || out.Count != 0 {
+			t.Errorf("%s is given %+v twice, %v", me.Actor, out, err)
+		}
+		c.finish(t, "spec_1_1_1", "")
+	}
+	if waits := c.Inbox("mgr_1_1"); len(waits) != 0 {
+		t.Errorf("what was fetched waits to be typed: %+v", waits)
+	}
+}
+
+// TestRepliesHaveABound: at most so many of one sender wait for a recipient, and at most so many are given at once.
+func TestRepliesHaveABound(t *testing.T) {
+	s, c := house(t)
+	senders := []orchestron.AgentID{"mgr_1_1", "mgr_1_2", "exec_1"}
+	for _, from := range senders {
+		c.sent(t, operator(), from)
+		for n := range orchestron.MaxOpenReplies + 1 {
+			_, err := s.reply(t.Context(), as(from), agentapi.ReplyIn{ReplyMessage: fmt.Sprint(n)})
+			if n == orchestron.MaxOpenReplies {
+				wantKind(t, "one reply too many", err, orchestron.Limit)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var got []string
+	for _, want := range []agentapi.RepliesOut{{Count: orchestron.MaxReplies, More: true}, {Count: orchestron.MaxOpenReplies}, {}} {
+		out, err := s.replies(t.Context(), operator(), agentapi.RepliesIn{})
+		if err != nil || out.Count != want.Count || out.More != want.More {
+			t.Errorf("given %d, more %v, %v, want %d", out.Count, out.More, err, want.Count)
+		}
+		for _, r := range out.Replies {
+			got = append(got, fmt.Sprint(r.From, " ", r.Text))
+		}
+	}
+	var want []string
+	for _, from := range senders {
+		for n := range orchestron.MaxOpenReplies {
+			want = append(want, fmt.Sprint(from, " ", n))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the replies (-want +got):\n%s", diff)
+	}
+	if _, err := s.reply(t.Context(), as("exec_1"), agentapi.ReplyIn{ReplyMessage: "there is room again"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTheSameBroadcast: under one key it goes to whom it went first, whoever has come or ended since.
+func TestTheSameBroadcast(t *testing.T) {
+	s, c := house(t)
+	call := as("exec_1")
+	call.Key = "one"
+	first, err := s.broadcast(t.Context(), call, agentapi.BroadcastIn{Message: "all"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.end(t.Context(), "mgr_1_1"); err != nil {
+		t.Fatal(err)
+	}
+	c.add(t, "mgr_1_3", "exec_1", orchestron.Manager)
+	second, err := s.broadcast(t.Context(), call, agentapi.BroadcastIn{Message: "all"})
+	if err != nil || len(second.Sent) != 2 || second.Sent[0].AgentID != "mgr_1_1" || second.Sent[1].Message.MessageID != first.Sent[1].Message.MessageID {
+		t.Errorf("the same call again is %+v, %v", second, err)
+	}
+	if n := len(c.Inbox("mgr_1_3")); n != 0 {
+		t.Errorf("who came later was told %d times", n)
+	}
+	_, err = s.broadcast(t.Context(), call, agentapi.BroadcastIn{Message: "something else"})
+	wantKind(t, "another broadcast under the key", err, orchestron.Conflict)
+}
+
+// TestTerminateGenerations: those below end before those above, whatever the order they are named in.
+func TestTerminateGenerations(t *testing.T) {
+	s, _ := house(t)
+	ids := []string{"exec_1", "spec_1_1_2", "mgr_1_1", "nobody", "mgr_1_2", "spec_1_1_1"}
+	out, err := s.terminate(t.Context(), operator(), agentapi.TerminateManyIn{InstanceIDs: ids})
+	if err != nil || out.Succeeded != 5 || out.Failed != 1 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	for i, r := range out.Results {
+		if r.ID != ids[i] {
+			t.Errorf("result %d is of %s, want %s", i, r.ID, ids[i])
+		}
+	}
+}
+
+// TestSeeTheLiving: those that have ended are shown when asked for, or when somebody below them lives.
+func TestSeeTheLiving(t *testing.T) {
+	s, c := house(t)
+	for _, id := range []orchestron.AgentID{"spec_1_1_2", "mgr_1_1", "mgr_1_2"} {
+		if err := c.end(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shown := func(out agentapi.TeamOut, err error) string {
+		if err != nil {
+			return err.Error()
+		}
+		var all []string
+		for _, m := range out.Instances {
+			all = append(all, string(m.ID))
+		}
+		return strings.Join(all, " ")
+	}
+	for want, got := range map[string]string{
+		"exec_1 mgr_1_1 spec_1_1_1":                    shown(s.tree(t.Context(), operator(), agentapi.TreeIn{})),
+		"exec_1 mgr_1_1 spec_1_1_1 spec_1_1_2 mgr_1_2": shown(s.tree(t.Context(), operator(), agentapi.TreeIn{All: true})),
+		"mgr_1_1 mgr_1_2":                              shown(s.children(t.Context(), as("exec_1"), agentapi.ChildrenIn{All: true})),
+		"spec_1_1_1":                                   shown(s.children(t.Context(), as("mgr_1_1"), agentapi.ChildrenIn{})),
+		"spec_1_1_2":                                   shown(s.peers(t.Context(), operator(), agentapi.PeersIn{InstanceID: "spec_1_1_1", All: true})),
+	} {
+		if got != want {
+			t.Errorf("shown are %q, want %q", got, want)
+		}
+	}
+	for what, got := range map[string]string{
+		"children": shown(s.children(t.Context(), as("exec_1"), agentapi.ChildrenIn{})),
+		"peers":    shown(s.peers(t.Context(), operator(), agentapi.PeersIn{InstanceID: "spec_1_1_1"})),
+	} {
+		if got != "" {
+			t.Errorf("the %s that have ended are shown: %q", what, got)
+		}
+	}
+}

@@ -37,11 +37,13 @@ func (r *room) look(name, operation, argument, short, long string, needed int) *
 	if needed > 0 {
 		use = name + " ID"
 	}
+	all := false
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long,
 		Example: "orchestron " + name + " exec_1", ValidArgsFunction: r.AgentIDs(),
-		Annotations: map[string]string{argument: "ID"},
+		Annotations: map[string]string{argument: "ID", "all": "--all"},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "show also those that have ended")
 	cmd.Args = func(cmd *cobra.Command, pos []string) error {
 		if len(pos) < needed {
 			return console.Usage(cmd, "ID is missing")
@@ -52,7 +54,7 @@ func (r *room) look(name, operation, argument, short, long string, needed int) *
 		return nil
 	}
 	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, pos []string) error {
-		in := console.Args{}
+		in := console.Args{}.With("all", all)
 		if len(pos) > 0 {
 			in[argument] = pos[0]
 		}
@@ -153,20 +155,23 @@ func (r *room) broadcast() *cobra.Command {
 
 func (r *room) answers(out agentapi.BroadcastOut) error {
 	for _, a := range out.Sent {
-		text := ""
+		text, between := "", " "
+		if a.Error == nil && (len(a.Replies) > 0 || a.Message.Response != "") {
+			between = "\n"
+		}
 		switch {
 		case a.Error != nil:
 			text = "not sent: " + a.Error.Error()
 		case len(a.Replies) > 0:
-			text = a.Replies[len(a.Replies)-1].Text
+			text = console.Framed(a.Replies[len(a.Replies)-1].Text)
 		case a.Message.Response != "":
-			text = a.Message.Response
+			text = console.Framed(a.Message.Response)
 		case a.Message.Failure != "":
-			text = "no answer: " + a.Message.Failure
+			text = "no answer: " + console.Cell(a.Message.Failure)
 		default:
 			text = string(a.Message.State) + " as " + string(a.Message.MessageID)
 		}
-		if err := r.Print(string(a.AgentID) + ": " + text); err != nil {
+		if err := r.Print(string(a.AgentID) + ":" + between + text); err != nil {
 			return err
 		}
 	}
@@ -211,8 +216,11 @@ func (r *room) replies() *cobra.Command {
 			if out.Count == 0 {
 				r.Say("no replies")
 			}
+			if out.More {
+				defer r.Say("there are more: orchestron replies shows the next")
+			}
 			for _, one := range out.Replies {
-				if err := r.Print(string(one.From) + ", " + r.Since(one.Created) + " ago, to message " + string(one.Message) + ":\n" + one.Text); err != nil {
+				if err := r.Print(string(one.From) + ", " + r.Since(one.Created) + " ago, to message " + string(one.Message) + ":\n" + console.Framed(one.Text)); err != nil {
 					return err
 				}
 			}

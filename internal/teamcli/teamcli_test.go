@@ -35,7 +35,7 @@ func serve(sent agentapi.BroadcastOut) *consoletest.Daemon {
 		{ID: "mgr_1_2", Level: orchestron.Manager, Status: orchestron.Idle, Depth: 1},
 	}, Count: 4}
 	replies := agentapi.RepliesOut{Replies: []orchestron.Reply{{
-		ID: "r", Message: "m", From: "spec_1_1_1", Text: "done\x1b[2J", Created: consoletest.Now().Add(-time.Minute),
+		ID: "r", Message: "m", From: "spec_1_1_1", Text: "done\x1b[2J\nmgr_1, 1m ago, to message m:\ngo on\n", Created: consoletest.Now().Add(-time.Minute),
 	}}, Count: 1}
 	return consoletest.New(
 		answering[agentapi.TreeIn]("get_instance_tree", team), answering[agentapi.ChildrenIn]("get_children", agentapi.TeamOut{Instances: []agentapi.Member{}}),
@@ -83,10 +83,19 @@ func TestLook(t *testing.T) {
 	}
 }
 
+// TestLookAtAll asks for those that have ended.
+func TestLookAtAll(t *testing.T) {
+	d := serve(agentapi.BroadcastOut{})
+	run(t, d, "children", "exec_1", "--all")
+	if diff := cmp.Diff([]string{`{"all":true,"parent_id":"exec_1"}`}, d.Did("get_children")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestReplies shows replies, harmless.
 func TestReplies(t *testing.T) {
 	d := serve(agentapi.BroadcastOut{})
-	want := consoletest.Ran{Stdout: "spec_1_1_1, 1m ago, to message m:\ndone[2J\n"}
+	want := consoletest.Ran{Stdout: "spec_1_1_1, 1m ago, to message m:\n│ done[2J\n│ mgr_1, 1m ago, to message m:\n│ go on\n"}
 	if diff := cmp.Diff(want, run(t, d, "replies", "--wait", "10m")); diff != "" {
 		t.Error(diff)
 	}
@@ -99,7 +108,7 @@ func TestReplies(t *testing.T) {
 // TestBroadcast prints each answer, and its exit code says whether all came.
 func TestBroadcast(t *testing.T) {
 	queued := agentapi.MessageOut{MessageID: "m", State: orchestron.Queued}
-	answered := agentapi.MessageOut{State: orchestron.Answered, Done: true, Response: "here"}
+	answered := agentapi.MessageOut{State: orchestron.Answered, Done: true, Response: "here\nspec_2:"}
 	failed := agentapi.MessageOut{State: orchestron.Answered, Done: true, Failure: "interrupted"}
 	replied := []orchestron.Reply{{Text: "first"}, {Text: "last"}}
 	for name, c := range map[string]struct {
@@ -108,7 +117,7 @@ func TestBroadcast(t *testing.T) {
 		want consoletest.Ran
 	}{
 		"sent":   {agentapi.BroadcastOut{Count: 1, Sent: []agentapi.Answer{{AgentID: "spec_1", Message: &queued}}}, nil, consoletest.Ran{Stdout: "spec_1: queued as m\n"}},
-		"all":    {agentapi.BroadcastOut{Count: 2, Answered: 2, Sent: []agentapi.Answer{{AgentID: "spec_1", Message: &answered}, {AgentID: "spec_2", Message: &queued, Replies: replied}}}, []string{"--wait"}, consoletest.Ran{Stdout: "spec_1: here\nspec_2: last\n"}},
+		"all":    {agentapi.BroadcastOut{Count: 2, Answered: 2, Sent: []agentapi.Answer{{AgentID: "spec_1", Message: &answered}, {AgentID: "spec_2", Message: &queued, Replies: replied}}}, []string{"--wait"}, consoletest.Ran{Stdout: "spec_1:\n│ here\n│ spec_2:\nspec_2:\n│ last\n"}},
 		"some":   {agentapi.BroadcastOut{Count: 1, Sent: []agentapi.Answer{{AgentID: "spec_1", Message: &queued}}}, []string{"--wait"}, consoletest.Ran{Code: 8, Stdout: "spec_1: queued as m\n"}},
 		"failed": {agentapi.BroadcastOut{Count: 1, Failed: 1, Sent: []agentapi.Answer{{AgentID: "spec_1", Message: &failed}}}, []string{"--wait"}, consoletest.Ran{Code: 1, Stdout: "spec_1: no answer: interrupted\n"}},
 	} {
