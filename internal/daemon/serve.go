@@ -83,9 +83,9 @@ type stopAgents bool
 // are garbage at once: with Go's own 100 every third long answer waits for a collection.
 const garbage = 150
 
-// memory is how much there may be, in bytes, before it is collected more often than that. A thousand subscribers need
-// less; only questions about all of a very large board need more, while they are answered.
-const memory = 96 << 20
+// memory is how much there may be, in bytes, before it is collected more often than that. A thousand subscribers and what
+// the start leaves behind need half of it; only questions about all of a very large board need more, while they are answered.
+const memory = 48 << 20
 
 // Serve runs a daemon until ctx ends or an operator stops it. ready is called once, when every agent's state is known
 // and calls are answered. Agents live on after it returns unless the operator asked otherwise.
