@@ -112,7 +112,7 @@ func (call Call) Tell(event string, f *orchestron.Fact) bool {
 func (call Call) pending() int {
 	n := 0
 	for _, t := range call.Tasks {
-		if t.Type == "subagent" && t.Status != "completed" && t.Status != "failed" {
+		if (t.Type == "subagent" || t.Type == "workflow") && t.Status != "completed" && t.Status != "failed" {
 			n++
 		}
 	}

@@ -49,6 +49,7 @@ func TestHook(t *testing.T) {
 		"prompt":                  hook(orchestron.FactSubmitted, text("What is in\nthis directory? é漢🙂 \"quotes\" $HOME")),
 		"stop":                    hook(orchestron.FactTurnEnded, text("done")),
 		"stop_background_agent":   hook(orchestron.FactTurnEnded, func(f *orchestron.Fact) { f.Text, f.Background = "started it", 1 }),
+		"stop_workflow":           hook(orchestron.FactTurnEnded, func(f *orchestron.Fact) { f.Text, f.Background = "started it", 1 }),
 		"stop_background_shell":   hook(orchestron.FactTurnEnded, text("serving")),
 		"stop_failure":            hook(orchestron.FactTurnFailed, func(f *orchestron.Fact) { f.Text, f.Detail = "API Error: 400 bad stuff", "unknown" }),
 		"permission":              asked("Bash", `{"command":"make deploy"}`),

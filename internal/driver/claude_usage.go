@@ -1,8 +1,10 @@
 package driver
 
 import (
+	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bin"
@@ -24,11 +26,21 @@ func (c *Claude) Transcripts(a orchestron.Agent, dir string) []string {
 	all := slices.Clone(files)
 	for _, file := range files {
 		session := file[:len(file)-len(filepath.Ext(file))]
-		beside, _ := filepath.Glob(filepath.Join(bin.EscapeGlob(session), "subagents", "agent-*.jsonl"))
-		all = append(all, beside...)
+		all = append(all, subagents(filepath.Join(session, "subagents"))...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// subagents returns the transcripts in a directory of them. Those of a workflow's agents are in directories below it.
+func subagents(dir string) (files []string) {
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error { // what cannot be read is not there
+		if err == nil && e.Type().IsRegular() && strings.HasPrefix(e.Name(), "agent-") && strings.HasSuffix(e.Name(), ".jsonl") {
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files
 }
 
 // ParseUsage reads a line of those files.

@@ -92,14 +92,16 @@ func unchanged(f *os.File, info os.FileInfo, c usageapi.Cursor) (bool, error) {
 	return sum == c.Head, err
 }
 
-// head is a sum over the beginning of what was read of a file.
+// head is a sum over the beginning and the end of what was read of a file: programs take lines out of the middle.
 func head(f io.ReaderAt, offset int64) (int64, error) {
 	data := make([]byte, min(offset, headSize))
-	if _, err := f.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
-		return 0, err
-	}
 	sum := fnv.New64a()
-	_, _ = sum.Write(data) // never fails
+	for _, at := range []int64{0, offset - int64(len(data))} {
+		if _, err := f.ReadAt(data, at); err != nil && !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+		_, _ = sum.Write(data) // never fails
+	}
 	return int64(sum.Sum64()), nil
 }
 

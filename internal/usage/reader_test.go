@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,6 +108,38 @@ func TestReadBeginsAgain(t *testing.T) {
 		if !got["msg_2"] || c.File != 7 || c.Agent != "exec_1" {
 			t.Errorf("%s: read %v up to %+v", name, got, c)
 		}
+	}
+}
+
+// TestReadBeginsAgainBehindACut: a program takes a line out of the middle of its transcript and writes on: what it wrote
+// is not missed because the file is as long as before.
+func TestReadBeginsAgainBehindACut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.jsonl")
+	beginning := strings.Repeat(`{"type":"user","text":"long ago"}`+"\n", 100)
+	put(t, path, beginning, called("1", 1, 1, 1), called("2", 2, 1, 1), called("3", 3, 1, 1))
+	c := usageapi.Cursor{Path: path}
+	wantKeys(t, "before", follow(t, &c), "msg_1", "msg_2", "msg_3")
+	put(t, path, beginning, called("1", 1, 1, 1), called("4", 4, 1, 1), called("5", 5, 1, 1), called("6", 6, 1, 1))
+	got := follow(t, &c)
+	for _, want := range []string{"msg_4", "msg_5", "msg_6"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("read %v, want %s among them", got, want)
+		}
+	}
+}
+
+// TestOwnTranscriptIsWatched however many sub-agents there are.
+func TestOwnTranscriptIsWatched(t *testing.T) {
+	paths := []string{"a.jsonl"}
+	for i := range 3 * mostWatched {
+		paths = append(paths, fmt.Sprintf("a/subagents/agent-%03d.jsonl", i))
+	}
+	got := recentOf(paths, "a.jsonl")
+	if len(got) != mostWatched || got[0] != "a.jsonl" || got[mostWatched-1] != paths[len(paths)-1] {
+		t.Errorf("of %d transcripts %d are watched, the first is %s", len(paths), len(got), got[0])
+	}
+	if got := recentOf(paths[:5], "a.jsonl"); len(got) != 5 {
+		t.Errorf("of 5 transcripts %d are watched", len(got))
 	}
 }
 

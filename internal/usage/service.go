@@ -232,7 +232,7 @@ func (s *Service) watch(ctx context.Context, id orchestron.AgentID, r *records) 
 				paths = append(paths, c.Path)
 			}
 		}
-		paths = paths[max(0, len(paths)-mostWatched):]
+		paths = recentOf(paths, r.agent.Transcript)
 	}
 	if !slices.Equal(paths, r.watched) {
 		s.watcher.Set(ctx, id, paths)
@@ -240,8 +240,17 @@ func (s *Service) watch(ctx context.Context, id orchestron.AgentID, r *records) 
 	}
 }
 
-// mostWatched is how many transcripts of an agent are watched, the newest: sub-agents that ended write no more.
+// mostWatched is how many transcripts of an agent are watched.
 const mostWatched = 32
+
+// recentOf returns the transcripts to watch: the conversation's own and the newest: sub-agents that ended write no more.
+func recentOf(paths []string, own string) []string {
+	some := paths[max(0, len(paths)-mostWatched):]
+	if len(some) < len(paths) && slices.Contains(paths, own) && !slices.Contains(some, own) {
+		return append([]string{own}, some[1:]...)
+	}
+	return some
+}
 
 // rest waits until a time, if one is given, or until something happens.
 func (s *Service) rest(ctx context.Context, until time.Time, agents, woken <-chan struct{}) {
