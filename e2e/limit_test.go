@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +86,7 @@ func TestLimit(t *testing.T) {
 // TestLimitKilled is L-12: agents with queues of costly prompts, and a daemon that is killed again and again. Each ends at
 // its limit or one turn behind it, and what was spent is exactly what the accepted prompts cost.
 func TestLimitKilled(t *testing.T) {
-	const agents, each, budget, kills = 4, 100, 1000, 12
+	const agents, each, budget, kills = 4, 100, 5000, 50
 	h := newHouse(t, program)
 	h.start()
 	var ids []orchestron.AgentID
@@ -92,15 +94,20 @@ func TestLimitKilled(t *testing.T) {
 		var a agentapi.View
 		h.mustCall("spawn_claude", map[string]any{"role": "specialist", "name": fmt.Sprint(i), "driver": "scripted", "max_total_tokens": budget, "wait": true}, &a)
 		ids = append(ids, a.ID)
-		for n := range 30 {
-			h.mustCall("send", map[string]any{"instanceId": a.ID, "text": fmt.Sprintf("@@usage in=%d out=0\n@@delay 50ms\n@@say %d", each, n)}, &agentapi.MessageOut{})
+		for n := range 2 * budget / each {
+			h.mustCall("send", map[string]any{"instanceId": a.ID, "text": fmt.Sprintf("@@usage in=%d out=0\n@@delay 200ms\n@@say %d", each, n)}, &agentapi.MessageOut{})
 		}
 	}
+	random, working := rand.New(rand.NewPCG(seed(t), 12)), 0
 	for range kills {
-		time.Sleep(400 * time.Millisecond) // anywhere in what it does
+		time.Sleep(time.Duration(100+random.IntN(300)) * time.Millisecond) // anywhere in what it does
 		h.kill()
 		h.start()
+		if slices.ContainsFunc(ids, func(id orchestron.AgentID) bool { return h.agent(id).Status.Alive() }) {
+			working++
+		}
 	}
+	t.Logf("%d of %d kills struck while agents worked", working, kills)
 	for _, id := range ids {
 		eventually(t, string(id)+" is stopped", 120*time.Second, func() bool { return h.agent(id).Status == orchestron.Stopped })
 	}
