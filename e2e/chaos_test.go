@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -21,6 +22,7 @@ import (
 type storm struct {
 	agents, messages, kills int
 	seed                    uint64
+	driver                  string // scripted when empty
 }
 
 // verdict is what the agents say they accepted, against what was acknowledged.
@@ -74,7 +76,7 @@ func (s storm) run(h *house) verdict {
 	h.start()
 	ids := make([]orchestron.AgentID, s.agents)
 	for i := range ids {
-		ids[i] = h.spawn("scripted").ID
+		ids[i] = h.spawn(cmp.Or(s.driver, "scripted")).ID
 	}
 	before := h.pids(ids)
 	var g sync.WaitGroup
@@ -90,7 +92,7 @@ func (s storm) run(h *house) verdict {
 	if after := h.pids(ids); fmt.Sprint(after) != fmt.Sprint(before) {
 		h.t.Errorf("agents' processes changed from %v to %v", before, after)
 	}
-	return judge(h, ids, acknowledged)
+	return s.judge(h, ids, acknowledged)
 }
 
 func (h *house) pids(ids []orchestron.AgentID) []int {
@@ -151,7 +153,7 @@ func (s storm) kill(h *house, sent <-chan struct{}, ids []orchestron.AgentID) {
 		eventually(h.t, fmt.Sprintf("%d messages accepted", share), 3*time.Minute, func() bool {
 			n := 0
 			for _, id := range ids {
-				n += len(h.accepted(id))
+				n += len(s.accepted(h, id))
 			}
 			return n >= share
 		})
@@ -160,6 +162,15 @@ func (s storm) kill(h *house, sent <-chan struct{}, ids []orchestron.AgentID) {
 		h.start()
 	}
 	_ = sent
+}
+
+// accepted returns the prompts that an agent accepted, in order.
+func (s storm) accepted(h *house, id orchestron.AgentID) []string {
+	h.t.Helper()
+	if s.driver != "" {
+		return h.took(h.status(id).SessionID)
+	}
+	return h.accepted(id)
 }
 
 // settle waits until every acknowledged message has left the inbox.
@@ -173,7 +184,7 @@ func (s storm) settle(h *house, ids []orchestron.AgentID, acknowledged [][]strin
 	}
 }
 
-func judge(h *house, ids []orchestron.AgentID, acknowledged [][]string) verdict {
+func (s storm) judge(h *house, ids []orchestron.AgentID, acknowledged [][]string) verdict {
 	h.t.Helper()
 	var v verdict
 	for i, id := range ids {
@@ -183,7 +194,7 @@ func judge(h *house, ids []orchestron.AgentID, acknowledged [][]string) verdict 
 		}
 		v.acknowledged += len(want)
 		seen, last := map[string]bool{}, -1
-		for _, prompt := range h.accepted(id) {
+		for _, prompt := range s.accepted(h, id) {
 			n, known := want[prompt]
 			switch {
 			case !known:

@@ -42,9 +42,12 @@ approvals:
 }
 
 // took returns the prompts that agents took in a session, by the scripted agent's own account.
-func (h acpHouse) took(session string) []string {
+func (h *house) took(session string) []string {
 	h.t.Helper()
 	f, err := os.Open(filepath.Join(h.home, ".testkit-acp", "testkit-prompts.jsonl"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -52,7 +55,7 @@ func (h acpHouse) took(session string) []string {
 	var prompts []string
 	for dec := json.NewDecoder(f); ; {
 		var a accepted
-		if err := dec.Decode(&a); errors.Is(err, io.EOF) {
+		if err := dec.Decode(&a); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the last line is being written
 			return prompts
 		} else if err != nil {
 			h.t.Fatal(err)
@@ -200,6 +203,16 @@ func TestACPOrder(t *testing.T) {
 	}
 }
 
+// TestACPKillDaemon is TestKillDaemon with agents that speak the protocol.
+func TestACPKillDaemon(t *testing.T) {
+	s := storm{agents: 3, messages: 450, kills: 15, seed: seed(t), driver: "some"}
+	h := newACPHouse(t)
+	h.kill() // the storm starts it
+	if v := s.run(h.house); v.acknowledged != s.messages || v.lost+v.doubled+v.merged+v.disordered != 0 {
+		t.Errorf("got %s", v)
+	}
+}
+
 // TestACPDraft leaves alone what a person types.
 func TestACPDraft(t *testing.T) {
 	h := newACPHouse(t)
@@ -282,6 +295,9 @@ func TestACPLimits(t *testing.T) {
 		t.Errorf("the agent is said to be able to %+v", v.Abilities)
 	}
 	h.checkAnswer(v, "first", testkit.Echo("first"))
+	if out := h.ask(v.ID, "@@mcp orchestron_task_list {}"); !strings.Contains(out.Response, "tasks") {
+		t.Errorf("the agent was told %q through orchestron mcp, want the tasks of its board", out.Response)
+	}
 	before := h.status(v.ID).SessionID
 	h.crash(v.ID)
 	h.revive(v.ID)

@@ -26,8 +26,17 @@ func (h *host) permission(m message) {
 	}
 	h.flush()
 	h.interject()
-	h.asks = append(h.asks, &ask{id: m.ID, request: r})
+	h.asks = append(h.asks, &ask{id: m.ID, request: r, selected: careful(r.Options)})
 	h.putNext()
+}
+
+// careful is the option that the Enter key chooses: somebody may press it who has not seen the question yet.
+func careful(options []choice) int {
+	i := slices.IndexFunc(options, func(o choice) bool { return o.Kind == "reject_once" })
+	if i < 0 {
+		return len(options) - 1
+	}
+	return i
 }
 
 // putNext asks the next question, when Orchestron has heard how the one before was answered.

@@ -264,7 +264,7 @@ func TestQuestions(t *testing.T) {
 	r.put("PermissionRequest", "wait")
 	r.put("text", "must not be placed")
 	call := "@@call shell {\"command\":\"make \\u001b[2J\"}\n@@say {{result}}"
-	for i, test := range []struct{ keys, answer string }{{"\x1d\x1e\x1d\x1b[B\r", "ok"}, {"3", "refused"}} {
+	for i, test := range []struct{ keys, answer string }{{"\x1d\x1e\x1d\x1b[A\r", "ok"}, {"\r", "refused"}} {
 		r.prompt(call)
 		if in := r.hook("PermissionRequest", i+1); in["tool_name"] != "execute" || in["tool_input"].(map[string]any)["command"] != "make \x1b[2J" {
 			t.Errorf("PermissionRequest = %v", in)

@@ -59,6 +59,11 @@ func (h *host) interject() {
 	}
 }
 
+const (
+	mostSaid = 8 << 20 // of one turn: more than Orchestron takes
+	longLine = 4 << 10 // is shown in parts
+)
+
 // said takes in a piece of what the agent says. Messages within a turn are told apart by a newline.
 func (h *host) said(u updated) {
 	text := u.text()
@@ -68,13 +73,18 @@ func (h *host) said(u updated) {
 			t.answer.WriteByte('\n')
 			h.flush()
 		}
-		t.answer.WriteString(text)
+		if t.answer.Len() < mostSaid {
+			t.answer.WriteString(text)
+		}
 		t.broken, t.message = false, u.Update.Message
 	}
 	h.line += text
 	if i := strings.LastIndexByte(h.line, '\n'); i >= 0 {
 		h.screen.Print(clean(h.line[:i]))
 		h.line = h.line[i+1:]
+	}
+	if len(h.line) > longLine {
+		h.flush()
 	}
 }
 

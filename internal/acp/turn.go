@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // turn is one exchange.
@@ -67,7 +69,7 @@ func (h *host) ask(t *turn, result *ended) error {
 	var prompt []object
 	h.do(func() {
 		h.write(t, "user", object{"role": "user", "content": t.text})
-		h.screen.Print("❯ " + strings.ReplaceAll(clean(t.text), "\n", "\n  ") + "\n")
+		h.screen.Print("❯ " + strings.ReplaceAll(terminal.Shorten(clean(t.text), 40, 4000), "\n", "\n  ") + "\n")
 		if t.stopped {
 			return
 		}

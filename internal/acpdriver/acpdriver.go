@@ -41,9 +41,10 @@ type Driver struct {
 	bin.Program
 	set Settings
 
-	mu   sync.Mutex
-	file string   // the program that said is of, with its size and time
-	said acp.Said // what the program says of itself; empty until it was asked
+	asking sync.Mutex // of the program, which takes seconds
+	mu     sync.Mutex
+	file   string   // the program that said is of, with its size and time
+	said   acp.Said // what the program says of itself; empty until it was asked
 }
 
 // New returns the driver of an agent.
@@ -81,10 +82,10 @@ func (d *Driver) Check(ctx context.Context) (string, error) {
 		return "", orchestron.Errorf(orchestron.Unavailable, "%s is not there: %w", d.Title, err)
 	}
 	key := fmt.Sprint(file, info.Size(), info.ModTime().UnixNano())
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.file == key {
-		return about(d.said), nil
+	d.asking.Lock()
+	defer d.asking.Unlock()
+	if said, known := d.known(key); known {
+		return about(said), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, bin.VersionTime)
 	defer cancel()
@@ -94,8 +95,17 @@ func (d *Driver) Check(ctx context.Context) (string, error) {
 		return "", orchestron.Errorf(orchestron.Unavailable, "%s does not speak the Agent Client Protocol: %w", d.Title, err).
 			Try("run %s and see what is wrong, or correct the driver's argv in the configuration", strings.Join(d.set.Argv, " "))
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.file, d.said = key, said
 	return about(said), nil
+}
+
+// known is what a program said of itself.
+func (d *Driver) known(file string) (acp.Said, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.said, d.file == file
 }
 
 // about is what an agent says of itself, as doctor shows it.

@@ -151,7 +151,7 @@ func measure(t *testing.T, path string) int {
 func TestNoShell(t *testing.T) {
 	starts := map[string]bool{
 		"internal/tmux": true, "internal/shim": true, "internal/acp": true, "internal/driver": true, "internal/bin": true, "internal/client": true, "internal/cli": true, "internal/console": true,
-		"internal/daemon": true, "testkit/agent": true, "e2e/bench": true, "e2e/demo": true, "e2e/conformance": true,
+		"internal/daemon": true, "testkit/agent": true, "testkit/acp": true, "e2e/bench": true, "e2e/demo": true, "e2e/conformance": true,
 	}
 	for _, p := range packages(t) {
 		for _, path := range p.Imports {

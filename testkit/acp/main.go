@@ -177,6 +177,7 @@ func (a *agent) serve(m message) (any, *failure) {
 				Name  string `json:"name"`
 				Value string `json:"value"`
 			} `json:"headers"`
+			stdioServer
 		} `json:"mcpServers"`
 	}
 	if err := json.Unmarshal(m.Params, &in); err != nil {
@@ -194,15 +195,19 @@ func (a *agent) serve(m message) (any, *failure) {
 		if a.login != "" && !a.loggedIn {
 			return nil, &failure{-32000, "Authentication required"}
 		}
-		servers := object{}
+		servers, programs := object{}, []stdioServer{}
 		for _, s := range in.Servers {
+			if s.Command != "" {
+				programs = append(programs, s.stdioServer)
+				continue
+			}
 			headers := map[string]string{}
 			for _, h := range s.Headers {
 				headers[h.Name] = h.Value
 			}
 			servers[s.Name] = object{"type": s.Type, "url": s.URL, "headers": headers}
 		}
-		return a.open(m.Method == "session/load", in.Session, in.CWD, servers)
+		return a.open(m.Method == "session/load", in.Session, in.CWD, servers, programs)
 	case "session/set_config_option":
 		if in.Config != "model" || a.noModel || in.Value == "none" {
 			return nil, &failure{-32602, "there is no model " + in.Value}
@@ -228,7 +233,7 @@ func (a *agent) welcome() object {
 }
 
 // open begins a session, or goes on with one and tells what was said in it.
-func (a *agent) open(load bool, id, cwd string, servers object) (any, *failure) {
+func (a *agent) open(load bool, id, cwd string, servers object, programs []stdioServer) (any, *failure) {
 	config, err := json.Marshal(object{"mcpServers": servers})
 	if err != nil {
 		return nil, &failure{-32603, err.Error()}
@@ -237,7 +242,7 @@ func (a *agent) open(load bool, id, cwd string, servers object) (any, *failure) 
 	if err != nil {
 		return nil, &failure{-32602, err.Error()}
 	}
-	s := &session{agent: a, id: id, cwd: cwd, tools: tools, model: "scripted", mode: "default"}
+	s := &session{agent: a, id: id, cwd: cwd, tools: tools, programs: programs, model: "scripted", mode: "default"}
 	if !load {
 		s.id = "acp-" + record.UUID()
 	} else if err := s.load(); err != nil {

@@ -24,6 +24,7 @@ type session struct {
 	id, cwd     string
 	model, mode string
 	tools       *mcpclient.Servers
+	programs    []stdioServer // MCP servers that are programs
 	cancel      context.CancelFunc // of the turn
 	history     []exchange
 
@@ -219,7 +220,9 @@ func (s *session) ask(ctx context.Context, id, name string, input json.RawMessag
 
 func (s *session) mcp(ctx context.Context, word, input string) {
 	server, tool, err := s.tools.Find(word)
-	if err == nil {
+	if len(s.programs) > 0 {
+		s.result, err = s.programs[0].call(ctx, word, json.RawMessage(input))
+	} else if err == nil {
 		s.result, err = server.Call(ctx, tool, record.UUID(), json.RawMessage(input))
 	}
 	if err != nil {
