@@ -12,11 +12,18 @@ import (
 	"github.com/orchestron/orchestron/internal/agentapi"
 )
 
-func TestGemini(t *testing.T) {
+// newGeminiHouse is a house in which agents are the real Gemini CLI.
+func newGeminiHouse(t *testing.T) *vendorHouse {
+	t.Helper()
 	h := newVendorHouse(t, "gemini", func(_, url string) []string {
 		return []string{"GEMINI_API_KEY=x", "GOOGLE_GEMINI_BASE_URL=" + url}
 	})
 	h.model = "gemini-2.5-pro" // without one a small model is asked which to take
+	return h
+}
+
+func TestGemini(t *testing.T) {
+	h := newGeminiHouse(t)
 	h.start()
 	if got := h.doctor(); !strings.Contains(got, "0.61.0") {
 		t.Errorf("doctor does not name the version of Gemini CLI:\n%s", got)

@@ -98,13 +98,19 @@ func (h *vendorHouse) conversation() agentapi.View {
 		h.t.Fatalf("the first message is %s (%s %s), its answer %q\n%s", out.State, out.Reason, out.Failure, out.Response, h.screen(v))
 	}
 	h.t.Logf("the first answer came after %s", time.Since(began).Round(time.Millisecond))
+	h.counted(v)
 	h.bodies(v)
 	h.interrupted(v)
 	out = h.ask(v.ID, "@@error 400 no such luck")
 	if out.State != orchestron.Answered || !strings.Contains(out.Failure, "no such luck") {
 		h.t.Errorf("a request that failed is %s: %s %q, want the failure\n%s", out.State, out.Failure, out.Response, h.screen(v))
 	}
-	h.resumed(v)
+	before := h.used(v)
+	h.resumed(v) // two turns of one call each
+	if after := h.used(v); after.Calls != before.Calls+2 {
+		h.t.Errorf("%d calls were counted before a restart, %d after it, want two more", before.Calls, after.Calls)
+	}
+	h.counted(v)
 	return v
 }
 

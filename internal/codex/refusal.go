@@ -68,7 +68,6 @@ func again(text string, at time.Time) time.Time {
 	if m == nil {
 		return time.Time{}
 	}
-	local := at.In(time.Local)
 	if m[1] != "" {
 		t, err := time.ParseInLocation("Jan 2 2006 3:04 PM", m[1]+" "+m[2]+" "+m[3], time.Local)
 		if err != nil {
@@ -80,9 +79,5 @@ func again(text string, at time.Time) time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	t := time.Date(local.Year(), local.Month(), local.Day(), clock.Hour(), clock.Minute(), 0, 0, time.Local)
-	if t.Before(local.Truncate(time.Minute)) {
-		t = t.AddDate(0, 0, 1)
-	}
-	return t.UTC()
+	return refusal.Next(clock.Hour(), clock.Minute(), at)
 }

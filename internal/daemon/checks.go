@@ -56,7 +56,7 @@ func (c commands) checkVendor(ctx context.Context, name string) cli.Finding {
 	if err != nil {
 		return unchecked()
 	}
-	all := vendors(cfg, c.Environ)
+	all := vendors(cfg, c.Environ, nil)
 	v := all[slices.IndexFunc(all, func(v vendor) bool { return v.Name() == name })]
 	if !v.Installed() {
 		return cli.Finding{State: cli.OK, Detail: "not installed; nobody needs it"}

@@ -16,9 +16,9 @@ import (
 )
 
 // drivers are the agent programs that can be started.
-func drivers(cfg config.Config, self string, environ []string) ([]agents.Driver, error) {
+func drivers(cfg config.Config, self string, environ []string, term gemini.Terminal) ([]agents.Driver, error) {
 	all := []agents.Driver{driver.NewClaude(claudeSettings(cfg, environ)), driver.NewScripted(self, claudeSettings(cfg, environ))}
-	for _, v := range vendors(cfg, environ) {
+	for _, v := range vendors(cfg, environ, term) {
 		all = append(all, v)
 	}
 	for _, a := range hosted(cfg, environ) {
@@ -55,12 +55,12 @@ type vendor interface {
 	Untested(version string) string
 }
 
-// vendors are the drivers of the programs of other vendors than Claude Code's.
-func vendors(cfg config.Config, environ []string) []vendor {
+// vendors are the drivers of the programs of other vendors than Claude Code's; term is nil where they are only looked at.
+func vendors(cfg config.Config, environ []string, term gemini.Terminal) []vendor {
 	set := func(v config.Vendor) bin.Settings {
 		return bin.Settings{Binary: v.Binary, Pass: v.Env, Environ: environ, Hold: hold(cfg)}
 	}
-	return []vendor{codex.New(set(cfg.Codex)), opencode.New(set(cfg.OpenCode)), gemini.New(set(cfg.Gemini))}
+	return []vendor{codex.New(set(cfg.Codex)), opencode.New(set(cfg.OpenCode)), gemini.New(set(cfg.Gemini), term)}
 }
 
 func claudeSettings(cfg config.Config, environ []string) driver.ClaudeSettings {

@@ -139,7 +139,7 @@ func (d *daemon) assemble(ctx context.Context) (doors, error) {
 	if err != nil {
 		return doors{}, err
 	}
-	drivers, err := drivers(d.cfg, d.Self, d.Environ)
+	drivers, err := drivers(d.cfg, d.Self, d.Environ, d.term)
 	if err != nil {
 		return doors{}, err
 	}

@@ -26,16 +26,20 @@ import (
 //     right after the editor ran on the input box; a dialog that opens in between, in a turn that an urgent message
 //     interrupts, would take it.
 //   - A backslash at the end of a prompt makes Enter a newline.
-type Driver struct{ bin.Program }
+//   - It tries again what is refused for a time, and then shows a dialog that waits for ever; see Observe.
+type Driver struct {
+	bin.Program
+	term Terminal
+}
 
-// New returns the driver of Gemini CLI.
-func New(set bin.Settings) *Driver {
+// New returns the driver of Gemini CLI, for programs in a terminal; nil where none is run.
+func New(set bin.Settings, term Terminal) *Driver {
 	if set.Binary == "" {
 		set.Binary = "gemini"
 	}
 	return &Driver{bin.Program{
 		Title: "Gemini CLI", Install: "npm install -g @google/gemini-cli", Tested: "0.61.0", Set: set,
-	}}
+	}, term}
 }
 
 // Name is what agents' records call the driver.
@@ -182,6 +186,10 @@ func brings(workspace string) bool {
 	})
 }
 
+// attempts is how often Gemini CLI asks its vendor before it says that it was refused, about 35 seconds in all. Unless
+// it is to say all errors, it begins again then, for ever.
+const attempts = 4
+
 func settings(l orchestron.Launch, login string) map[string]any {
 	type object = map[string]any
 	hooks := object{}
@@ -194,7 +202,7 @@ func settings(l orchestron.Launch, login string) map[string]any {
 	}
 	out := object{
 		"security": object{"auth": object{"selectedType": login}, "folderTrust": object{"enabled": true}},
-		"general":  object{"enableAutoUpdate": false}, "privacy": object{"usageStatisticsEnabled": false}, "hooks": hooks,
+		"general":  object{"enableAutoUpdate": false, "maxAttempts": attempts}, "ui": object{"errorVerbosity": "full"}, "privacy": object{"usageStatisticsEnabled": false}, "hooks": hooks,
 	}
 	if l.MCPURL != "" {
 		out["mcpServers"] = object{"orchestron": object{
@@ -220,6 +228,7 @@ func (g *Driver) Hook(event string, payload json.RawMessage, at time.Time) []orc
 	switch {
 	case event == "Stop" && (call.Response == "" || call.Response == "[no response text]"):
 		f.Kind, f.Text = orchestron.FactTurnFailed, whyFailed(call.Transcript)
+		f.Refusal = refusalOf(f.Text, call.Transcript, at)
 	case event == "Stop":
 		f.Kind, f.Text = orchestron.FactTurnEnded, answer(call.Transcript, call.Response)
 	case event == "Notification" && call.About == "ToolPermission":
@@ -304,9 +313,6 @@ func bared(text string) string {
 
 // Watch gives nothing: hooks tell everything.
 func (g *Driver) Watch(orchestron.Agent, string) []string { return nil }
-
-// Observe gives no facts: hooks tell everything.
-func (g *Driver) Observe(orchestron.Agent, string) ([]orchestron.Fact, error) { return nil, nil }
 
 // Screen says that a dialog is open, for when nothing better is known: the one for logging in comes before any hook.
 func (g *Driver) Screen(text string) []orchestron.Fact {

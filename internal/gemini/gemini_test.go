@@ -42,7 +42,7 @@ func TestGeminiEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		facts := New(bin.Settings{}).Hook("Stop", payload, time.Now())
+		facts := New(bin.Settings{}, nil).Hook("Stop", payload, time.Now())
 		if len(facts) != 1 || facts[0].Kind != c.want || facts[0].Text != c.text {
 			t.Errorf("%s: %+v, want %s %q", name, facts, c.want, c.text)
 		}

@@ -38,7 +38,7 @@ func TestParseUsage(t *testing.T) {
 	var got []usageapi.Entry
 	state := ""
 	for line := range strings.Lines(string(data)) {
-		said, err := New(bin.Settings{}).ParseUsage([]byte(line), state)
+		said, err := New(bin.Settings{}, nil).ParseUsage([]byte(line), state)
 		if err != nil {
 			t.Errorf("%.200s: %v", line, err)
 		}
@@ -63,7 +63,7 @@ func TestParseUsageOddLines(t *testing.T) {
 		`{"id":"a","type":"gemini","tokens":{"input":-1}}`:                        {wrong: true},
 		`{"id":"a","type":"gemini","tokens":{"input":1`:                           {wrong: true},
 	} {
-		said, err := New(bin.Settings{}).ParseUsage([]byte(text), `{"session":"s","kind":"subagent"}`)
+		said, err := New(bin.Settings{}, nil).ParseUsage([]byte(text), `{"session":"s","kind":"subagent"}`)
 		if said.Called != want.called || (err != nil) != want.wrong || said.Called && !said.Entry.Sidechain {
 			t.Errorf("%s: %+v, %v; want %+v", text, said, err, want)
 		}
@@ -82,7 +82,7 @@ func TestTranscripts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(want, New(bin.Settings{}).Transcripts(orchestron.Agent{}, dir)); diff != "" {
+	if diff := cmp.Diff(want, New(bin.Settings{}, nil).Transcripts(orchestron.Agent{}, dir)); diff != "" {
 		t.Errorf("transcripts (-want +got):\n%s", diff)
 	}
 }
@@ -90,7 +90,7 @@ func TestTranscripts(t *testing.T) {
 func FuzzParseUsage(f *testing.F) {
 	f.Add([]byte(`{"id":"a","type":"gemini","tokens":{"input":1,"cached":2,"tool":3}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		said, _ := New(bin.Settings{}).ParseUsage(data, "")
+		said, _ := New(bin.Settings{}, nil).ParseUsage(data, "")
 		for _, n := range []int64{said.Entry.Tokens.Input, said.Entry.Tokens.Output, said.Entry.Tokens.CacheRead} {
 			if n < 0 || n >= 2*usageapi.MostTokens {
 				t.Errorf("%d tokens", n)

@@ -102,6 +102,16 @@ func number(digits string) int {
 	return n
 }
 
+// Next is the next time after at that the local clock shows an hour and a minute, or the minute of at itself.
+func Next(hour, minute int, at time.Time) time.Time {
+	local := at.In(time.Local)
+	t := time.Date(local.Year(), local.Month(), local.Day(), hour, minute, 0, 0, time.Local)
+	if t.Before(local.Truncate(time.Minute)) {
+		t = t.AddDate(0, 0, 1)
+	}
+	return t.UTC()
+}
+
 // ByStatus tells refusals from other failures by the status of the vendor's HTTP answer alone, as vendors share them.
 func ByStatus(status int) *orchestron.Refusal {
 	switch status {
