@@ -24,7 +24,7 @@ type session struct {
 	id, cwd     string
 	model, mode string
 	tools       *mcpclient.Servers
-	programs    []stdioServer // MCP servers that are programs
+	programs    []stdioServer      // MCP servers that are programs
 	cancel      context.CancelFunc // of the turn
 	history     []exchange
 
