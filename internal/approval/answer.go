@@ -111,7 +111,11 @@ func (s *Service) Open(actor orchestron.Actor) []approvalapi.Approval {
 // answered is the case with somebody's answer.
 func (s *Service) answered(c approvalapi.Case, in approvalapi.AnswerIn, by string) (approvalapi.Case, error) {
 	if !slices.Contains(c.Answers, in.Decision) {
-		return c, orchestron.Errorf(orchestron.Invalid, "%s cannot be answered with %s", c.ID, in.Decision).Try("answer allow_once with answers, or deny")
+		wrong := orchestron.Errorf(orchestron.Invalid, "%s cannot be answered with %s", c.ID, in.Decision)
+		if len(c.Choices) > 0 {
+			return c, wrong.Try("answer allow_once with answers, or deny")
+		}
+		return c, wrong.Try("answer allow_once or deny: what leads out of the workspace is asked every time")
 	}
 	if in.Decision == approvalapi.Deny {
 		return s.settled(c, approvalapi.Denied, in.Decision, by, in.Reason), nil

@@ -69,6 +69,7 @@ func (s *Service) Ops() []op.Op {
 	return []op.Op{
 		op.New("list_approvals", op.Read, "What agents ask permission for, with the exact arguments and the risk; with timeout_seconds it waits for the first.", s.list, in, lead, op.Long()),
 		op.New("answer_approval", op.Write, "Answer what an agent asks: allow once, always for this agent, or deny with a reason that it is told. The first answer counts, here or in its terminal.", s.answer, in, lead, op.Keyed()),
+		op.New("revoke_approval", op.Write, "Take back an allow_always: the agent is asked about again. list_approvals with the state always shows what there is.", s.revoke, in, lead),
 	}
 }
 

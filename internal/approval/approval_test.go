@@ -214,7 +214,7 @@ func TestAskAndAnswer(t *testing.T) {
 	c := h.ask("Bash", `{"command": "make <all>", "description":"x"}`)
 	if c.ID != "APR-1" || c.Subject != "make <all>" || c.Risk != approvalapi.High || string(c.Input) != `{"command": "make <all>", "description":"x"}` ||
 		string(c.Arguments) != `{"command":"make \u003call\u003e","description":"x"}` ||
-		c.Question != "May spec_1_1_1 run make <all>?" || !c.Expires.Equal(c.Created.Add(10*time.Minute)) {
+		c.Question != "May spec_1_1_1 run make <all>?" || c.Expires.Sub(c.Created).Round(5*time.Second) != 10*time.Minute {
 		t.Errorf("the case is %+v", c)
 	}
 	a, _ := h.Agent("spec_1_1_1")
@@ -293,22 +293,174 @@ func TestRulesDecide(t *testing.T) {
 
 func TestAlways(t *testing.T) {
 	h := newHouse(t, approvalapi.Policy{})
-	first := h.ask("Bash", `{"command":"make x"}`)
+	first := h.ask("Bash", `{"command":"make x","timeout":5,"nice":{"a":1,"b":[1.0]}}`)
 	if err := h.reply(person, approvalapi.AnswerIn{ID: string(first.ID), Decision: approvalapi.AllowAlways}); err != nil {
 		t.Fatal(err)
 	}
-	second := h.ask("Bash", `{"command":"make x","description":"again"}`)
+	second := h.ask("Bash", `{"nice": {"b":[1.0], "a":1}, "timeout":5, "command":"make x"}`)
 	h.want(second, approvalapi.Allowed, "true  map[]")
 	if by := h.now(second.ID).By; by != "operator, who said always to APR-1" {
 		t.Errorf("the second time was answered by %q", by)
 	}
-	h.want(h.ask("Bash", `{"command":"make y"}`), approvalapi.Pending, "")
-	h.want(h.ask("Write", `{"file_path":"make x"}`), approvalapi.Pending, "")
+	for _, other := range []string{
+		`{"command":"make y","timeout":5,"nice":{"a":1,"b":[1.0]}}`, `{"command":"make x"}`, `{"command":"make x","timeout":50,"nice":{"a":1,"b":[1.0]}}`,
+		`{"command":"make x","timeout":5,"nice":{"a":1,"b":[1.0]},"dangerouslyDisableSandbox":true}`, `{"command":"make x","timeout":5,"nice":{"a":1,"b":[1]}}`,
+		`"make x"`,
+	} {
+		h.want(h.ask("Bash", other), approvalapi.Pending, "")
+	}
+	h.want(h.ask("Write", `{"command":"make x","timeout":5,"nice":{"a":1,"b":[1.0]}}`), approvalapi.Pending, "")
 	h.asks++
 	other, _ := h.Agent("mgr_1_1")
-	if _, open, err := h.Ask(t.Context(), other, h.record(h.asks), fact("Bash", `{"command":"make x"}`)); !open || err != nil {
+	if _, open, err := h.Ask(t.Context(), other, h.record(h.asks), fact("Bash", string(first.Input))); !open || err != nil {
 		t.Errorf("another agent's same question: open %v, %v", open, err)
 	}
+}
+
+// TestAlwaysThere: what was allowed always is a place, not a name, and nothing outside of the workspace is.
+func TestAlwaysThere(t *testing.T) {
+	h := newHouse(t, approvalapi.Policy{})
+	a, _ := h.Agent("spec_1_1_1")
+	outside, link := t.TempDir(), filepath.Join(a.Workspace, "link")
+	lead := func(to string) {
+		t.Helper()
+		_ = os.Remove(link)
+		if err := errors.Join(os.MkdirAll(to, 0o700), os.Symlink(to, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := `{"file_path":"link/f","content":"x"}`
+	lead(filepath.Join(a.Workspace, "one"))
+	first := h.ask("Write", write)
+	if err := h.reply(person, approvalapi.AnswerIn{ID: string(first.ID), Decision: approvalapi.AllowAlways}); err != nil {
+		t.Fatal(err)
+	}
+	h.want(h.ask("Write", write), approvalapi.Allowed, "true  map[]")
+	lead(filepath.Join(a.Workspace, "two"))
+	h.want(h.ask("Write", write), approvalapi.Pending, "")
+	lead(outside)
+	out := h.ask("Write", write)
+	h.want(out, approvalapi.Pending, "")
+	if err := h.reply(person, approvalapi.AnswerIn{ID: string(out.ID), Decision: approvalapi.AllowAlways}); orchestron.KindOf(err) != orchestron.Invalid {
+		t.Errorf("always, outside of the workspace: %v", err)
+	}
+	if err := h.reply(person, approvalapi.AnswerIn{ID: string(out.ID), Decision: approvalapi.AllowOnce}); err != nil {
+		t.Error(err)
+	}
+	lead(filepath.Join(a.Workspace, "one"))
+	h.want(h.ask("Write", write), approvalapi.Allowed, "true  map[]")
+}
+
+// TestRevoke: what was allowed always can be seen and taken back.
+func TestRevoke(t *testing.T) {
+	h := newHouse(t, approvalapi.Policy{AgentsMayApprove: true})
+	always := func() []approvalapi.ID {
+		t.Helper()
+		out, err := h.list(t.Context(), op.Call{Actor: person}, approvalapi.ListIn{State: approvalapi.Always, Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []approvalapi.ID
+		for _, a := range out.Approvals {
+			ids = append(ids, a.ID)
+		}
+		return ids
+	}
+	for _, in := range []approvalapi.AnswerIn{{ID: "APR-1", Decision: approvalapi.AllowAlways}, {ID: "APR-2", Decision: approvalapi.AllowOnce}} {
+		h.ask("Bash", fmt.Sprintf(`{"command":%q}`, in.ID))
+		if err := h.reply(person, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]approvalapi.ID{"APR-1"}, always()); diff != "" {
+		t.Error(diff)
+	}
+	revoke := func(actor orchestron.Actor, id string) error {
+		_, err := h.revoke(t.Context(), op.Call{Actor: actor}, approvalapi.RevokeIn{ID: id})
+		return err
+	}
+	self := orchestron.Actor{Kind: orchestron.AgentCall, Agent: "spec_1_1_1", Level: orchestron.Manager}
+	if err := revoke(self, "APR-1"); orchestron.KindOf(err) != orchestron.Forbidden {
+		t.Errorf("an agent of its own: %v", err)
+	}
+	if err := revoke(person, "APR-2"); orchestron.KindOf(err) != orchestron.Conflict {
+		t.Errorf("what was allowed once: %v", err)
+	}
+	if err := revoke(person, "APR-9"); orchestron.KindOf(err) != orchestron.NotFound {
+		t.Errorf("what is not there: %v", err)
+	}
+	for range 2 { // again does nothing more
+		if err := revoke(manager, "APR-1"); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := always(); len(got) > 0 {
+		t.Errorf("%v still count", got)
+	}
+	h.want(h.ask("Bash", `{"command":"APR-1"}`), approvalapi.Pending, "")
+	if got := h.now("APR-1"); got.State != approvalapi.Allowed || got.RevokedBy != "mgr_1_1" || got.Revoked.IsZero() {
+		t.Errorf("it is %+v", got.Approval)
+	}
+	events, err := h.db.Events(t.Context(), 0, 20)
+	told := 0
+	for _, e := range events {
+		if e.Type == approvalapi.Revoked && e.Agent == "spec_1_1_1" && e.Actor == "mgr_1_1" {
+			told++
+		}
+	}
+	if err != nil || told != 1 {
+		t.Errorf("%d events tell of it, %v", told, err)
+	}
+}
+
+// TestAskedWhileAway: what was asked while no daemon ran can still be answered, as long as the hook waits.
+func TestAskedWhileAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, approvalapi.Policy{Expiry: time.Minute})
+		a, _ := h.Agent("spec_1_1_1")
+		old, late, over := h.record(1), h.record(2), h.record(3) // their hooks wait for 11 minutes
+		over.Hold.Until = time.Now().Add(5*time.Minute + 10*time.Second)
+		time.Sleep(5 * time.Minute)
+		stop := h.run()
+		for _, r := range []handoff.Record{old, over} {
+			if _, open, err := h.Ask(t.Context(), a, r, fact("Bash", `{"command":"x"}`)); !open || err != nil {
+				t.Fatalf("Ask: open %t, %v", open, err)
+			}
+		}
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		for _, id := range []approvalapi.ID{"APR-1", "APR-2"} {
+			if got := h.now(id); got.State != approvalapi.Pending {
+				t.Errorf("%s is %s after 4 seconds", id, got.State)
+			}
+		}
+		time.Sleep(3 * time.Second) // its hook still takes the answer
+		synctest.Wait()
+		if got := h.now("APR-2").State; got != approvalapi.Expired {
+			t.Errorf("APR-2 is %s, and its hook gives up in a moment", got)
+		}
+		time.Sleep(50 * time.Second)
+		synctest.Wait()
+		if got := h.now("APR-1").State; got != approvalapi.Pending {
+			t.Errorf("APR-1 is %s before a minute is over", got)
+		}
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		if got := h.now("APR-1").State; got != approvalapi.Expired {
+			t.Errorf("APR-1 is %s after a minute", got)
+		}
+		time.Sleep(4*time.Minute + 25*time.Second)
+		if _, _, err := h.Ask(t.Context(), a, late, fact("Bash", `{"command":"x"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if left := time.Until(h.now("APR-3").Expires); left <= 0 || left > time.Until(late.Hold.Until) {
+			t.Errorf("it expires in %s, and its hook waits for %s", left, time.Until(late.Hold.Until))
+		}
+		stop()
+		if err := h.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestChoices(t *testing.T) {
@@ -383,6 +535,18 @@ func TestRisk(t *testing.T) {
 		{"Read", `{"file_path":"a"}`, approvalapi.Low, filepath.Join(dir, "a")},
 		{"Read", `{"file_path":"../a"}`, approvalapi.High, filepath.Join(filepath.Dir(dir), "a")},
 		{"Grep", `{"pattern":"x"}`, approvalapi.Low, dir},
+		{"Glob", `{"pattern":"**/*.go"}`, approvalapi.Low, filepath.Join(dir, "**/*.go")},
+		{"Glob", `{"pattern":"*.{ts,tsx}","path":"src"}`, approvalapi.Low, filepath.Join(dir, "src/*.{ts,tsx}")},
+		{"Glob", fmt.Sprintf(`{"pattern":%q}`, filepath.Join(dir, "a/*")), approvalapi.Low, filepath.Join(dir, "a/*")},
+		{"Glob", `{"path":"src"}`, approvalapi.Low, filepath.Join(dir, "src")},
+		{"Glob", `{"pattern":"/etc/**"}`, approvalapi.High, "/etc/**"},
+		{"Glob", `{"pattern":"*","path":"/etc"}`, approvalapi.High, "/etc/*"},
+		{"Glob", `{"pattern":"out/*"}`, approvalapi.High, filepath.Join(dir, "out/*")},
+		{"Glob", `{"pattern":"../*"}`, approvalapi.High, "../*"},
+		{"Glob", `{"pattern":"a/*/../../.."}`, approvalapi.High, "a/*/../../.."},
+		{"Glob", `{"pattern":"~/.ssh/*"}`, approvalapi.High, "~/.ssh/*"},
+		{"Glob", `{"pattern":"{src,/etc}/*"}`, approvalapi.High, "{src,/etc}/*"},
+		{"Read", `{"file_path":"a","":"/etc"}`, approvalapi.Low, filepath.Join(dir, "a")},
 		{"Write", fmt.Sprintf(`{"file_path":%q}`, filepath.Join(dir, "new/deep/file")), approvalapi.Medium, filepath.Join(dir, "new/deep/file")},
 		{"Edit", `{"file_path":"/etc/passwd"}`, approvalapi.High, "/etc/passwd"},
 		{"Edit", `{"file_path":"out/passwd"}`, approvalapi.High, filepath.Join(dir, "out/passwd")},

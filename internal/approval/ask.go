@@ -66,17 +66,18 @@ func (s *Service) Ask(ctx context.Context, a orchestron.Agent, r handoff.Record,
 func (s *Service) open(a orchestron.Agent, r handoff.Record, f orchestron.Fact) approvalapi.Case {
 	q, risk := look(s.tools, a, f)
 	c := approvalapi.Case{
-		Record: r.ID, Hook: r.Hold.Process, Generation: r.Generation, Driver: a.Driver, Same: approvalapi.Same(q.Tool, q.Subject),
+		Record: r.ID, Hook: r.Hold.Process, Generation: r.Generation, Driver: a.Driver, Same: approvalapi.Same(q.Tool, f.Input, q.Path),
 		Approval: approvalapi.Approval{
 			Agent: a.ID, Tool: q.Tool, Subject: cut(q.Subject, maxSubject), Question: words(a.ID, f, q), Choices: f.Choices, Risk: risk,
 			Answers: []approvalapi.Answer{approvalapi.AllowOnce, approvalapi.AllowAlways, approvalapi.Deny},
-			Created: r.At.UTC(), Expires: r.At.Add(s.policy.Expiry).UTC(), State: approvalapi.Pending,
+			Created: r.At.UTC(), Expires: s.now().Add(s.policy.Expiry), State: approvalapi.Pending,
 		},
 	}
-	if last := r.Hold.Until.Add(-margin).UTC(); last.Before(c.Expires) {
+	left := r.Hold.Until.Sub(s.now()) // it may have waited long for a daemon
+	if last := s.now().Add(left - min(margin, left/2)); last.Before(c.Expires) {
 		c.Expires = last
 	}
-	if len(f.Choices) > 0 {
+	if len(f.Choices) > 0 || astray(q) {
 		c.Answers = []approvalapi.Answer{approvalapi.AllowOnce, approvalapi.Deny}
 	}
 	if len(f.Input) <= maxInput && json.Valid(f.Input) && depth(f.Input) <= maxDepth {
@@ -125,6 +126,9 @@ func words(id orchestron.AgentID, f orchestron.Fact, q approvalapi.Asked) string
 	return cut(fmt.Sprintf("May %s use %s with %s?", id, q.Tool, q.Subject), maxQuestion)
 }
 
+// astray reports whether a question is about what is outside of the workspace: every time it is asked.
+func astray(q approvalapi.Asked) bool { return q.Path != nil && q.Path.Outside() }
+
 // decide answers what needs no person: what a rule says, or what one has said for ever. A rule that denies wins.
 func (s *Service) decide(tx Tx, a orchestron.Agent, f orchestron.Fact, c approvalapi.Case) (approvalapi.Case, error) {
 	q, _ := look(s.tools, a, f)
@@ -143,6 +147,9 @@ func (s *Service) decide(tx Tx, a orchestron.Agent, f orchestron.Fact, c approva
 		return c, nil // nothing but a person knows the answer
 	case verdict == approvalapi.RuleAllow:
 		return s.settled(c, approvalapi.Allowed, approvalapi.AllowOnce, by, ""), nil
+	}
+	if astray(q) {
+		return c, nil
 	}
 	before, found, err := tx.Always(a.ID, c.Same)
 	if err != nil || !found {

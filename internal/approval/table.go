@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -25,6 +26,7 @@ type tool struct {
 	Risk    approvalapi.Risk `yaml:"risk"`
 	Subject string           `yaml:"subject"` // the argument that says what it does it to
 	Kind    string           `yaml:"kind"`
+	Pattern string           `yaml:"pattern"` // the argument with a pattern of paths, below the subject or elsewhere
 }
 
 func readTools(data []byte) ([]tool, error) {
@@ -45,14 +47,19 @@ func look(table []tool, a orchestron.Agent, f orchestron.Fact) (approvalapi.Aske
 			break
 		}
 	}
-	known := false
-	if row.Subject != "" {
-		var args map[string]any
-		_ = json.Unmarshal(f.Input, &args) // arguments of another shape are shown as they are
-		q.Subject, known = args[row.Subject].(string)
+	var args map[string]any
+	_ = json.Unmarshal(f.Input, &args) // arguments of another shape are shown as they are
+	text := func(name string) (string, bool) {
+		value, is := args[name].(string)
+		return value, is && name != ""
 	}
+	var known bool
+	q.Subject, known = text(row.Subject)
 	if row.Kind == "path" {
 		q.Path = locate(a.Workspace, q.Subject)
+		if pattern, is := text(row.Pattern); is {
+			q.Path = reach(*q.Path, pattern)
+		}
 		q.Subject = q.Path.Named
 		if q.Path.Outside() {
 			row.Risk = approvalapi.High
@@ -74,11 +81,26 @@ func compact(input json.RawMessage) string {
 	return b.String()
 }
 
-func locate(workspace, name string) *approvalapi.Path {
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(workspace, name)
+// strays finds in a pattern of paths what can lead anywhere: a home, a directory above, an absolute path among others.
+var strays = regexp.MustCompile(`^~|[{,][/~]|(^|[/{,])\.\.($|[/},])`)
+
+// reach is where a pattern leads that is meant below a directory: as a path, wildcards and all.
+func reach(dir approvalapi.Path, pattern string) *approvalapi.Path {
+	if strays.MatchString(pattern) {
+		return &approvalapi.Path{Named: pattern, Real: nowhere(pattern), Workspace: dir.Workspace, RealWorkspace: dir.RealWorkspace}
 	}
-	p := approvalapi.Path{Named: filepath.Clean(name), Workspace: filepath.Clean(workspace)}
+	return locate(dir.Workspace, resolve(dir.Named, pattern))
+}
+
+func resolve(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+func locate(workspace, name string) *approvalapi.Path {
+	p := approvalapi.Path{Named: filepath.Clean(resolve(workspace, name)), Workspace: filepath.Clean(workspace)}
 	p.Real, p.RealWorkspace = follow(p.Named), follow(p.Workspace)
 	return &p
 }
@@ -91,8 +113,11 @@ func follow(name string) string {
 			return filepath.Join(real, rest)
 		}
 		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
-			return "/dev/null/" + strings.TrimPrefix(name, "/") // a link to nowhere can become one to anywhere
+			return nowhere(name) // a link to nowhere can become one to anywhere
 		}
 		rest = filepath.Join(filepath.Base(dir), rest)
 	}
 }
+
+// nowhere is a path that is in no workspace.
+func nowhere(name string) string { return "/dev/null/" + strings.TrimPrefix(name, "/") }

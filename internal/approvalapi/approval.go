@@ -2,6 +2,7 @@
 package approvalapi
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -64,7 +65,7 @@ type Answer string
 // The answers.
 const (
 	AllowOnce   Answer = "allow_once"
-	AllowAlways Answer = "allow_always" // and whenever this agent asks for exactly the same again
+	AllowAlways Answer = "allow_always" // and whenever this agent asks for exactly the same again, until it is revoked
 	Deny        Answer = "deny"
 )
 
@@ -86,7 +87,17 @@ type Approval struct {
 	By        string              `json:"by,omitempty" jsonschema:"who answered"`
 	Reason    string              `json:"reason,omitempty"`
 	Settled   time.Time           `json:"settledAt,omitzero"`
+	Revoked   time.Time           `json:"revokedAt,omitzero" jsonschema:"when allow_always ceased to count"`
+	RevokedBy string              `json:"revokedBy,omitempty"`
 }
+
+// Always reports whether the answer still counts for whatever is the same.
+func (a Approval) Always() bool {
+	return a.State == Allowed && a.Answer == AllowAlways && a.Revoked.IsZero()
+}
+
+// Revoked is the event that an answer counts no more for what is the same.
+const Revoked orchestron.EventType = "approval.revoked"
 
 // Case is an approval with what Orchestron needs to carry the answer to the agent.
 type Case struct {
@@ -95,15 +106,38 @@ type Case struct {
 	Hook       orchestron.Process `json:"hook"`
 	Generation int                `json:"generation"` // the run of the agent
 	Driver     string             `json:"driver"`
-	Same       string             `json:"same"`            // equal for the same tool about the same thing
+	Same       string             `json:"same"`            // equal for the same call of a tool
 	Given      map[string]string  `json:"given,omitempty"` // answers to the choices
 	Input      json.RawMessage    `json:"-"`               // the arguments when they are whole
 }
 
-// Same is equal for the same tool about the same thing.
-func Same(tool, subject string) string {
-	sum := sha256.Sum256([]byte(tool + "\x00" + subject))
-	return hex.EncodeToString(sum[:])
+// Same is equal for the same call of a tool: all its arguments, and the place that the path among them leads to now.
+func Same(tool string, input json.RawMessage, path *Path) string {
+	parts := []string{tool, canonical(input)}
+	if path != nil {
+		parts = append(parts, path.Real)
+	}
+	sum := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(sum, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// canonical is JSON without what makes no difference: space, and the order of an object's members. What is no JSON stays
+// as it is.
+func canonical(input json.RawMessage) string {
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(input))
+	dec.UseNumber()
+	if dec.Decode(&v) != nil || dec.More() {
+		return string(input)
+	}
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return string(input)
+	}
+	return string(plain)
 }
 
 // Outcome is what became of the question, in words.
@@ -118,6 +152,9 @@ func (a Approval) Outcome() string {
 	case Gone:
 		return "is gone: " + a.Reason
 	case Allowed, Denied:
+		if !a.Revoked.IsZero() {
+			return fmt.Sprintf("was %s by %s for ever, until %s revoked that", a.State, a.By, a.RevokedBy)
+		}
 		return fmt.Sprintf("was %s by %s", a.State, a.By)
 	}
 	return "is " + string(a.State)

@@ -7,8 +7,11 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// All stands for every state.
-const All = "all"
+// What list_approvals takes for a state besides the states.
+const (
+	All    = "all"    // every state
+	Always = "always" // allowed for ever, until it is revoked
+)
 
 // ListIn is the arguments of list_approvals.
 type ListIn struct {
@@ -22,7 +25,7 @@ type ListIn struct {
 
 // Amend adds the choices and bounds.
 func (ListIn) Amend(s *jsonschema.Schema) {
-	s.Properties["state"].Enum = []any{Pending, Allowed, Denied, Expired, InTerminal, Gone, All}
+	s.Properties["state"].Enum = []any{Pending, Allowed, Denied, Expired, InTerminal, Gone, All, Always}
 	s.Properties["state"].Default = quoted(string(Pending))
 	one, most, none, day := 1.0, 500.0, 0.0, 86400.0
 	s.Properties["limit"].Minimum, s.Properties["limit"].Maximum, s.Properties["limit"].Default = &one, &most, json.RawMessage("50")
@@ -52,6 +55,11 @@ func (AnswerIn) Amend(s *jsonschema.Schema) {
 	most := MaxReason
 	s.Properties["reason"].MaxLength = &most
 	s.Required = slices.DeleteFunc(s.Required, func(name string) bool { return name == "answers" })
+}
+
+// RevokeIn is the arguments of revoke_approval.
+type RevokeIn struct {
+	ID string `json:"id" jsonschema:"of what was allowed always, as in APR-1"`
 }
 
 func quoted(s string) json.RawMessage {

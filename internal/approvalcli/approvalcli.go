@@ -21,7 +21,7 @@ type room struct{ *console.App }
 func Commands(a *console.App) []*cobra.Command {
 	r := &room{a}
 	cmd := r.approvals()
-	cmd.AddCommand(r.allow(), r.deny())
+	cmd.AddCommand(r.allow(), r.deny(), r.revoke())
 	return []*cobra.Command{cmd}
 }
 
@@ -39,12 +39,12 @@ func (r *room) approvals() *cobra.Command {
 		Annotations: map[string]string{"state": "--state", "agent": "--agent", "limit": "--limit"},
 	}
 	console.Group(cmd)
-	cmd.Flags().StringVar(&state, "state", "pending", "pending, allowed, denied, expired, answered_in_terminal, gone or all")
+	cmd.Flags().StringVar(&state, "state", "pending", "pending, allowed, denied, expired, answered_in_terminal, gone, all, or always: what --always allowed")
 	cmd.Flags().StringVar(&agent, "agent", "", "only of this agent")
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most this many, the newest")
 	cmd.Flags().BoolVar(&follow, "follow", false, "go on: print what is asked and answered as it happens")
 	console.Completes(cmd, "agent", r.AgentIDs())
-	console.Completes(cmd, "state", console.Words("pending", "allowed", "denied", "expired", "answered_in_terminal", "gone", "all"))
+	console.Completes(cmd, "state", console.Words("pending", "allowed", "denied", "expired", "answered_in_terminal", "gone", approvalapi.All, approvalapi.Always))
 	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
 		in := console.Args{}.With("state", state).With("agent", agent).With("limit", limit)
 		if follow {
@@ -56,12 +56,23 @@ func (r *room) approvals() *cobra.Command {
 		}
 		return r.Show(raw, func() error {
 			if out.Count == 0 {
-				r.Say("nothing waits for an answer")
+				r.Say("%s", none(state))
 			}
 			return r.cards(out.Approvals)
 		})
 	})
 	return cmd
+}
+
+// none says that there is nothing in a state.
+func none(state string) string {
+	switch state {
+	case string(approvalapi.Pending):
+		return "nothing waits for an answer"
+	case approvalapi.Always:
+		return "nothing is allowed always"
+	}
+	return "there is nothing"
 }
 
 func (r *room) allow() *cobra.Command {
@@ -72,7 +83,7 @@ func (r *room) allow() *cobra.Command {
 		Long: "Allow what an agent asks, this once or, with --always, whenever this agent asks for exactly the same. When it asks\n" +
 			"questions instead of permission, --answer gives the answers in their order.",
 		Example: "orchestron approvals allow APR-1\norchestron approvals allow APR-1 --always\norchestron approvals allow APR-2 --answer Blue",
-		Args:    console.Need("ID"), ValidArgsFunction: r.pendingIDs(),
+		Args:    console.Need("ID"), ValidArgsFunction: r.ids("pending"),
 		Annotations: map[string]string{"id": "ID", "answers": "--answer", "decision": "--always"},
 	}
 	cmd.Flags().BoolVar(&always, "always", false, "and whenever this agent asks for exactly the same again")
@@ -119,7 +130,7 @@ func (r *room) deny() *cobra.Command {
 		Use: "deny ID", Short: "Deny what an agent asks",
 		Long:    "Deny what an agent asks. It is told the reason and goes on with its turn.",
 		Example: "orchestron approvals deny APR-1\norchestron approvals deny APR-1 --reason 'use the staging database'",
-		Args:    console.Need("ID"), ValidArgsFunction: r.pendingIDs(),
+		Args:    console.Need("ID"), ValidArgsFunction: r.ids("pending"),
 		Annotations: map[string]string{"id": "ID", "reason": "--reason"},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "what the agent is told")
@@ -130,8 +141,27 @@ func (r *room) deny() *cobra.Command {
 	return cmd
 }
 
+func (r *room) revoke() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "revoke ID", Short: "Take back what was allowed with --always",
+		Long:    "Take back what was allowed with --always: the agent is asked about again. orchestron approvals --state always shows\nwhat there is.",
+		Example: "orchestron approvals --state always\norchestron approvals revoke APR-1",
+		Args:    console.Need("ID"), ValidArgsFunction: r.ids(approvalapi.Always),
+		Annotations: map[string]string{"id": "ID"},
+	}
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, pos []string) error {
+		return r.does(ctx, "revoke_approval", console.Args{"id": pos[0]})
+	})
+	return cmd
+}
+
 func (r *room) answer(ctx context.Context, in console.Args) error {
-	out, raw, err := console.Ask[approvalapi.Approval](ctx, r.App, "answer_approval", in)
+	return r.does(ctx, "answer_approval", in)
+}
+
+// does calls an operation that answers with an approval, and says what became of it.
+func (r *room) does(ctx context.Context, operation string, in console.Args) error {
+	out, raw, err := console.Ask[approvalapi.Approval](ctx, r.App, operation, in)
 	if err != nil {
 		return said(err)
 	}
@@ -141,10 +171,10 @@ func (r *room) answer(ctx context.Context, in console.Args) error {
 	})
 }
 
-// pendingIDs completes the id of an approval that waits for an answer.
-func (r *room) pendingIDs() cobra.CompletionFunc {
+// ids completes the id of an approval in a state.
+func (r *room) ids(state string) cobra.CompletionFunc {
 	return r.Completing(func(ctx context.Context, d console.Daemon) ([]cobra.Completion, error) {
-		raw, err := d.Call(ctx, "list_approvals", console.Args{}, "", nil)
+		raw, err := d.Call(ctx, "list_approvals", console.Args{"state": state}, "", nil)
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +196,9 @@ func said(err error) error {
 		return err
 	}
 	return e.Try("%s", strings.NewReplacer(
-		"list_approvals shows", "orchestron approvals shows", "answer allow_once with answers, or deny", "use allow with --answer, or deny",
+		"list_approvals with the state always shows", "orchestron approvals --state always shows",
+		"list_approvals shows", "orchestron approvals shows", "answer allow_once or deny", "allow it once, or deny it",
+		"answer allow_once with answers, or deny", "use allow with --answer, or deny",
 		"give answers with each question and what is chosen", "give --answer once for each question, in their order",
 	).Replace(e.Remedy))
 }

@@ -52,6 +52,12 @@ func (d *desk) serve() *consoletest.Daemon {
 			d.asked = append(d.asked, in)
 			return approvalapi.Approval{ID: approvalapi.ID(in.ID), State: approvalapi.Allowed, By: "operator"}, nil
 		}),
+		op.New("revoke_approval", op.Write, "Revoke.", func(_ context.Context, _ op.Call, in approvalapi.RevokeIn) (approvalapi.Approval, error) {
+			if in.ID != "APR-1" {
+				return approvalapi.Approval{}, orchestron.Errorf(orchestron.Conflict, "%s is none", in.ID).Try("list_approvals with the state always shows what is")
+			}
+			return approvalapi.Approval{ID: "APR-1", State: approvalapi.Allowed, By: "operator", Revoked: consoletest.Now(), RevokedBy: "operator"}, nil
+		}),
 		op.New("get_events", op.Read, "Events.", func(ctx context.Context, _ op.Call, in eventsIn) (page, error) {
 			if in.Cursor < 0 {
 				return page{Events: []orchestron.Event{}}, nil
@@ -115,7 +121,14 @@ func TestApprovals(t *testing.T) {
 			t.Errorf("orchestron approvals %s: got %+v and asked for %+v", args, got, d.asked)
 		}
 	}
+	if got := d.run(t, "approvals", "revoke", "APR-1"); got.Code != 0 || got.Stdout != "APR-1\n" || got.Stderr != "APR-1 was allowed by operator for ever, until operator revoked that\n" {
+		t.Errorf("orchestron approvals revoke: got %+v", got)
+	}
+	if got := d.run(t, "approvals", "--state", "always", "--agent", "exec_2"); got.Stdout != "" || got.Stderr != "nothing is allowed always\n" {
+		t.Errorf("got %+v", got)
+	}
 	for args, want := range map[string]string{
+		"revoke APR-3":                      "orchestron approvals --state always shows",
 		"allow APR-1 --answer x":            "APR-1 asks 0 questions, and there are 1 answers",
 		"allow APR-9 --answer x":            "orchestron approvals shows",
 		"deny":                              "ID",

@@ -60,7 +60,7 @@ func (r *room) happened(ctx context.Context, e orchestron.Event, shown map[appro
 	var data struct {
 		ID approvalapi.ID `json:"approvalId"`
 	}
-	if e.Type != orchestron.ApprovalAsked && e.Type != orchestron.ApprovalSettled {
+	if e.Type != orchestron.ApprovalAsked && e.Type != orchestron.ApprovalSettled && e.Type != approvalapi.Revoked {
 		return nil
 	}
 	if err := json.Unmarshal(e.Data, &data); err != nil {
@@ -78,7 +78,7 @@ func (r *room) happened(ctx context.Context, e orchestron.Event, shown map[appro
 	case r.JSON, e.Type == orchestron.ApprovalAsked && a.State == approvalapi.Pending:
 		shown[data.ID] = true
 		return r.each(out.Approvals)
-	case e.Type == orchestron.ApprovalSettled:
+	case e.Type != orchestron.ApprovalAsked:
 		return r.Print(fmt.Sprintf("%s  %s  %s", a.ID, a.Agent, console.Cell(outcome(a))))
 	}
 	return nil // its end comes next

@@ -34,10 +34,10 @@ func (s Store) Since(ctx context.Context, settled time.Time) ([]approvalapi.Case
 }
 
 // List returns the newest limit approvals after one, oldest first: those in a state and of an agent, where they are not
-// empty.
+// empty. The state always stands for those that count for ever.
 func (s Store) List(ctx context.Context, state approvalapi.State, agent orchestron.AgentID, after int64, limit int) ([]approvalapi.Case, error) {
 	return sqlite.Read(ctx, s.db, scanCase, `SELECT doc, x'' FROM (SELECT n, doc FROM approvals
-		WHERE n > ?1 AND (?2 = '' OR state = ?2) AND (?3 = '' OR agent = ?3) ORDER BY n DESC LIMIT ?4) ORDER BY n`,
+		WHERE n > ?1 AND (?2 = '' OR state = ?2 OR ?2 = '`+approvalapi.Always+`' AND always = 1) AND (?3 = '' OR agent = ?3) ORDER BY n DESC LIMIT ?4) ORDER BY n`,
 		after, state, agent, limit)
 }
 
@@ -83,14 +83,17 @@ func (tx Tx) PutApproval(c approvalapi.Case) error {
 	}
 	_, err = tx.Exec(`INSERT INTO approvals (n, record, agent, state, same, always, settled, doc, input) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (n) DO UPDATE SET state = excluded.state, always = excluded.always, settled = excluded.settled, doc = excluded.doc`,
-		c.ID.Number(), c.Record, c.Agent, c.State, c.Same, c.State == approvalapi.Allowed && c.Answer == approvalapi.AllowAlways,
+		c.ID.Number(), c.Record, c.Agent, c.State, c.Same, c.Always(),
 		sqlite.Nanos(c.Settled), string(doc), input)
 	return err
 }
 
-// DropApprovals removes those that were settled before a time and do not count for ever.
+// DropApprovals removes those that were settled before a time. What counts for ever goes when its agent is gone, or
+// has ended before that time.
 func (tx Tx) DropApprovals(before time.Time) error {
-	_, err := tx.Exec(`DELETE FROM approvals WHERE settled > 0 AND settled < ? AND always = 0`, sqlite.Nanos(before))
+	_, err := tx.Exec(`DELETE FROM approvals WHERE settled > 0 AND settled < ?1 AND (always = 0 OR agent NOT IN (
+		SELECT id FROM agents WHERE status NOT IN ('stopped', 'failed', 'lost') OR unixepoch(doc ->> '$.ended') * 1000000000 >= ?1))`,
+		sqlite.Nanos(before))
 	return err
 }
 

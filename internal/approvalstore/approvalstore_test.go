@@ -36,7 +36,7 @@ func openTemp(t *testing.T) Store {
 func full(n int64, agent orchestron.AgentID, state approvalapi.State) approvalapi.Case {
 	c := approvalapi.Case{
 		Record: "r" + string(approvalapi.IDOf(n)), Hook: orchestron.Process{PID: 7, Start: 9}, Generation: 2, Driver: "claude",
-		Same: approvalapi.Same("Bash", "x"), Given: map[string]string{"a": "b"}, Input: json.RawMessage(`{"command": "<x>"}`),
+		Same: approvalapi.Same("Bash", json.RawMessage(`{"command": "<x>"}`), nil), Given: map[string]string{"a": "b"}, Input: json.RawMessage(`{"command": "<x>"}`),
 		Approval: approvalapi.Approval{
 			ID: approvalapi.IDOf(n), Agent: agent, Tool: "Bash", Subject: "x \u2028", Arguments: json.RawMessage(`{"command":"x"}`), Question: "May it?",
 			Choices: []orchestron.Choice{{Question: "a", Options: []string{"b"}, Many: true}}, Answers: []approvalapi.Answer{approvalapi.Deny},
@@ -53,6 +53,10 @@ func TestApprovals(t *testing.T) {
 	s, ctx := openTemp(t), t.Context()
 	all := []approvalapi.Case{
 		full(1, "exec_1", approvalapi.Allowed), full(2, "exec_1", approvalapi.Denied), full(3, "mgr_1_1", approvalapi.Pending), full(10, "exec_1", approvalapi.Pending),
+	}
+	runs := orchestron.Agent{ID: "exec_1", Status: orchestron.Idle, Created: noon}
+	if err := s.Write(ctx, func(tx Tx) error { return tx.PutAgent(runs) }); err != nil {
+		t.Fatal(err)
 	}
 	for _, c := range all {
 		if err := s.Write(ctx, func(tx Tx) error { return tx.PutApproval(c) }); err != nil {
@@ -79,6 +83,7 @@ func TestApprovals(t *testing.T) {
 	listed("the newest two", "", "", 0, 2, all[2], all[3])
 	listed("pending of one agent", approvalapi.Pending, "exec_1", 0, 9, all[3])
 	listed("behind the second", "", "", 2, 9, all[2], all[3])
+	listed("for ever", approvalapi.Always, "exec_1", 0, 9, all[0])
 
 	c, err := s.Approval(ctx, "APR-10")
 	same("one", []approvalapi.Case{c}, err, all[3])
@@ -106,5 +111,38 @@ func TestApprovals(t *testing.T) {
 	twice.Record = all[2].Record
 	if err := s.Write(ctx, func(tx Tx) error { return tx.PutApproval(twice) }); err == nil {
 		t.Error("one record makes two approvals")
+	}
+}
+
+// TestPruned holds that what counts for ever goes with its agent, and not before.
+func TestPruned(t *testing.T) {
+	s, ctx := openTemp(t), t.Context()
+	late := noon.Add(time.Hour)
+	agents := []orchestron.Agent{
+		{ID: "exec_1", Status: orchestron.Idle, Created: noon}, {ID: "exec_2", Status: orchestron.Stopped, Created: noon, Ended: noon},
+		{ID: "exec_3", Status: orchestron.Failed, Created: noon, Ended: late.Add(time.Minute)},
+	}
+	err := s.Write(ctx, func(tx Tx) error {
+		var err error
+		for _, a := range agents {
+			err = errors.Join(err, tx.PutAgent(a))
+		}
+		for n, id := range []orchestron.AgentID{"exec_1", "exec_2", "exec_3", "exec_4"} {
+			err = errors.Join(err, tx.PutApproval(full(int64(n+1), id, approvalapi.Allowed)))
+		}
+		revoked := full(5, "exec_1", approvalapi.Allowed)
+		revoked.Revoked, revoked.RevokedBy = noon, "operator"
+		return errors.Join(err, tx.PutApproval(revoked), tx.DropApprovals(late))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := s.List(ctx, "", "", 0, -1)
+	var ids []approvalapi.ID
+	for _, c := range left {
+		ids = append(ids, c.ID)
+	}
+	if diff := cmp.Diff([]approvalapi.ID{"APR-1", "APR-3"}, ids); diff != "" || err != nil {
+		t.Errorf("what is left, %v (-want +got):\n%s", err, diff)
 	}
 }
