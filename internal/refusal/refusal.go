@@ -4,6 +4,7 @@ package refusal
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func Read(s Said) *orchestron.Refusal {
 		if r.Until.IsZero() {
 			r.Until = resets(s.Text, s.At)
 		}
+		r.Until = believed(r.Until, s.At)
 		if !r.Until.IsZero() || usage.MatchString(s.Text) {
 			r.Reason = orchestron.UsageLimit
 		}
@@ -55,7 +57,7 @@ var (
 )
 
 // resets reads when a limit ends, as in "resets 7:33pm (UTC)" and "resets Nov 24, 3pm (Europe/Berlin)": the next time
-// after at that the clock shows so. It is zero when the text does not say.
+// after at that the clock shows so, unless it just did. It is zero when the text does not say.
 func resets(text string, at time.Time) time.Time {
 	m := reset.FindStringSubmatch(text)
 	if m == nil || m[1] == "" && m[3] == "" {
@@ -82,15 +84,34 @@ func resets(text string, at time.Time) time.Time {
 	if m[5] == "pm" {
 		hour += 12
 	}
-	next := time.Date(year, month, day, hour, number(m[4]), 0, 0, zone)
-	switch {
-	case !next.Before(now.Add(-time.Minute)): // the text has no seconds
-	case m[1] != "":
-		next = next.AddDate(1, 0, 0)
-	default:
-		next = next.AddDate(0, 0, 1)
+	shown := time.Date(year, month, day, hour, number(m[4]), 0, 0, zone)
+	if m[1] != "" {
+		return soon(at, shown.AddDate(-1, 0, 0), shown, shown.AddDate(1, 0, 0))
 	}
-	return next.UTC()
+	return soon(at, shown.AddDate(0, 0, -1), shown, shown.AddDate(0, 0, 1))
+}
+
+// past is how long ago a limit may have ended that a text tells of: clocks differ, and texts have no seconds.
+const past = time.Hour
+
+// soon is the first of some times that was not long ago at a time.
+func soon(at time.Time, times ...time.Time) time.Time {
+	i := slices.IndexFunc(times, func(t time.Time) bool { return !t.Before(at.Add(-past)) })
+	if i < 0 {
+		i = len(times) - 1
+	}
+	return times[i].UTC()
+}
+
+// longest is how long a vendor is believed that its limit lasts: a week, and a day for whatever is wrong with clocks.
+const longest = 8 * 24 * time.Hour
+
+// believed is when a limit ends that is said at a time to end at another, and zero when that is not known.
+func believed(until, at time.Time) time.Time {
+	if most := at.Add(longest); !at.IsZero() && until.After(most) {
+		return most.UTC()
+	}
+	return until
 }
 
 // number is a number of digits only, and 0 when there are none.

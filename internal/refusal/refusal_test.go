@@ -50,6 +50,11 @@ func TestResets(t *testing.T) {
 		"resets 7:33pm (UTC)":                 "2026-11-21T19:33:00Z",
 		"resets at 7pm (UTC)":                 "2026-11-21T19:00:00Z",
 		"resets 5:33pm (UTC)":                 "2026-11-21T17:33:00Z", // within the minute
+		"resets 5:32pm (UTC)":                 "2026-11-21T17:32:00Z", // clocks differ
+		"resets 4:34pm (UTC)":                 "2026-11-21T16:34:00Z",
+		"resets 4:33pm (UTC)":                 "2026-11-22T16:33:00Z",
+		"resets Nov 21, 5:32pm (UTC)":         "2026-11-21T17:32:00Z",
+		"resets Nov 21, 4:33pm (UTC)":         "2027-11-21T16:33:00Z",
 		"resets 3am (UTC)":                    "2026-11-22T03:00:00Z",
 		"resets 12am (Europe/Berlin)":         "2026-11-21T23:00:00Z",
 		"resets 12pm (Asia/Tokyo)":            "2026-11-22T03:00:00Z",
@@ -70,6 +75,38 @@ func TestResets(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%q resets at %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestMidnight holds that what ended a moment ago ended, also yesterday and last year.
+func TestMidnight(t *testing.T) {
+	at := time.Date(2027, 1, 1, 0, 0, 30, 0, time.UTC)
+	for _, text := range []string{"resets 11:59pm (UTC)", "resets Dec 31, 11:59pm (UTC)"} {
+		if got, want := resets(text, at), at.Add(-90*time.Second); !got.Equal(want) {
+			t.Errorf("%q at %s resets at %s, want %s", text, at, got, want)
+		}
+	}
+}
+
+// TestBelieved holds that no text and no record makes an agent wait for longer than a week and a day.
+func TestBelieved(t *testing.T) {
+	at := time.Date(2026, 11, 21, 17, 33, 13, 0, time.UTC)
+	week := at.Add(7 * 24 * time.Hour)
+	for _, c := range []struct {
+		said Said
+		want time.Time
+	}{
+		{Said{Text: "You've hit your limit · resets Jan 2, 9am (UTC)", At: at}, at.Add(longest)},
+		{Said{Text: "You've hit your limit · resets Nov 21, 4:33pm (UTC)", At: at}, at.Add(longest)}, // a year
+		{Said{Resets: at.AddDate(100, 0, 0), At: at}, at.Add(longest)},
+		{Said{Resets: week, At: at}, week},
+		{Said{Resets: at.Add(-time.Hour), At: at}, at.Add(-time.Hour)},
+		{Said{Resets: week}, week},
+	} {
+		c.said.Kind = "rate_limit"
+		if got := Read(c.said).Until; !got.Equal(c.want) {
+			t.Errorf("%+v ends at %s, want %s", c.said, got, c.want)
 		}
 	}
 }
