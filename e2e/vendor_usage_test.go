@@ -89,7 +89,7 @@ func TestCodexLimited(t *testing.T) {
 	v := h.spawn("codex")
 	resets := time.Now().Add(2 * time.Hour)
 	h.limited(v, []vendorRefusal{
-		{`@@error 429 {"error":{"type":"usage_limit_reached","message":"The usage limit has been reached","plan_type":"plus","resets_at":` + unix(resets) + `}}`, orchestron.UsageLimit, 2 * time.Hour},
+		{`@@error 429 {"error":{"type":"usage_limit_reached","message":"The usage limit has been reached","plan_type":"plus","resets_at":` + strconv.FormatInt(resets.Unix(), 10) + `}}`, orchestron.UsageLimit, 2 * time.Hour},
 		{`@@error 429 {"error":{"message":"Rate limit reached. Please try again in 8s.","code":"rate_limit_exceeded"}}`, orchestron.RateLimit, 0},
 		{`@@error 401 {"error":{"message":"Incorrect API key provided.","code":"invalid_api_key"}}`, orchestron.Authentication, 0},
 		{`@@error 404 {"error":{"message":"The model gpt-9 does not exist.","code":"model_not_found"}}`, orchestron.NoModel, 0},
@@ -116,11 +116,9 @@ func TestGeminiLimited(t *testing.T) {
 	h.limited(v, []vendorRefusal{
 		{`@@error 401 {"error":{"code":401,"message":"Request had invalid authentication credentials.","status":"UNAUTHENTICATED"}}`, orchestron.Authentication, 0},
 		{`@@error 404 {"error":{"code":404,"message":"models/x is not found for API version v1beta.","status":"NOT_FOUND"}}`, orchestron.NoModel, 0}, // a dialog
-		{`@@error 429 {"error":{"code":429,"message":"You have exhausted your capacity on this model.","status":"RESOURCE_EXHAUSTED","details":[` +
+		{`@@error 429 {"error":{"code":429,"message":"Quota exceeded for this tier.","status":"RESOURCE_EXHAUSTED","details":[` +
 			`{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"QUOTA_EXHAUSTED","domain":"cloudcode-pa.googleapis.com"},` +
 			`{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7200s"}]}}`, orchestron.UsageLimit, 2 * time.Hour}, // a dialog that says when
 		{`@@error 503 {"error":{"code":503,"message":"The model is overloaded. Please try again later.","status":"UNAVAILABLE"}}`, orchestron.Overloaded, 0}, // after half a minute
 	})
 }
-
-func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }

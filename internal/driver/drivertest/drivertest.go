@@ -81,7 +81,7 @@ func Run[D Driver](t *testing.T, made func(env []string) D, own ...string) {
 	environment := func(t *testing.T, open func([]string) Driver) { environmentOnly(t, open, own) }
 	for name, test := range map[string]func(*testing.T, func([]string) Driver){
 		"prepare twice": prepareTwice, "secrets": secrets, "environment": environment, "modes": modes,
-		"hostile workspaces": hostileWorkspaces, "hostile agents": hostileAgents, "relative paths": relativePaths, "garbage": garbage, "missing": missing,
+		"hostile workspaces": hostileWorkspaces, "hostile agents": hostileAgents, "relative paths": relativePaths, "models": models, "garbage": garbage, "missing": missing,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}
@@ -213,6 +213,21 @@ func hostileAgents(t *testing.T, open func([]string) Driver) {
 	l.Agent.Name, l.Agent.Model = "--dangerously-skip-permissions", "--settings={} x"
 	if got := Prepare(t, d, l); len(got.Argv) != len(plain.Argv) || slices.Contains(got.Argv, l.Agent.Name) || slices.Contains(got.Argv, l.Agent.Model) {
 		t.Errorf("a name and a model become flags in %q", got.Argv)
+	}
+}
+
+// models are passed on as they are: what an alias stands for is the program's to know.
+func models(t *testing.T, open func([]string) Driver) {
+	l := Launch(t)
+	d := open(l.Environ)
+	if !d.Abilities().Confirms {
+		t.Skip("nothing is known of the program")
+	}
+	for _, model := range []string{"opus", "gpt-9-codex", "vendor/model:x@1"} {
+		l.Agent.Model = model
+		if argv := Prepare(t, d, l).Argv; !slices.Contains(argv, "--model="+model) {
+			t.Errorf("the model %q is not in %q", model, argv)
+		}
 	}
 }
 
