@@ -110,7 +110,18 @@ func (s *shelf) AddEvent(e *orchestron.Event) error {
 	return nil
 }
 
+func (s *shelf) OpenRuns(actor orchestron.Actor) (int64, error) {
+	n := int64(0)
+	for _, r := range s.runs {
+		if r.Actor.String() == actor.String() && !r.State.Over() {
+			n++
+		}
+	}
+	return n, nil
+}
+
 func (s *shelf) PutRun(r coordinateapi.Run) error {
+	s.ordinals["written"]++
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -158,16 +169,32 @@ func (s *shelf) List(_ context.Context, f coordinateapi.Filter) ([]coordinateapi
 	defer s.mu.Unlock()
 	var found []coordinateapi.Run
 	for _, r := range s.runs {
-		if len(f.States) == 0 || slices.Contains(f.States, r.State) {
-			found = append(found, r.Clone())
+		switch {
+		case len(f.States) > 0 && !slices.Contains(f.States, r.State):
+		case f.Kind != "" && f.Kind != r.Kind:
+		case f.Coordinator != "" && f.Coordinator != r.Coordinator:
+		case f.By != nil && !slices.Contains(f.By, r.Actor.Agent):
+		default:
+			found = append(found, r.Clone().Brief())
 		}
 	}
 	slices.SortFunc(found, func(a, b coordinateapi.Run) int { return int(b.ID.Number() - a.ID.Number()) })
+	if f.Limit > 0 && len(found) > f.Limit {
+		found = found[:f.Limit]
+	}
 	return found, nil
 }
 
-func (s *shelf) Open(ctx context.Context) ([]coordinateapi.Run, error) {
-	return s.List(ctx, coordinateapi.Filter{States: []coordinateapi.State{coordinateapi.Running, coordinateapi.Cancelling}})
+func (s *shelf) Open(context.Context) ([]coordinateapi.Run, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []coordinateapi.Run
+	for _, id := range slices.Sorted(maps.Keys(s.runs)) {
+		if r := s.runs[id]; !r.State.Over() {
+			found = append(found, r.Clone())
+		}
+	}
+	return found, nil
 }
 
 func (s *shelf) Drop(_ context.Context, before time.Time) error {
@@ -238,6 +265,17 @@ func (c *crowd) Known(actor orchestron.Actor, id orchestron.AgentID) bool {
 		}
 	}
 	return true
+}
+
+func (c *crowd) MayStart(leader orchestron.AgentID, workDir string) error {
+	if strings.HasPrefix(string(leader), "spec") || strings.HasPrefix(workDir, "/missing") {
+		return orchestron.Errorf(orchestron.Invalid, "%s cannot start anybody in %s", leader, workDir)
+	}
+	return nil
+}
+
+func (c *crowd) Visible(actor orchestron.Actor) []orchestron.AgentID {
+	return slices.DeleteFunc(c.ids(), func(id orchestron.AgentID) bool { return !c.Known(actor, id) })
 }
 
 func (c *crowd) Alive(id orchestron.AgentID) bool {

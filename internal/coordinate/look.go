@@ -45,7 +45,7 @@ func (s *Service) get(ctx context.Context, call op.Call, in coordinateapi.GetIn)
 	if err != nil {
 		return coordinateapi.RunOut{}, err
 	}
-	return show(run), nil
+	return show(run, call.Actor), nil
 }
 
 // list answers list_runs.
@@ -58,15 +58,14 @@ func (s *Service) list(ctx context.Context, call op.Call, in coordinateapi.ListI
 	default:
 		f.States = []coordinateapi.State{coordinateapi.State(in.State)}
 	}
-	if call.Actor.Trusted() {
-		f.Limit = in.Limit
+	f.Limit = in.Limit
+	if !call.Actor.Trusted() {
+		f.By = s.agents.Visible(call.Actor)
 	}
 	found, err := s.store.List(ctx, f)
 	out := coordinateapi.ListOut{Runs: []coordinateapi.RunLine{}}
 	for _, r := range found {
-		if s.sees(call.Actor, r) && len(out.Runs) < in.Limit {
-			out.Runs = append(out.Runs, line(r))
-		}
+		out.Runs = append(out.Runs, line(r))
 	}
 	out.Count = len(out.Runs)
 	return out, err
@@ -83,7 +82,7 @@ func (s *Service) cancel(ctx context.Context, call op.Call, in coordinateapi.Can
 	}
 	l := s.find(run.ID)
 	if l == nil {
-		return show(run), nil // it is over, whoever was first
+		return show(run, call.Actor), nil // it is over, whoever was first
 	}
 	w := s.look(run)
 	err = s.change(ctx, l, func(r *coordinateapi.Run) {
@@ -96,7 +95,7 @@ func (s *Service) cancel(ctx context.Context, call op.Call, in coordinateapi.Can
 		r.Interrupt = r.Interrupt || in.Interrupt
 		advance(r, w)
 	})
-	return show(l.snapshot()), err
+	return show(l.snapshot(), call.Actor), err
 }
 
 // status answers getParallelStatus.
@@ -106,15 +105,15 @@ func (s *Service) status(ctx context.Context, call op.Call, in coordinateapi.Sta
 	if !s.agents.Known(call.Actor, id) {
 		return out, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(in.ManagerID)).Try("list shows the agents")
 	}
-	found, err := s.store.List(ctx, coordinateapi.Filter{})
-	for _, r := range found {
-		if r.Kind != coordinateapi.Execute || r.Coordinator != id {
-			continue
-		}
-		if out.Status == "no_executor" {
+	f := coordinateapi.Filter{Kind: coordinateapi.Execute, Coordinator: id, States: []coordinateapi.State{coordinateapi.Running, coordinateapi.Cancelling}}
+	found, err := s.store.List(ctx, f)
+	if err == nil && len(found) == 0 {
+		f.States, f.Limit = nil, 1
+		found, err = s.store.List(ctx, f)
+	}
+	for i, r := range found {
+		if i == 0 {
 			out.Status = string(r.State)
-		} else if r.State.Over() {
-			continue
 		}
 		out.Runs = append(out.Runs, r.ID)
 		out.MaxConcurrent = max(out.MaxConcurrent, r.Concurrency)
@@ -171,14 +170,8 @@ func expected(r coordinateapi.Run) int {
 
 func line(r coordinateapi.Run) coordinateapi.RunLine {
 	l := coordinateapi.RunLine{
-		ID: r.ID, Kind: r.Kind, State: r.State, Title: orchestron.Quotable(r.Task), By: r.Actor.String(), Total: expected(r),
+		ID: r.ID, Kind: r.Kind, State: r.State, Title: heading(r), By: r.Actor.String(), Total: expected(r),
 		Created: r.Created, Ended: r.Ended,
-	}
-	if r.Task == "" && len(r.Jobs) > 0 {
-		l.Title = title(r.Jobs[0])
-		if n := len(r.Jobs) - 1; n > 0 {
-			l.Title += fmt.Sprintf(" and %d more", n)
-		}
 	}
 	for _, s := range r.Steps {
 		if !s.Open() {
@@ -188,8 +181,22 @@ func line(r coordinateapi.Run) coordinateapi.RunLine {
 	return l
 }
 
-// show is a run as callers see it.
-func show(r coordinateapi.Run) coordinateapi.RunOut {
+// heading says in a line what a run is about.
+func heading(r coordinateapi.Run) string {
+	switch n := len(r.Jobs); {
+	case r.Title != "":
+		return r.Title
+	case r.Task != "" || n == 0:
+		return orchestron.Quotable(r.Task)
+	case n == 1:
+		return title(r.Jobs[0])
+	default:
+		return fmt.Sprintf("%s and %d more", title(r.Jobs[0]), n-1)
+	}
+}
+
+// show is a run as a caller sees it.
+func show(r coordinateapi.Run, actor orchestron.Actor) coordinateapi.RunOut {
 	out := coordinateapi.RunOut{
 		RunLine: line(r), Over: r.State.Over(), Reason: r.Reason, Coordinator: r.Coordinator, Participants: r.Participants,
 		Report: r.Report, Consensus: r.Decision, Results: []coordinateapi.Result{},
@@ -202,15 +209,45 @@ func show(r coordinateapi.Run) coordinateapi.RunOut {
 			Part: s.Part, Round: s.Round, Agent: s.Agent, Message: s.Message, State: s.State, Answer: s.Answer, Error: s.Error, Began: s.Began, Over: s.Over,
 		})
 	}
+	if r.Kind == coordinateapi.Consensus && actor.Agent != "" && slices.Contains(r.Participants, actor.Agent) {
+		veil(&out)
+	}
 	if !out.Over {
 		out.Next = fmt.Sprintf("get_run with run_id %s and timeout_seconds waits for the end", r.ID)
 	}
 	return out
 }
 
-func showExecute(r coordinateapi.Run) coordinateapi.ExecuteOut {
+// veil leaves out what a participant of a vote may not know: before the end what the others propose and vote, and at all
+// times who voted for what. The votes of a round stand in an order that says nothing.
+func veil(out *coordinateapi.RunOut) {
+	var votes []int // their places
+	var veiled []coordinateapi.Result
+	for i := range out.Results {
+		r := &out.Results[i]
+		vote := r.Part == coordinateapi.Vote || r.Part == coordinateapi.Revote
+		if vote {
+			r.Agent, r.Message, r.Error = "", "", ""
+			r.Began, r.Over = time.Time{}, time.Time{}
+		}
+		if !out.Over && (vote || r.Part == coordinateapi.Proposal) {
+			r.Answer = ""
+		}
+		if vote {
+			votes, veiled = append(votes, i), append(veiled, *r)
+		}
+	}
+	slices.SortFunc(veiled, func(a, b coordinateapi.Result) int {
+		return cmp.Or(a.Round-b.Round, strings.Compare(string(a.Part), string(b.Part)), strings.Compare(string(a.State), string(b.State)), strings.Compare(a.Answer, b.Answer))
+	})
+	for i, place := range votes {
+		out.Results[place] = veiled[i]
+	}
+}
+
+func showExecute(r coordinateapi.Run, actor orchestron.Actor) coordinateapi.ExecuteOut {
 	out := coordinateapi.ExecuteOut{
-		RunOut: show(r), Total: len(r.Jobs), CompletedTasks: []coordinateapi.JobDone{}, FailedTasks: []coordinateapi.JobDone{},
+		RunOut: show(r, actor), Total: len(r.Jobs), CompletedTasks: []coordinateapi.JobDone{}, FailedTasks: []coordinateapi.JobDone{},
 	}
 	for _, s := range r.Steps {
 		if !s.State.Settled() {
@@ -231,9 +268,9 @@ func showExecute(r coordinateapi.Run) coordinateapi.ExecuteOut {
 	return out
 }
 
-func (s *Service) showDistribute(r coordinateapi.Run) coordinateapi.DistributeOut {
+func (s *Service) showDistribute(r coordinateapi.Run, actor orchestron.Actor) coordinateapi.DistributeOut {
 	out := coordinateapi.DistributeOut{
-		RunOut: show(r), Strategy: r.Strategy, Managers: len(r.Participants), TotalTasks: len(r.Jobs),
+		RunOut: show(r, actor), Strategy: r.Strategy, Managers: len(r.Participants), TotalTasks: len(r.Jobs),
 		Unassigned: len(unassigned(&r)), Distribution: []coordinateapi.Share{},
 	}
 	for _, id := range r.Participants {

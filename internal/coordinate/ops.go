@@ -40,7 +40,7 @@ func (s *Service) begin(ctx context.Context, call op.Call, operation string, in 
 		return none, err
 	}
 	w := s.look(run)
-	run.State, run.Actor, run.Created, run.Updated = coordinateapi.Running, call.Actor, w.now, w.now
+	run.State, run.Actor, run.Created, run.Updated, run.Title = coordinateapi.Running, call.Actor, w.now, w.now, heading(run)
 	var made coordinateapi.Run
 	err = s.store.Write(ctx, func(tx Tx) (err error) {
 		made = run.Clone()
@@ -83,6 +83,14 @@ func (k key) find(tx Tx) (coordinateapi.RunID, error) {
 
 // make stores a run that begins.
 func (k key) make(tx Tx, r *coordinateapi.Run, w world) error {
+	open, err := tx.OpenRuns(k.call.Actor)
+	if err != nil {
+		return err
+	}
+	if open >= most {
+		return orchestron.Errorf(orchestron.Limit, "%d runs of yours are open already", open).
+			Try("wait for one with get_run, or end one with cancel_run")
+	}
 	n, err := tx.NextOrdinal("RUN")
 	if err != nil {
 		return err
@@ -148,7 +156,7 @@ func (s *Service) coordinate(ctx context.Context, call op.Call, in coordinateapi
 			return none, err
 		}
 	}
-	out := show(run)
+	out := show(run, call.Actor)
 	if out.Next != "" {
 		out.Next = note + out.Next
 	}
@@ -220,7 +228,7 @@ func (s *Service) execute(ctx context.Context, call op.Call, in coordinateapi.Ex
 	if err != nil {
 		return coordinateapi.ExecuteOut{}, err
 	}
-	return showExecute(run), nil
+	return showExecute(run, call.Actor), nil
 }
 
 // crew checks whose specialists are to do what.
@@ -234,6 +242,9 @@ func (s *Service) crew(actor orchestron.Actor, in coordinateapi.ExecuteIn) (coor
 	if !filepath.IsAbs(in.WorkDir) {
 		return run, orchestron.Errorf(orchestron.Invalid, "workDir %q is not an absolute path", orchestron.Quotable(in.WorkDir)).
 			Try("name an existing directory, as in /jobs/auth")
+	}
+	if err := s.agents.MayStart(run.Coordinator, run.WorkDir); err != nil {
+		return run, err
 	}
 	var err error
 	run.Jobs, err = jobs(in.Tasks)
@@ -281,7 +292,7 @@ func (s *Service) distribute(ctx context.Context, call op.Call, in coordinateapi
 	if err != nil {
 		return coordinateapi.DistributeOut{}, err
 	}
-	return s.showDistribute(run), nil
+	return s.showDistribute(run, call.Actor), nil
 }
 
 // managers checks what is to be distributed, and finds to whom.
@@ -293,15 +304,31 @@ func (s *Service) managers(actor orchestron.Actor, in coordinateapi.DistributeIn
 	if run.Jobs, err = items(in.Tasks); err != nil {
 		return run, err
 	}
-	for _, id := range s.agents.Managers(actor) {
-		if id != actor.Agent {
-			run.Participants = append(run.Participants, id)
+	run.Participants, err = s.chosen(actor, in.ManagerIDs)
+	return run, err
+}
+
+// chosen is the managers that are named, or all that are alive and that the actor leads.
+func (s *Service) chosen(actor orchestron.Actor, named []string) ([]orchestron.AgentID, error) {
+	all := slices.DeleteFunc(s.agents.Managers(actor), func(id orchestron.AgentID) bool { return id == actor.Agent })
+	if len(named) == 0 && len(all) == 0 {
+		return nil, orchestron.Errorf(orchestron.Conflict, "no manager is alive to take the tasks").Try("spawn one with role manager")
+	}
+	if len(named) == 0 {
+		return all, nil
+	}
+	var ids []orchestron.AgentID
+	for _, name := range named {
+		id := orchestron.AgentID(name)
+		if err := s.ready(actor, id); err != nil {
+			return nil, err
 		}
+		if !slices.Contains(all, id) {
+			return nil, orchestron.Errorf(orchestron.Invalid, "%s is no manager that you lead", id).Try("list shows the managers")
+		}
+		ids = append(ids, id)
 	}
-	if len(run.Participants) == 0 {
-		return run, orchestron.Errorf(orchestron.Conflict, "no manager is alive to take the tasks").Try("spawn one with role manager")
-	}
-	return run, nil
+	return ids, nil
 }
 
 // items reads tasks that are texts or objects; of an object with an instruction, managers get all of it as JSON.
@@ -316,6 +343,8 @@ func items(in []json.RawMessage) ([]coordinateapi.Job, error) {
 		var object struct{ ID, Name string }
 		switch {
 		case json.Unmarshal(raw, &text) == nil:
+		case emptyObject(raw):
+			return nil, orchestron.Errorf(orchestron.Invalid, "tasks[%d] says nothing", i).Try("write it as a text")
 		case len(raw) > 0 && raw[0] == '{':
 			text = string(raw)
 			_ = json.Unmarshal(raw, &object) // ids and names of other types are for the manager
@@ -334,4 +363,9 @@ func items(in []json.RawMessage) ([]coordinateapi.Job, error) {
 			Try("write them to files and name the paths")
 	}
 	return all, nil
+}
+
+func emptyObject(raw json.RawMessage) bool {
+	var fields map[string]json.RawMessage
+	return json.Unmarshal(raw, &fields) == nil && len(fields) == 0
 }

@@ -20,7 +20,8 @@ type Store interface {
 	Write(ctx context.Context, change func(Tx) error) error
 
 	Run(ctx context.Context, id coordinateapi.RunID) (coordinateapi.Run, error) // with its steps; NotFound when there is none
-	// List returns the runs that a filter chooses, the newest first. Their steps have neither prompts nor answers.
+	// List returns the runs that a filter chooses, the newest first, as Brief has them. Their steps have neither prompts
+	// nor answers.
 	List(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi.Run, error)
 	Open(ctx context.Context) ([]coordinateapi.Run, error) // that are not over, with their steps, oldest first
 	Drop(ctx context.Context, before time.Time) error      // removes those that have been over since before a time
@@ -33,7 +34,8 @@ type Tx interface {
 	Keyed(actor, key, operation string, hash [32]byte) (subject string, found bool, err error)
 	SetKey(actor, key, operation string, hash [32]byte, subject string) error
 	AddEvent(e *orchestron.Event) error
-	PutRun(r coordinateapi.Run) error // without its steps; inserts or replaces
+	OpenRuns(actor orchestron.Actor) (int64, error) // counts those that it asked for and that are not over
+	PutRun(r coordinateapi.Run) error               // without its steps; inserts or replaces
 	AddStep(id coordinateapi.RunID, s coordinateapi.Step) error
 	PutStep(id coordinateapi.RunID, s coordinateapi.Step) error // its key and its prompt never change
 }
@@ -43,8 +45,12 @@ type Tx interface {
 type Agents interface {
 	// Known reports whether there is such an agent and the actor may know of it.
 	Known(actor orchestron.Actor, id orchestron.AgentID) bool
+	// Visible returns the agents that the actor may know of.
+	Visible(actor orchestron.Actor) []orchestron.AgentID
 	// Alive reports whether the agent exists and its program runs.
 	Alive(id orchestron.AgentID) bool
+	// MayStart is nil when a specialist can be started below an agent now, to work below a directory.
+	MayStart(leader orchestron.AgentID, workDir string) error
 	// Managers returns the managers that are alive and that the actor may command, oldest first.
 	Managers(actor orchestron.Actor) []orchestron.AgentID
 	// Load is how much an agent has to do: what waits for it and what it works on. away says why it can begin nothing

@@ -17,6 +17,8 @@ import (
 const (
 	retry = time.Second         // after something failed that may succeed the next time
 	life  = 30 * 24 * time.Hour // of runs that are over
+	sweep = time.Hour           // between looks for those that are older
+	most  = 100                 // runs of one caller that are open
 )
 
 // Service is the use cases of agents working together. It is safe for concurrent use.
@@ -92,9 +94,6 @@ func (s *Service) Ops() []op.Op {
 
 // Run drives all runs that are not over until ctx ends. It is called when every agent's state is known.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.store.Drop(ctx, s.now().Add(-life)); err != nil {
-		return err
-	}
 	found, err := s.store.Open(ctx)
 	if err != nil {
 		return err
@@ -105,6 +104,8 @@ func (s *Service) Run(ctx context.Context) error {
 	close(s.started)
 	var drivers sync.WaitGroup
 	defer drivers.Wait()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
 		news := s.opened.Wait()
 		for _, l := range s.undriven() {
@@ -114,6 +115,11 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-news:
+		case <-next.C:
+			if err := s.store.Drop(ctx, s.now().Add(-life)); err != nil && ctx.Err() == nil {
+				s.log.Error("old runs cannot be removed", "err", err)
+			}
+			next.Reset(sweep)
 		}
 	}
 }
@@ -182,10 +188,13 @@ func (s *Service) change(ctx context.Context, l *live, do func(*coordinateapi.Ru
 	return nil
 }
 
-// save writes what is different of a run.
+// save writes what is different of a run. A run may be long, and its steps change often: it is written only when more than
+// they changed.
 func save(tx Tx, before, after coordinateapi.Run) error {
-	if err := tx.PutRun(after); err != nil {
-		return err
+	if !reflect.DeepEqual(alone(before), alone(after)) {
+		if err := tx.PutRun(after); err != nil {
+			return err
+		}
 	}
 	for i, step := range after.Steps {
 		var err error
@@ -215,6 +224,12 @@ func save(tx Tx, before, after coordinateapi.Run) error {
 		return err
 	}
 	return tx.AddEvent(&orchestron.Event{At: after.Updated, Type: kind, Agent: owner(after), Actor: after.Actor.String(), Data: data})
+}
+
+// alone is a run without its steps, and without when they changed.
+func alone(r coordinateapi.Run) coordinateapi.Run {
+	r.Steps, r.Updated = nil, time.Time{}
+	return r
 }
 
 // owner is the agent whose tree an event of the run belongs to.

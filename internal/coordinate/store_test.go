@@ -35,7 +35,7 @@ func stores(t *testing.T) map[string]coordinate.Store {
 func example(n int64, state coordinateapi.State) coordinateapi.Run {
 	at := time.Unix(1_700_000_000+n, 0).UTC()
 	return coordinateapi.Run{
-		ID: coordinateapi.RunIDOf(n), Kind: coordinateapi.Consensus, State: state, Actor: operator, Coordinator: boss,
+		ID: coordinateapi.RunIDOf(n), Kind: coordinateapi.Consensus, State: state, Actor: orchestron.Actor{Kind: orchestron.AgentCall, Agent: bob}, Coordinator: boss, Title: "a",
 		Participants: []orchestron.AgentID{ann, bob}, Task: "a\nb", Quorum: 2,
 		Options:  []coordinateapi.Option{{Text: "x", By: []int{1}}},
 		Decision: &coordinateapi.Decision{Dissent: []coordinateapi.Dissent{}}, Created: at, Updated: at,
@@ -64,6 +64,14 @@ func TestStores(t *testing.T) {
 			})
 			same(t, store, first, second)
 
+			write(t, store, func(tx coordinate.Tx) error {
+				mine, err := tx.OpenRuns(first.Actor)
+				others, again := tx.OpenRuns(operator)
+				if mine != 1 || others != 0 {
+					t.Errorf("%d of bob's and %d of the operator's are open", mine, others)
+				}
+				return errors.Join(err, again)
+			})
 			failed := errors.New("no")
 			if err := store.Write(t.Context(), func(tx coordinate.Tx) error { return errors.Join(tx.PutRun(example(3, coordinateapi.Running)), failed) }); !errors.Is(err, failed) {
 				t.Errorf("Write = %v", err)
@@ -105,6 +113,25 @@ func same(t *testing.T, store coordinate.Store, open, over coordinateapi.Run) {
 	all, err := store.List(t.Context(), coordinateapi.Filter{})
 	if err != nil || len(all) != 2 || all[0].ID != over.ID || len(all[1].Steps) != len(open.Steps) {
 		t.Errorf("List = %+v, %v", all, err)
+	}
+	want := over
+	want.Task, want.Options, want.Decision, want.Report, want.Jobs = "", nil, nil, "", nil
+	if diff := cmp.Diff(want, all[0], cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("in a list (-want +got):\n%s", diff)
+	}
+	for name, f := range map[string]coordinateapi.Filter{
+		"another kind":        {Kind: coordinateapi.Execute},
+		"another coordinator": {Coordinator: ann},
+		"of other agents":     {By: []orchestron.AgentID{ann, cid}},
+		"of nobody":           {By: []orchestron.AgentID{}},
+	} {
+		if got, err := store.List(t.Context(), f); err != nil || len(got) != 0 {
+			t.Errorf("of %s there are %d runs, %v", name, len(got), err)
+		}
+	}
+	newest, err := store.List(t.Context(), coordinateapi.Filter{Kind: open.Kind, Coordinator: open.Coordinator, By: []orchestron.AgentID{ann, bob}, Limit: 1})
+	if err != nil || len(newest) != 1 || newest[0].ID != over.ID {
+		t.Errorf("the newest of bob's is %+v, %v", newest, err)
 	}
 	some, err := store.List(t.Context(), coordinateapi.Filter{States: []coordinateapi.State{over.State, coordinateapi.Failed}})
 	if err != nil || len(some) != 1 || some[0].ID != over.ID {

@@ -402,3 +402,68 @@ func TestBadTeams(t *testing.T) {
 		})
 	}
 }
+
+// TestVotersSeeNothing: an agent that takes part in a vote learns from the run neither what the others propose and vote
+// before the end, nor ever who voted for what. Whoever leads all of them sees everything.
+func TestVotersSeeNothing(t *testing.T) {
+	chief := orchestron.AgentID("exec_1")
+	all := func() *crowd {
+		c := newCrowd(chief, boss, ann, bob)
+		c.parent[boss], c.parent[ann], c.parent[bob] = chief, boss, boss
+		return c
+	}
+	bubble(t, all, func(t *testing.T, h *house) {
+		mine := orchestron.Actor{Kind: orchestron.AgentCall, Agent: boss, Level: orchestron.Manager}
+		above := orchestron.Actor{Kind: orchestron.AgentCall, Agent: chief, Level: orchestron.Executive}
+		in := args{"participant_ids": []any{bob, boss, ann}, "task_description": "which?", "coordination_type": "consensus", "wait": false}
+		id := func() coordinateapi.RunID {
+			got, err := call[coordinateapi.RunOut](h, mine, "coordinate_instances", "", in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got.ID
+		}()
+		look := func(actor orchestron.Actor) coordinateapi.RunOut {
+			synctest.Wait()
+			got, err := call[coordinateapi.RunOut](h, actor, "get_run", "", args{"run_id": id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		synctest.Wait()
+		for _, who := range []orchestron.AgentID{bob, ann} {
+			h.crowd.answer(who, "use "+string(who))
+		}
+		if got := fmt.Sprint(lines(look(mine))); strings.Contains(got, "use ") {
+			t.Errorf("before it has proposed it sees %s", got)
+		}
+		if got := fmt.Sprint(lines(look(above))); !strings.Contains(got, "use spec_1_1_1") {
+			t.Errorf("whoever leads all sees %s", got)
+		}
+		h.crowd.answer(boss, "use boss")
+		synctest.Wait()
+		vote := func(who orchestron.AgentID, want string) {
+			h.crowd.answer(who, "because of "+string(who[len(who)-1:])+"\nVOTE: "+ballot(h.crowd.open(who), want))
+		}
+		vote(bob, "use boss")
+		if got := fmt.Sprint(lines(look(mine))); strings.Contains(got, "VOTE") {
+			t.Errorf("before it has voted it sees %s", got)
+		}
+		vote(ann, "use boss")
+		vote(boss, "use boss")
+		got := look(mine)
+		var votes []string
+		for _, r := range got.Results {
+			if r.Part == coordinateapi.Vote {
+				votes = append(votes, fmt.Sprint(r.Agent, r.Message, strings.SplitN(r.Answer, "\n", 2)[0]))
+			}
+		}
+		if want := []string{"because of 1", "because of 1", "because of 2"}; !got.Over || !cmp.Equal(want, votes) {
+			t.Errorf("at the end, %t, it sees the votes %q, want %q", got.Over, votes, want)
+		}
+		if got := fmt.Sprint(lines(look(above))); !strings.Contains(got, "vote/1 spec_1_1_2 answered: because of 2") {
+			t.Errorf("whoever leads all sees %s", got)
+		}
+	})
+}

@@ -167,14 +167,16 @@ func TestBadWork(t *testing.T) {
 	}
 	one := args{"id": "a", "name": "A", "context": "", "instruction": "do"}
 	for name, c := range map[string]wrong{
-		"no manager":       {args{"managerId": "mgr_7"}, orchestron.NotFound, `there is no agent "mgr_7"`},
-		"no tasks":         {args{"tasks": []any{}}, orchestron.Invalid, "tasks is empty"},
-		"twice":            {args{"tasks": []any{one, one}}, orchestron.Invalid, "tasks[1] has no id of its own"},
-		"no instruction":   {args{"tasks": []any{args{"id": "a", "name": "A", "context": "", "instruction": ""}}}, orchestron.Invalid, "tasks[0].instruction"},
-		"long instruction": {args{"tasks": []any{args{"id": "a", "name": "A", "context": "", "instruction": strings.Repeat("x", 1<<20)}}}, orchestron.Invalid, "1048576 bytes"},
-		"long context":     {args{"tasks": []any{args{"id": "a", "name": "A", "context": strings.Repeat("x", 1<<20), "instruction": "do"}}}, orchestron.Invalid, "context has"},
-		"no concurrency":   {args{"maxConcurrent": 0}, orchestron.Invalid, "maxConcurrent"},
-		"relative":         {args{"workDir": "jobs"}, orchestron.Invalid, "not an absolute path"},
+		"no manager":        {args{"managerId": "mgr_7"}, orchestron.NotFound, `there is no agent "mgr_7"`},
+		"no tasks":          {args{"tasks": []any{}}, orchestron.Invalid, "tasks is empty"},
+		"twice":             {args{"tasks": []any{one, one}}, orchestron.Invalid, "tasks[1] has no id of its own"},
+		"no instruction":    {args{"tasks": []any{args{"id": "a", "name": "A", "context": "", "instruction": ""}}}, orchestron.Invalid, "tasks[0].instruction"},
+		"long instruction":  {args{"tasks": []any{args{"id": "a", "name": "A", "context": "", "instruction": strings.Repeat("x", 1<<20)}}}, orchestron.Invalid, "1048576 bytes"},
+		"long context":      {args{"tasks": []any{args{"id": "a", "name": "A", "context": strings.Repeat("x", 1<<20), "instruction": "do"}}}, orchestron.Invalid, "context has"},
+		"no concurrency":    {args{"maxConcurrent": 0}, orchestron.Invalid, "maxConcurrent"},
+		"a specialist":      {args{"managerId": ann}, orchestron.Invalid, "spec_1_1_1 cannot start"},
+		"no such directory": {args{"workDir": "/missing/jobs"}, orchestron.Invalid, "/missing/jobs"},
+		"relative":          {args{"workDir": "jobs"}, orchestron.Invalid, "not an absolute path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, people, func(t *testing.T, h *house) {
@@ -253,6 +255,20 @@ func TestDistributeToThoseThatAreThere(t *testing.T) {
 	}
 }
 
+func TestDistributeToSomeManagers(t *testing.T) {
+	bubble(t, func() *crowd { return newCrowd("mgr_1_1", "mgr_1_2", "mgr_1_3", ann) }, func(t *testing.T, h *house) {
+		got := must[coordinateapi.DistributeOut](h, "distributeWork", args{"tasks": []any{"a", "b"}, "managerIds": []any{"mgr_1_3", "mgr_1_1"}})
+		if diff := cmp.Diff([]orchestron.AgentID{"mgr_1_3", "mgr_1_1"}, got.Participants); diff != "" {
+			t.Errorf("the managers (-want +got):\n%s", diff)
+		}
+		for id, kind := range map[string]orchestron.Kind{string(ann): orchestron.Invalid, "mgr_9": orchestron.NotFound} {
+			if _, err := call[coordinateapi.DistributeOut](h, operator, "distributeWork", "", args{"tasks": []any{"a"}, "managerIds": []any{id}}); orchestron.KindOf(err) != kind {
+				t.Errorf("to %s: %v, want %s", id, err, kind)
+			}
+		}
+	})
+}
+
 func TestDistributeLater(t *testing.T) {
 	bubble(t, func() *crowd { return newCrowd("mgr_1_1") }, func(t *testing.T, h *house) {
 		got := must[coordinateapi.DistributeOut](h, "distributeWork", args{"tasks": []any{"a", "b", "c", "d"}, "strategy": "capacity-aware"})
@@ -279,7 +295,7 @@ func TestDistributeWithoutManagers(t *testing.T) {
 		if orchestron.KindOf(err) != orchestron.Conflict {
 			t.Errorf("error %v, want a conflict", err)
 		}
-		for _, tasks := range []any{[]any{}, []any{""}, []any{7}, []any{strings.Repeat("x", 600<<10)}} {
+		for _, tasks := range []any{[]any{}, []any{""}, []any{7}, []any{args{}}, []any{nil}, []any{strings.Repeat("x", 600<<10)}} {
 			if _, err := call[coordinateapi.DistributeOut](h, operator, "distributeWork", "", args{"tasks": tasks}); orchestron.KindOf(err) != orchestron.Invalid {
 				t.Errorf("error %v, want invalid", err)
 			}

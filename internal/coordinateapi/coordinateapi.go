@@ -137,16 +137,18 @@ func (o *StatusOut) Add(s Step) {
 
 // DistributeIn is the arguments of distributeWork.
 type DistributeIn struct {
-	Tasks    []json.RawMessage `json:"tasks" jsonschema:"texts, or objects as in executeParallel"`
-	Strategy string            `json:"strategy,omitempty" jsonschema:"round-robin, least-loaded, or capacity-aware, which gives no manager more than it has room for and the rest later"`
-	Wait     bool              `json:"wait" jsonschema:"wait until every manager has answered"`
-	Timeout  int               `json:"timeout_seconds" jsonschema:"how long to wait; the run goes on"`
+	Tasks      []json.RawMessage `json:"tasks" jsonschema:"texts, or objects as in executeParallel"`
+	ManagerIDs []string          `json:"managerIds,omitempty" jsonschema:"only these managers; all of yours that are alive without it"`
+	Strategy   string            `json:"strategy,omitempty" jsonschema:"round-robin, least-loaded, or capacity-aware, which gives no manager more than it has room for and the rest later"`
+	Wait       bool              `json:"wait" jsonschema:"wait until every manager has answered"`
+	Timeout    int               `json:"timeout_seconds" jsonschema:"how long to wait; the run goes on"`
 }
 
 // Amend adds the choices, the defaults and the bounds.
 func (DistributeIn) Amend(s *jsonschema.Schema) {
 	most := MaxJobs
 	s.Properties["tasks"].MaxItems = &most
+	s.Properties["managerIds"].MaxItems, s.Properties["managerIds"].UniqueItems = &most, true
 	s.Properties["strategy"].Enum = []any{string(RoundRobin), string(LeastLoaded), string(CapacityAware)}
 	s.Properties["strategy"].Default = json.RawMessage(`"round-robin"`)
 	patience(s, "false", "600")

@@ -77,6 +77,7 @@ type Run struct {
 	Actor        orchestron.Actor     `json:"actor"`                 // who asked for it
 	Coordinator  orchestron.AgentID   `json:"coordinator,omitempty"` // splits and merges; of Execute, leads the specialists
 	Participants []orchestron.AgentID `json:"participants,omitempty"`
+	Title        string               `json:"title,omitempty"` // the beginning of the task, or of the first of several
 	Task         string               `json:"task,omitempty"`
 	Quorum       int                  `json:"quorum,omitempty"`      // of Consensus; 0 is the majority of those alive
 	Concurrency  int                  `json:"concurrency,omitempty"` // of Execute; of Distribute, per manager
@@ -91,6 +92,12 @@ type Run struct {
 	Updated      time.Time            `json:"updated"`
 	Ended        time.Time            `json:"ended,omitzero"`
 	Steps        []Step               `json:"-"` // in order; stored beside the run
+}
+
+// Brief is the run without its long texts.
+func (r Run) Brief() Run {
+	r.Task, r.Jobs, r.Options, r.Decision, r.Report = "", nil, nil, nil, ""
+	return r
 }
 
 // Clone returns a copy whose steps and lists can be changed.
@@ -191,8 +198,11 @@ type Dissent struct {
 
 // Filter chooses runs.
 type Filter struct {
-	States []State // none means all
-	Limit  int     // the newest; 0 means all
+	States      []State              // none means all
+	Kind        Kind                 // none means all
+	Coordinator orchestron.AgentID   // none means all
+	By          []orchestron.AgentID // that asked for them; nil means all, and whoever
+	Limit       int                  // the newest; 0 means all
 }
 
 // The events of runs.

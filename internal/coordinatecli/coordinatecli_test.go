@@ -83,6 +83,10 @@ func calls(f *fake) string {
 }
 
 func TestArguments(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(t.TempDir(), "tasks.json")
 	if err := os.WriteFile(file, []byte(`[{"id":"a","name":"A","context":"c","instruction":"do"}]`), 0o600); err != nil {
 		t.Fatal(err)
@@ -108,6 +112,16 @@ func TestArguments(t *testing.T) {
 			"",
 			`executeParallel {"managerId":"mgr_1","maxConcurrent":2,"tasks":[{"id":"a","name":"A","context":"c","instruction":"do"}],"wait":false,"workDir":"/jobs"}` +
 				"\n" + `get_run {"run_id":"RUN-3","timeout_seconds":5}`,
+		},
+		{
+			[]string{"parallel", "mgr_1", "@" + file, "--dir", ".", "--background"},
+			"",
+			`executeParallel {"managerId":"mgr_1","tasks":[{"id":"a","name":"A","context":"c","instruction":"do"}],"wait":false,"workDir":"` + here + `"}`,
+		},
+		{
+			[]string{"distribute", "a", "--manager", "mgr_1,mgr_2", "--background"},
+			"",
+			`distributeWork {"managerIds":["mgr_1","mgr_2"],"strategy":"round-robin","tasks":["a"],"wait":false}`,
 		},
 		{[]string{"parallel", "mgr_1"}, "", `getParallelStatus {"managerId":"mgr_1"}`},
 		{

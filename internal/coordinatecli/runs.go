@@ -15,6 +15,7 @@ import (
 
 func (r *room) distribute() *cobra.Command {
 	var strategy, file string
+	var managers []string
 	var w waiting
 	cmd := &cobra.Command{
 		Use: "distribute TASK...", Short: "Divide tasks among the managers that are alive",
@@ -24,9 +25,11 @@ func (r *room) distribute() *cobra.Command {
 			"  capacity-aware  no manager gets more than it has room for; the rest follows when there is room again",
 		Example: "orchestron distribute 'Fix #12' 'Fix #13' 'Fix #14' --strategy least-loaded\norchestron distribute --file tasks.json --background",
 		Args:    cobra.ArbitraryArgs, ValidArgsFunction: console.Words(),
-		Annotations: map[string]string{"tasks": "TASK", "strategy": "--strategy", "timeout_seconds": "--timeout"},
+		Annotations: map[string]string{"tasks": "TASK", "managerIds": "--manager", "strategy": "--strategy", "timeout_seconds": "--timeout"},
 	}
 	cmd.Flags().StringVar(&strategy, "strategy", "round-robin", "round-robin, least-loaded or capacity-aware")
+	cmd.Flags().StringSliceVar(&managers, "manager", nil, "only to this manager; may be given many times (default: all that are alive)")
+	console.Completes(cmd, "manager", r.AgentIDs())
 	cmd.Flags().StringVar(&file, "file", "", "a file with a list of tasks in JSON: texts or objects; - for stdin")
 	w.flags(cmd)
 	console.Completes(cmd, "strategy", console.Words("round-robin", "least-loaded", "capacity-aware"))
@@ -52,7 +55,11 @@ func (r *room) distribute() *cobra.Command {
 		if len(all) == 0 {
 			return console.Usage(cmd, "which tasks? give TASK or --file")
 		}
-		return r.begin(ctx, cmd, w, "distributeWork", console.Args{"tasks": all, "strategy": strategy})
+		in := console.Args{"tasks": all, "strategy": strategy}
+		if len(managers) > 0 {
+			in["managerIds"] = managers
+		}
+		return r.begin(ctx, cmd, w, "distributeWork", in)
 	})
 	return cmd
 }

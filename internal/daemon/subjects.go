@@ -22,6 +22,7 @@ import (
 	"github.com/orchestron/orchestron/internal/usage"
 	"github.com/orchestron/orchestron/internal/usageapi"
 	"github.com/orchestron/orchestron/internal/usagestore"
+	"github.com/orchestron/orchestron/internal/workspace"
 )
 
 // subject is a use case beside that of agents: what callers can do with it, and what it does by itself once every
@@ -150,6 +151,26 @@ func (c crews) Known(actor orchestron.Actor, id orchestron.AgentID) bool {
 // Alive reports whether the agent's program runs, or is about to run again by Orchestron's own doing.
 func (c crews) Alive(id orchestron.AgentID) bool {
 	return c.workers.Alive(id) || c.daemon.nurse.Replacing(id)
+}
+
+// Visible returns the agents that the actor may know of.
+func (c crews) Visible(actor orchestron.Actor) []orchestron.AgentID {
+	ids := []orchestron.AgentID{}
+	for _, a := range c.All() {
+		if c.Within(actor, a.ID) {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
+}
+
+// MayStart is nil when a specialist can be started below an agent now, to work below a directory.
+func (c crews) MayStart(leader orchestron.AgentID, workDir string) error {
+	a, _ := c.Agent(leader)
+	if err := a.MayLead(orchestron.Specialist); err != nil {
+		return err
+	}
+	return workspace.Check(workDir, orchestron.Isolated, c.daemon.cfg.WorkspaceDir)
 }
 
 // Managers returns the managers that are alive and below the actor.

@@ -31,6 +31,7 @@ type Tx struct{ *sqlite.Tx }
 
 const (
 	selectRun  = `SELECT n, doc FROM runs `
+	selectLine = `SELECT n, coalesce(line, doc) FROM runs `
 	selectStep = `SELECT agent, key, prompt, message, state, answer, error, doc FROM run_steps WHERE run = ? ORDER BY n`
 )
 
@@ -48,16 +49,13 @@ func (r Store) Run(ctx context.Context, id coordinateapi.RunID) (coordinateapi.R
 	return run, err
 }
 
-// List returns the runs that a filter chooses, without their steps' texts, the newest first.
+// List returns the runs that a filter chooses, the newest first, without long texts: their own and their steps'.
 func (r Store) List(ctx context.Context, f coordinateapi.Filter) ([]coordinateapi.Run, error) {
-	text, args := selectRun, []any{}
-	if len(f.States) > 0 {
-		text += `WHERE state IN (?` + strings.Repeat(", ?", len(f.States)-1) + `) `
-		for _, s := range f.States {
-			args = append(args, s)
-		}
+	where, args, err := chosen(f)
+	if err != nil {
+		return nil, err
 	}
-	found, err := sqlite.Read(ctx, r.db, scanRun, text+`ORDER BY n DESC LIMIT ?`, append(args, cmp.Or(f.Limit, -1))...)
+	found, err := sqlite.Read(ctx, r.db, scanRun, selectLine+where+`ORDER BY n DESC LIMIT ?`, append(args, cmp.Or(f.Limit, -1))...)
 	if err != nil {
 		return found, err
 	}
@@ -69,6 +67,34 @@ func (r Store) List(ctx context.Context, f coordinateapi.Filter) ([]coordinateap
 		}
 	}
 	return found, nil
+}
+
+// chosen is the condition that a filter is.
+func chosen(f coordinateapi.Filter) (where string, args []any, err error) {
+	var all []string
+	if len(f.States) > 0 {
+		all = append(all, `state IN (?`+strings.Repeat(", ?", len(f.States)-1)+`)`)
+		for _, s := range f.States {
+			args = append(args, s)
+		}
+	}
+	if f.Kind != "" {
+		all, args = append(all, `kind = ?`), append(args, f.Kind)
+	}
+	if f.Coordinator != "" {
+		all, args = append(all, `coordinator = ?`), append(args, f.Coordinator)
+	}
+	if f.By != nil {
+		ids, err := json.Marshal(f.By)
+		if err != nil {
+			return "", nil, err
+		}
+		all, args = append(all, `actor IN (SELECT value FROM json_each(?))`), append(args, string(ids))
+	}
+	if len(all) == 0 {
+		return "", nil, nil
+	}
+	return `WHERE ` + strings.Join(all, ` AND `) + ` `, args, nil
 }
 
 // Open returns the runs that are not over with their steps, oldest first.
@@ -90,15 +116,28 @@ func (r Store) Drop(ctx context.Context, before time.Time) error {
 	return r.db.Drop(ctx, "runs", "over = 1 AND updated < ?", before)
 }
 
+// OpenRuns counts the runs that an actor asked for and that are not over.
+func (tx Tx) OpenRuns(actor orchestron.Actor) (int64, error) {
+	found, err := sqlite.Collect(tx.Query, sqlite.ScanInt, `SELECT count(*) FROM runs WHERE over = 0 AND actor = ?`, actor.String())
+	if err != nil {
+		return 0, err
+	}
+	return found[0], nil
+}
+
 // PutRun stores a run without its steps, in place of what was stored under its id.
 func (tx Tx) PutRun(r coordinateapi.Run) error {
 	doc, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("storing %s: %w", r.ID, err)
 	}
-	_, err = tx.Exec(`INSERT INTO runs (n, kind, state, over, actor, updated, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (n) DO UPDATE SET state = excluded.state, over = excluded.over, updated = excluded.updated, doc = excluded.doc`,
-		r.ID.Number(), r.Kind, r.State, r.State.Over(), r.Actor.String(), sqlite.Nanos(r.Updated), string(doc))
+	line, err := json.Marshal(r.Brief())
+	if err != nil {
+		return fmt.Errorf("storing %s: %w", r.ID, err)
+	}
+	_, err = tx.Exec(`INSERT INTO runs (n, kind, state, over, actor, updated, doc, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (n) DO UPDATE SET state = excluded.state, over = excluded.over, updated = excluded.updated, doc = excluded.doc, line = excluded.line`,
+		r.ID.Number(), r.Kind, r.State, r.State.Over(), r.Actor.String(), sqlite.Nanos(r.Updated), string(doc), string(line))
 	return err
 }
 
