@@ -42,7 +42,7 @@ func (f failure) byWord(word string, at time.Time) *orchestron.Refusal {
 		if unpaid.MatchString(f.Message) {
 			return &orchestron.Refusal{Reason: orchestron.Billing}
 		}
-		return &orchestron.Refusal{Reason: orchestron.UsageLimit, Until: again(f.Message, at)}
+		return &orchestron.Refusal{Reason: orchestron.UsageLimit, Until: refusal.Believed(again(f.Message, at), at)}
 	case "server_overloaded":
 		return &orchestron.Refusal{Reason: orchestron.Overloaded}
 	case "unauthorized":
@@ -62,7 +62,7 @@ var (
 )
 
 // again reads when a limit ends, as in "try again at 10:26 PM" and "try again at Nov 24th, 2026 7:53 PM": the next time
-// after at that the clock shows so. It is zero when the text does not say.
+// after at that the clock shows so, unless it just did. It is zero when the text does not say.
 func again(text string, at time.Time) time.Time {
 	m := tryAt.FindStringSubmatch(text)
 	if m == nil {

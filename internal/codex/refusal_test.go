@@ -65,7 +65,8 @@ func TestAgain(t *testing.T) {
 	for text, want := range map[string]string{
 		"or try again at 7:00 PM.":              "2026-11-21T18:00:00Z",
 		"or try again at 6:33 PM.":              "2026-11-21T17:33:00Z", // within the minute
-		"or try again at 6:32 PM.":              "2026-11-22T17:32:00Z",
+		"or try again at 5:40 PM.":              "2026-11-21T16:40:00Z", // it just ended
+		"or try again at 5:32 PM.":              "2026-11-22T16:32:00Z",
 		"try again at 12:05 AM.":                "2026-11-21T23:05:00Z",
 		"try again at Nov 1st, 2026 9:00 AM.":   "2026-11-01T08:00:00Z",
 		"try again at Dec 22nd, 2026 12:00 PM.": "2026-12-22T11:00:00Z",

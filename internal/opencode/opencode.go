@@ -178,7 +178,7 @@ func (o *Driver) Hook(event string, payload json.RawMessage, at time.Time) []orc
 	facts := claudehook.ReadVendor(event, payload, at)
 	for i := range facts {
 		if facts[i].Kind == orchestron.FactTurnFailed {
-			facts[i].Refusal = readRefusal(payload)
+			facts[i].Refusal = readRefusal(payload, at)
 		}
 	}
 	return facts

@@ -28,7 +28,7 @@ var (
 
 // readRefusal is why the vendor refused a turn, if it did. OpenCode speaks with many vendors, which share little but the
 // status of their answers.
-func readRefusal(payload json.RawMessage) *orchestron.Refusal {
+func readRefusal(payload json.RawMessage, at time.Time) *orchestron.Refusal {
 	var f failure
 	if json.Unmarshal(payload, &f) != nil || f.Refusal == nil {
 		return nil
@@ -53,7 +53,7 @@ func readRefusal(payload json.RawMessage) *orchestron.Refusal {
 		r.Reason = orchestron.Overloaded
 	}
 	if f.Refusal.Until > 0 {
-		r.Until = time.UnixMilli(f.Refusal.Until).UTC()
+		r.Until = refusal.Believed(time.UnixMilli(f.Refusal.Until).UTC(), at)
 	}
 	return &r
 }

@@ -29,7 +29,7 @@ func Read(s Said) *orchestron.Refusal {
 		if r.Until.IsZero() {
 			r.Until = resets(s.Text, s.At)
 		}
-		r.Until = believed(r.Until, s.At)
+		r.Until = Believed(r.Until, s.At)
 		if !r.Until.IsZero() || usage.MatchString(s.Text) {
 			r.Reason = orchestron.UsageLimit
 		}
@@ -106,8 +106,8 @@ func soon(at time.Time, times ...time.Time) time.Time {
 // longest is how long a vendor is believed that its limit lasts: a week, and a day for whatever is wrong with clocks.
 const longest = 8 * 24 * time.Hour
 
-// believed is when a limit ends that is said at a time to end at another, and zero when that is not known.
-func believed(until, at time.Time) time.Time {
+// Believed is when a limit ends that is said at a time to end at another, and zero when that is not known.
+func Believed(until, at time.Time) time.Time {
 	if most := at.Add(longest); !at.IsZero() && until.After(most) {
 		return most.UTC()
 	}
@@ -123,14 +123,11 @@ func number(digits string) int {
 	return n
 }
 
-// Next is the next time after at that the local clock shows an hour and a minute, or the minute of at itself.
+// Next is the next time after at that the local clock shows an hour and a minute, unless it just did.
 func Next(hour, minute int, at time.Time) time.Time {
 	local := at.In(time.Local)
 	t := time.Date(local.Year(), local.Month(), local.Day(), hour, minute, 0, 0, time.Local)
-	if t.Before(local.Truncate(time.Minute)) {
-		t = t.AddDate(0, 0, 1)
-	}
-	return t.UTC()
+	return soon(at, t.AddDate(0, 0, -1), t, t.AddDate(0, 0, 1))
 }
 
 // ByStatus tells refusals from other failures by the status of the vendor's HTTP answer alone, as vendors share them.

@@ -88,8 +88,10 @@ models:
 	if err != nil {
 		t.Fatal(err)
 	}
-	for model, want := range map[string]string{"claude-opus-5-5": "0.212502", "house-3": "1", "house-a/b/c": "1", "claude-opus-5": "5.5",
-		"router/a/b/claude-opus-5": "3", "eu.anthropic.claude-opus-5-v1:0": "4", "us.anthropic.claude-opus-5-v1:0": "5.5"} {
+	for model, want := range map[string]string{
+		"claude-opus-5-5": "0.212502", "house-3": "1", "house-a/b/c": "1", "claude-opus-5": "5.5",
+		"router/a/b/claude-opus-5": "3", "eu.anthropic.claude-opus-5-v1:0": "4", "us.anthropic.claude-opus-5-v1:0": "5.5",
+	} {
 		cost, priced := p.Cost(usageapi.Entry{Model: model, Tokens: usageapi.Tokens{Input: 1e6, CacheRead: 1e6}})
 		if cost.String() != want || !priced {
 			t.Errorf("%s costs %s, %v; want %s", model, cost, priced, want)
