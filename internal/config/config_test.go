@@ -119,6 +119,12 @@ custom:
     argv: [aider, "${BRACKETS}", "$${NOT}", "${EMPTY:-}", "${QUOTED}", $5, "a${QUOTED}b"]
     env: [OPENAI_API_KEY]
     clear: [C-u]
+acp:
+  qwen:
+    argv: [~/bin/qwen, --acp]
+    env: [OPENAI_API_KEY]
+    login: openai
+    modes: {acceptEdits: auto-edit, bypassPermissions: yolo}
 `)
 	got := load(t, environ, file)
 	want := got
@@ -129,6 +135,10 @@ custom:
 	want.Codex = Vendor{Binary: "/opt/codex", Env: []string{"MY_KEY"}}
 	want.Custom = map[string]Custom{"aider": {
 		Argv: []string{"aider", "[a, b]", "${NOT}", "", "7", "$5", "a7b"}, Env: []string{"OPENAI_API_KEY"}, Clear: []orchestron.Key{"C-u"},
+	}}
+	want.ACP = map[string]ACP{"qwen": {
+		Argv: []string{filepath.Join(home, "bin/qwen"), "--acp"}, Env: []string{"OPENAI_API_KEY"}, Login: "openai",
+		Modes: map[string]string{"acceptEdits": "auto-edit", "bypassPermissions": "yolo"},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
@@ -222,6 +232,10 @@ func TestWrongConfigurations(t *testing.T) {
 		"custom text":        {text: "custom:\n  x:\n    argv: [x]\n    clear: ['rm -rf']\n", want: []string{"c.yaml:4: custom.x.clear"}},
 		"value in env":       {text: "claude:\n  env:\n  - KEY=s3cret\n", want: []string{"c.yaml:2: claude.env", "KEY", "names only"}},
 		"custom name":        {text: "custom:\n  claude: {argv: [x]}\n", want: []string{"c.yaml:2: custom.claude"}},
+		"acp name":           {text: "acp:\n  gemini: {argv: [x]}\n", want: []string{"c.yaml:2: acp.gemini"}},
+		"acp argv":           {text: "acp:\n  x: {}\n", want: []string{"c.yaml:2: acp.x", "argv"}},
+		"acp mode":           {text: "acp:\n  x:\n    argv: [x]\n    modes: {auto-edit: acceptEdits}\n", want: []string{"c.yaml:4: acp.x.modes", `"auto-edit"`}},
+		"acp twice":          {text: "acp: {x: {argv: [x]}}\ncustom:\n  x: {argv: [x]}\n", want: []string{"c.yaml:3: custom.x", "acp"}},
 		"custom argv":        {text: "custom:\n  x: {}\n", want: []string{"c.yaml:2: custom.x", "argv"}},
 		"home":               {environ: []string{"ORCHESTRON_HOME=here"}, want: []string{"ORCHESTRON_HOME=here", "absolute"}},
 		"config dir":         {environ: []string{"ORCHESTRON_CONFIG_DIR=here"}, want: []string{"ORCHESTRON_CONFIG_DIR=here"}},
