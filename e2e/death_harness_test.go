@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
 )
 
 // configure writes the configuration that the next daemon reads.
@@ -43,6 +44,23 @@ func (h *house) revive(id orchestron.AgentID) {
 	h.t.Helper()
 	h.mustCall("restart", fields{"instanceId": id}, nil)
 	eventually(h.t, string(id)+" is ready again", 60*time.Second, func() bool { s := h.status(id).Status; return s != orchestron.Starting })
+}
+
+// told is the events of a kind of an agent, oldest first.
+func (h *house) told(id orchestron.AgentID, kind orchestron.EventType) (of []orchestron.Event) {
+	h.t.Helper()
+	var out agentapi.EventsOut
+	for cursor := int64(0); ; cursor = out.Events[len(out.Events)-1].Seq {
+		h.mustCall("get_events", agentapi.EventsIn{Cursor: cursor, Limit: 1000}, &out)
+		if len(out.Events) == 0 {
+			return of
+		}
+		for _, e := range out.Events {
+			if e.Agent == id && e.Type == kind {
+				of = append(of, e)
+			}
+		}
+	}
 }
 
 // once counts how often each text was accepted.

@@ -130,26 +130,13 @@ func (w *wreck) write(id orchestron.AgentID, round, each int) {
 // seen is how long it took until the last end of an agent's n-th run was known, of which there is one each.
 func (w *wreck) seen(n int, since time.Time) (slowest time.Duration) {
 	w.t.Helper()
-	ends := map[orchestron.AgentID]int{}
-	var out agentapi.EventsOut
-	for cursor := int64(0); ; cursor = out.Events[len(out.Events)-1].Seq {
-		w.mustCall("get_events", agentapi.EventsIn{Cursor: cursor, Limit: 1000}, &out)
-		if len(out.Events) == 0 {
-			break
-		}
-		for _, e := range out.Events {
-			if e.Type == orchestron.AgentExited {
-				ends[e.Agent]++
-			}
-			if e.Type == orchestron.AgentExited && e.At.After(since) {
-				slowest = max(slowest, e.At.Sub(since))
-			}
-		}
-	}
 	for _, id := range w.ids {
-		if ends[id] != n {
-			w.t.Errorf("%s ended %d times, want %d", id, ends[id], n)
+		ends := w.told(id, orchestron.AgentExited)
+		if len(ends) != n {
+			w.t.Errorf("%s ended %d times, want %d", id, len(ends), n)
+			continue
 		}
+		slowest = max(slowest, ends[n-1].At.Sub(since))
 	}
 	return slowest
 }
