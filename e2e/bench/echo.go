@@ -22,7 +22,7 @@ func echoRows(ctx context.Context, _ setting) ([]row, error) {
 	works := map[string]string{
 		"stdio": "one MCP call, echo, stdio", "http": "one MCP call, echo, HTTP", "modern": "one MCP call, echo, HTTP, revision 2026-07-28",
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkEchoRatio$", "-benchtime", "10x",
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkEchoRatio$", "-benchtime", "20x",
 		"github.com/orchestron/orchestron/internal/mcpapi")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
@@ -64,6 +64,6 @@ func echoRow(work string, fields []string) (row, error) {
 		Work: work, Bar: echoBar, N: int(value["calls"]), P50: value["ours-p50-ms"], P99: value["ours-p99-ms"], Unit: "ms",
 		Ceiling: fmt.Sprintf("the SDK's echo p50 %.3f p99 %.3f ms", value["sdk-p50-ms"], value["sdk-p99-ms"]),
 	}
-	r.Ratio = r.P50 / value["sdk-p50-ms"]
+	r.Ratio = value["p50-ratio"] // of batches next to each other, so that a busy machine is unfair to neither
 	return r.judged(r.Ratio / echoFactor), nil
 }

@@ -236,10 +236,10 @@ func modernLine(id int, method, params, capabilities string) string {
 
 var sixtyFour = strings.Repeat("x", 64)
 
-// gcPercent is Go's own unless MCPAPI_GC is set, to see what a daemon gains by another.
+// gcPercent is the daemon's unless MCPAPI_GC is set, to see what it gains by another.
 func gcPercent() int {
 	if n, err := strconv.Atoi(os.Getenv("MCPAPI_GC")); err == nil {
 		return n
 	}
-	return 100
+	return 150
 }
