@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,21 @@ func (h *vendorHouse) counted(v agentapi.View) {
 	h.mustCall("get_usage", usageapi.In{InstanceID: string(v.ID), By: "turn", Limit: 1}, &turns)
 	if len(turns.Rows) != 1 || turns.Rows[0].Message != out.MessageID || turns.Rows[0].Tokens != want {
 		h.t.Errorf("the last turn took %+v, want %+v for message %s", turns.Rows, want, out.MessageID)
+	}
+}
+
+// TestCodexSubagents has Codex start an agent of its own. What that used is counted once, too.
+func TestCodexSubagents(t *testing.T) {
+	h := newCodexHouse(t)
+	h.start()
+	v := h.spawn("codex")
+	out := h.ask(v.ID, `@@call multi_agent_v1/spawn_agent {"message":"@@usage in=7000000 out=1\n@@say child"}`+"\n@@say {{result}}")
+	if !strings.Contains(out.Response, "agent_id") {
+		t.Fatalf("Codex started no agent: %q %s", out.Response, out.Failure)
+	}
+	eventually(t, "the child's call is counted", time.Minute, func() bool { return h.used(v).Tokens.Input >= 7_000_000 })
+	if got := h.used(v); got.Tokens.Input >= 8_000_000 || got.Calls < 3 {
+		t.Errorf("%d calls with %+v, want the child's once and the parent's", got.Calls, got.Tokens)
 	}
 }
 

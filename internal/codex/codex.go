@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -24,14 +25,19 @@ import (
 //     prompt; that it is ready is told by the log of its terminal interface.
 //   - A request that failed calls no hook; the session's record (rollout) tells of it, and of every end of a turn.
 //   - The editor key runs EDITOR on the input box, but not while a dialog is open. The chords given here do nothing there.
-type Driver struct{ bin.Program }
+type Driver struct {
+	bin.Program
+
+	mu       sync.Mutex
+	sessions map[string]string // of records, by their files
+}
 
 // New returns the driver of Codex.
 func New(set bin.Settings) *Driver {
 	if set.Binary == "" {
 		set.Binary = "codex"
 	}
-	return &Driver{bin.Program{
+	return &Driver{Program: bin.Program{
 		Title: "Codex", Install: "npm install -g @openai/codex", Says: "codex-cli ", Tested: "0.169.0", Set: set,
 	}}
 }

@@ -6,19 +6,67 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/bin"
 	"github.com/orchestron/orchestron/internal/usageapi"
 )
 
-// Transcripts returns the session's record. Codex goes on with it when it resumes a session; nothing is copied.
+// Transcripts returns the session's record and those of its sub-agents. Codex goes on with a record when it resumes a
+// session; nothing is copied.
 func (c *Driver) Transcripts(a orchestron.Agent, _ string) []string {
 	if a.Transcript == "" {
 		return nil
 	}
-	return []string{a.Transcript}
+	return append([]string{a.Transcript}, c.subagents(a)...)
 }
+
+// subagents finds the records of a session's sub-agents. A record is in the directory of the day on which it began, as in
+// sessions/2026/11/21, and says in its first line whose it is.
+func (c *Driver) subagents(a orchestron.Agent) (files []string) {
+	day := filepath.Dir(a.Transcript)
+	root := filepath.Dir(filepath.Dir(filepath.Dir(day)))
+	if a.SessionID == "" || filepath.Base(root) != "sessions" {
+		return nil
+	}
+	days, _ := filepath.Glob(filepath.Join(bin.EscapeGlob(root), "*", "*", "*")) // the pattern is well formed
+	for _, d := range days {
+		if d < day {
+			continue
+		}
+		found, _ := filepath.Glob(filepath.Join(bin.EscapeGlob(d), "rollout-*.jsonl"))
+		for _, file := range found {
+			if file != a.Transcript && c.sessionOf(file) == a.SessionID {
+				files = append(files, file)
+			}
+		}
+	}
+	return files
+}
+
+// sessionOf is the session that a record belongs to. It never changes once it is written.
+func (c *Driver) sessionOf(file string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if session, known := c.sessions[file]; known {
+		return session
+	}
+	data, _ := bin.Head(file) // what cannot be read belongs to none that we know
+	m := ofSession.FindSubmatch(data)
+	if m == nil {
+		return "" // perhaps it is written yet
+	}
+	if c.sessions == nil {
+		c.sessions = map[string]string{}
+	}
+	c.sessions[file] = string(m[1])
+	return c.sessions[file]
+}
+
+var ofSession = regexp.MustCompile(`^\{[^\n]*?"session_meta"[^\n]*?"session_id":"([0-9a-fA-F-]{36})"`)
 
 // callLine is what is read of a line of a session's record.
 type callLine struct {

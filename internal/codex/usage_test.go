@@ -2,12 +2,14 @@ package codex
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/bin"
 	"github.com/orchestron/orchestron/internal/usageapi"
 )
@@ -80,6 +82,44 @@ func TestParseUsageOddLines(t *testing.T) {
 	}
 	if _, err := New(bin.Settings{}).ParseUsage([]byte(`{"type":"turn_context","payload":{}}`), "{"); err == nil {
 		t.Error("a state of something else is taken")
+	}
+}
+
+// TestTranscripts finds the record of a sub-agent, as Codex 0.169.0 begins one, among those of other sessions.
+func TestTranscripts(t *testing.T) {
+	const session, other = "01a1ffb4-d2f5-7cd1-9b86-7fae5efd14c3", "01a1ffb4-d2f5-7cd1-9b86-7fae5efd14c4"
+	root := filepath.Join(t.TempDir(), "s[1]", "sessions")
+	begun := func(day, name, id string) string {
+		file := filepath.Join(root, day, "rollout-"+name+".jsonl")
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		line := `{"timestamp":"2026-11-21T20:03:23.810Z","ordinal":0,"type":"session_meta","payload":{"account_scoped":true,"session_id":"` + id + `","id":"x"}}` + "\n"
+		if id == "" {
+			line = ""
+		}
+		if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	main := begun("2026/11/21", "main", session)
+	begun("2026/11/20", "before", session) // of an earlier day: not a sub-agent of this one
+	begun("2026/11/21", "other", other)
+	late := begun("2026/12/01", "late", "")
+	want := []string{main, begun("2026/11/21", "sub", session), begun("2026/11/22", "sub", session)}
+	d := New(bin.Settings{})
+	a := orchestron.Agent{Transcript: main, SessionID: session}
+	if diff := cmp.Diff(want, d.Transcripts(a, "")); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+	begun("2026/12/01", "late", session)
+	if diff := cmp.Diff(append(want, late), d.Transcripts(a, "")); diff != "" {
+		t.Errorf("records with one that begins late (-want +got):\n%s", diff)
+	}
+	a.Transcript = "/elsewhere/x.jsonl"
+	if got := d.Transcripts(a, ""); len(got) != 1 {
+		t.Errorf("of a record elsewhere there are %q", got)
 	}
 }
 
