@@ -76,6 +76,9 @@ func TestForgedSendersPassedOn(t *testing.T) {
 	run := func(token, operation string, args fields) {
 		args["wait"] = false
 		var out coordinateapi.RunOut
+		if most := 90; len(runs) >= most { // one caller may have a hundred open
+			h.mustCall("get_run", fields{"run_id": runs[len(runs)-most], "timeout_seconds": 600}, &out)
+		}
 		if err := h.callAs(token, operation, args, &out); err != nil {
 			t.Fatalf("%s: %v", operation, err)
 		}

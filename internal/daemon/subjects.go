@@ -51,7 +51,7 @@ func (d *daemon) others(ctx context.Context, w workers, roles role.Set) ([]subje
 	files := readers{w, d.drivers, handoff.Home{Root: d.cfg.Home}}
 	spent := usage.New(spending{usagestore.In(d.db)}, files, prices, time.Now, d.Log)
 	runs := coordinate.New(runs{runstore.In(d.db)}, crews{charges{w}, d}, time.Now, d.Log)
-	plans := schedule.New(plans{schedulestore.In(d.db)}, diarists{w}, time.Now, d.Log)
+	plans := schedule.New(plans{schedulestore.In(d.db)}, diarists{w, d}, time.Now, d.Log)
 	teams := d.newCrew(w, roles)
 	if d.limits, err = d.limiting(ctx, w, spent); err != nil {
 		return nil, err
@@ -129,7 +129,20 @@ func (r readers) Parser(a orchestron.Agent) usageapi.Parser {
 }
 
 // diarists is the agents as schedules see them.
-type diarists struct{ workers }
+type diarists struct {
+	workers
+	daemon *daemon
+}
+
+// Gone reports whether the agent was ended on purpose, and neither its limits nor its health start it again.
+func (d diarists) Gone(id orchestron.AgentID) bool {
+	a, known := d.Agent(id)
+	if !known {
+		return true
+	}
+	_, held := d.daemon.limits.Held(id)
+	return !a.Alive() && a.Wanted == orchestron.WantStopped && !held && !d.daemon.nurse.Replacing(id)
+}
 
 // Post puts a message into the agent's inbox, in the name of the agent that scheduled it if one did.
 func (d diarists) Post(ctx context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) error {

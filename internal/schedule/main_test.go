@@ -141,6 +141,12 @@ func (c *crew) All() []orchestron.Agent {
 	return all
 }
 
+func (c *crew) Gone(id orchestron.AgentID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.agents[id].Status == orchestron.Stopped
+}
+
 func (c *crew) Within(actor orchestron.Actor, id orchestron.AgentID) bool {
 	_, above, _ := strings.Cut(string(actor.Agent), "_")
 	_, below, _ := strings.Cut(string(id), "_")

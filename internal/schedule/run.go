@@ -196,7 +196,7 @@ func (s *Service) settle(ctx context.Context, sched *scheduleapi.Schedule, run s
 		}
 		stored.LastRun = &run
 		if !run.Ended.IsZero() {
-			if stored.State == scheduleapi.Active && stored.Every == 0 {
+			if stored.State == scheduleapi.Active && (stored.Every == 0 || s.pointless(stored)) {
 				stored.State, stored.Ended = scheduleapi.Done, run.Ended
 			}
 			err = s.event(tx, scheduleapi.RunOver, orchestron.Actor{Kind: orchestron.System}, stored, map[string]any{"slot": run.Slot, "outcomes": run.Outcomes})
@@ -207,4 +207,9 @@ func (s *Service) settle(ctx context.Context, sched *scheduleapi.Schedule, run s
 		*sched = stored
 		return tx.PutSchedule(stored)
 	})
+}
+
+// pointless reports whether all agents that a schedule names were ended on purpose.
+func (s *Service) pointless(sched scheduleapi.Schedule) bool {
+	return !sched.All && !slices.ContainsFunc(sched.Agents, func(id orchestron.AgentID) bool { return !s.agents.Gone(id) })
 }

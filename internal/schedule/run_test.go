@@ -118,6 +118,66 @@ func TestDaylight(t *testing.T) {
 	})
 }
 
+// TestTimeOfDayIsKept runs every day across the days on which the clocks are set: what was asked for at nine in the evening
+// stays at nine, and what a day skips is at its time again on the next.
+func TestTimeOfDayIsKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		now  string
+		args map[string]any
+		want []string
+	}{
+		"every day from now on, forward":  {"2026-03-28T21:00:00+01:00", map[string]any{"every": "1d"}, []string{"29 21:00 CEST", "30 21:00 CEST", "31 21:00 CEST"}},
+		"every day from now on, back":     {"2026-10-24T21:00:00+02:00", map[string]any{"every": "24h"}, []string{"25 21:00 CET", "26 21:00 CET", "27 21:00 CET"}},
+		"a time that the first day skips": {"2026-03-28T21:00:00+01:00", map[string]any{"every": "1d", "at": "02:30"}, []string{"29 03:00 CEST", "30 02:30 CEST", "31 02:30 CEST"}},
+		"a time that a later day skips":   {"2026-03-27T21:00:00+01:00", map[string]any{"every": "1d", "at": "2:30am"}, []string{"28 02:30 CET", "29 03:00 CEST", "30 02:30 CEST"}},
+		"now, and tomorrow skips it":      {"2026-03-28T02:30:00+01:00", map[string]any{"every": "1d"}, []string{"29 03:00 CEST", "30 02:30 CEST", "31 02:30 CEST"}},
+		"twelve hours are a length":       {"2026-03-28T21:00:00+01:00", map[string]any{"every": "12h"}, []string{"29 10:00 CEST", "29 22:00 CEST", "30 10:00 CEST"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				now, err := time.Parse(time.RFC3339, c.now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := begin(t, now.In(berlin(t)))
+				defer r.stop()
+				c.args["agents"] = []string{"exec_1"}
+				plan(t, r.Service, c.args)
+				after(80 * time.Hour)
+				var got []string
+				for _, at := range r.times[:3] {
+					got = append(got, at.Format("02 15:04 MST"))
+				}
+				if diff := cmp.Diff(c.want, got); diff != "" {
+					t.Errorf("runs (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestAScheduleForNobodyEnds: one that names agents of which all were ended on purpose runs for the last time; one whose
+// agents only died goes on.
+func TestAScheduleForNobodyEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := begin(t, noonIn(t))
+		defer r.stop()
+		plan(t, r.Service, map[string]any{"every": "10m", "agents": []string{"exec_1", "exec_2"}})
+		r.crew.set("exec_1", orchestron.Stopped, 0)
+		r.crew.set("exec_2", orchestron.Failed, 0)
+		after(15 * time.Minute)
+		if e := only(t, r.Service); e.State != scheduleapi.Active || e.Runs != 1 {
+			t.Errorf("while one may come back it is %s after %d runs", e.State, e.Runs)
+		}
+		r.crew.set("exec_2", orchestron.Stopped, 0)
+		after(time.Hour)
+		got, err := call[scheduleapi.ListOut](t, r.Service, operator, "", "list_schedules", map[string]any{"all": true})
+		if err != nil || got.Count != 1 || got.Schedules[0].State != scheduleapi.Done || got.Schedules[0].Runs != 2 {
+			t.Errorf("when none does it is %+v, %v", got.Schedules, err)
+		}
+	})
+}
+
 func TestMissedWhileDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := begin(t, noonIn(t))

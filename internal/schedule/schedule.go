@@ -51,6 +51,8 @@ type Tx interface {
 type Agents interface {
 	// All returns all agents as they are, oldest first.
 	All() []orchestron.Agent
+	// Gone reports whether the agent was ended on purpose, and nobody starts it again unless somebody wants it.
+	Gone(id orchestron.AgentID) bool
 	// Within reports whether the agent is the actor or below it. Operators are above all.
 	Within(actor orchestron.Actor, id orchestron.AgentID) bool
 	// Post puts a message into the agent's inbox, in the name of the agent that scheduled it if one did. For a day the
@@ -118,28 +120,29 @@ func (s *Service) plan(actor orchestron.Actor, in scheduleapi.ScheduleIn) (sched
 	if sched.Agents, err = s.named(actor, in); err != nil {
 		return sched, err
 	}
-	sched.First, sched.Every, err = times(in, now.In(zone))
-	return sched, err
+	return sched, times(&sched, in, now.In(zone))
 }
 
-// times is the first time and how many seconds after it the next is.
-func times(in scheduleapi.ScheduleIn, now time.Time) (first time.Time, every int64, err error) {
+// times sets when a schedule runs: the first time, how many seconds after it the next is, and the time of day.
+func times(sched *scheduleapi.Schedule, in scheduleapi.ScheduleIn, now time.Time) (err error) {
+	every := time.Duration(0)
 	if in.Every != "" {
-		d, err := when.Every(in.Every)
-		if err != nil {
-			return first, 0, err
+		if every, err = when.Every(in.Every); err != nil {
+			return err
 		}
-		every = int64(d / time.Second)
 	}
 	switch {
 	case in.At != "":
-		first, err = when.Parse(in.At, now)
+		sched.First, sched.Daily, err = when.ParseDaily(in.At, now)
 	case every > 0:
-		first, err = when.Parse(fmt.Sprintf("+%ds", every), now)
+		sched.First, sched.Daily = when.After(every, now)
 	default:
 		err = orchestron.Errorf(orchestron.Invalid, "neither at nor every says when").Try("give at as in %s", when.Forms)
 	}
-	return first, every, err
+	if sched.Every = int64(every / time.Second); !when.Days(every) {
+		sched.Daily = ""
+	}
+	return err
 }
 
 // named is the agents that the arguments name. The caller must be above them, or be the one.

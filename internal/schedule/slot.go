@@ -22,7 +22,7 @@ func (s *Service) zone(sched scheduleapi.Schedule) *time.Location {
 
 // series is when a schedule runs.
 func (s *Service) series(sched scheduleapi.Schedule) when.Series {
-	return when.Series{First: sched.First.In(s.zone(sched)), Every: time.Duration(sched.Every) * time.Second}
+	return when.Series{First: sched.First.In(s.zone(sched)), Every: time.Duration(sched.Every) * time.Second, Daily: sched.Daily}
 }
 
 // due returns the slot that is to run now, if any: the last that is not after now, unless it has run. Those before it

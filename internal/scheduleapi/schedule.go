@@ -51,6 +51,7 @@ type Schedule struct {
 	Message string               `json:"message"`
 	First   time.Time            `json:"first" jsonschema:"the first time that it runs"`
 	Every   int64                `json:"everySeconds,omitempty" jsonschema:"how long after that it runs again"`
+	Daily   string               `json:"timeOfDay,omitempty" jsonschema:"when it runs again every so many days: the time of day asked for, also when the first day skips it"`
 	Zone    string               `json:"zone" jsonschema:"whose clocks count"`
 	All     bool                 `json:"all,omitempty" jsonschema:"for all agents that are alive then"`
 	Agents  []orchestron.AgentID `json:"agents,omitempty"`

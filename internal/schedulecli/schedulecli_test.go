@@ -27,7 +27,8 @@ func (crew) All() []orchestron.Agent {
 	return []orchestron.Agent{{ID: "exec_1", Status: orchestron.Idle}, {ID: "mgr_1_1", Status: orchestron.Stopped}}
 }
 func (crew) Within(orchestron.Actor, orchestron.AgentID) bool { return true }
-func (crew) Post(context.Context, orchestron.AgentID, string, string, bool) error {
+func (crew) Gone(orchestron.AgentID) bool                     { return false }
+func (crew) Post(context.Context, orchestron.Actor, orchestron.AgentID, string, string) error {
 	return nil
 }
 

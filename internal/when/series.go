@@ -6,6 +6,15 @@ import "time"
 type Series struct {
 	First time.Time     // of whole seconds, in the zone whose clocks count
 	Every time.Duration // of whole seconds; 0 means once. Whole days keep the time of day, whatever the clocks do
+	Daily string        // that time of day as ParseDaily gives it; First's when it is empty
+}
+
+// daily is the time of day of the slots after the first.
+func (s Series) daily() clock {
+	if t, err := time.Parse(time.TimeOnly, s.Daily); err == nil {
+		return clockOf(t)
+	}
+	return clockOf(s.First)
 }
 
 // At is the time of a slot.
@@ -14,7 +23,7 @@ func (s Series) At(slot int64) time.Time {
 		return s.First // also where it is the second of two
 	}
 	if s.Every%day == 0 {
-		return clockOf(s.First).on(dayAfter(s.First, slot*int64(s.Every/day)), s.First.Location())
+		return s.daily().on(dayAfter(s.First, slot*int64(s.Every/day)), s.First.Location())
 	}
 	return time.Unix(s.First.Unix()+slot*int64(s.Every/time.Second), 0).In(s.First.Location())
 }

@@ -23,6 +23,9 @@ func Every(text string) (time.Duration, error) {
 	return d, err
 }
 
+// Days reports whether what comes again every so often does so every so many days, at a time of day.
+func Days(every time.Duration) bool { return every > 0 && every%day == 0 }
+
 var spanPart = regexp.MustCompile(`^ ?(\d{1,8}) ?([a-z]+)`)
 
 // parseSpan reads numbers with units, the largest unit first. whole is what errors quote.

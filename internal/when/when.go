@@ -4,6 +4,7 @@
 package when
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -23,19 +24,42 @@ const Furthest = 366 * 24 * time.Hour
 // is the next one: today's, or tomorrow's when that is over. It is Invalid when the text is no such time, could mean
 // two, is over, or is further ahead than Furthest.
 func Parse(text string, now time.Time) (time.Time, error) {
+	at, _, err := ParseDaily(text, now)
+	return at, err
+}
+
+// ParseDaily is Parse, and returns also the time of day that the text asks for, as in 02:30:00: on a day that skips it the
+// time is later.
+func ParseDaily(text string, now time.Time) (at time.Time, daily string, err error) {
 	now = now.Round(0)
-	at, err := parse(strings.Join(strings.Fields(strings.ToLower(text)), " "), now)
+	at, c, err := parse(strings.Join(strings.Fields(strings.ToLower(text)), " "), now)
 	switch {
 	case err != nil:
-		return time.Time{}, err
+		return time.Time{}, "", err
 	case !at.After(now):
-		return time.Time{}, orchestron.Errorf(orchestron.Invalid, "%q is over: it is %s now", orchestron.Quotable(text), stamp(now)).
+		return time.Time{}, "", orchestron.Errorf(orchestron.Invalid, "%q is over: it is %s now", orchestron.Quotable(text), stamp(now)).
 			Try("give a time that is still to come, as in %s", Forms)
 	case at.Sub(now) > Furthest:
-		return time.Time{}, orchestron.Errorf(orchestron.Invalid, "%q is more than a year ahead", orchestron.Quotable(text)).
+		return time.Time{}, "", orchestron.Errorf(orchestron.Invalid, "%q is more than a year ahead", orchestron.Quotable(text)).
 			Try("give an earlier time")
 	}
-	return whole(at), nil
+	at = whole(at)
+	if c == nil {
+		return at, clockOf(at).String(), nil
+	}
+	return at, c.String(), nil
+}
+
+// After is the first time of what comes again every so often and begins that long from now, and the time of day of the
+// others: that of now when it is every so many days, whatever the clocks do.
+func After(every time.Duration, now time.Time) (at time.Time, daily string) {
+	now = whole(now.Round(0))
+	if every%day != 0 {
+		at = now.Add(every)
+		return at, clockOf(at).String()
+	}
+	c := clockOf(now)
+	return c.on(dayAfter(now, int64(every/day)), now.Location()), c.String()
 }
 
 // whole moves a time to the next whole second.
@@ -46,32 +70,36 @@ func whole(t time.Time) time.Time {
 	return t
 }
 
-func parse(text string, now time.Time) (time.Time, error) {
+// parse returns also the time of day that the text names, if it names one.
+func parse(text string, now time.Time) (at time.Time, c *clock, err error) {
 	first, rest, _ := strings.Cut(text, " ")
 	switch {
 	case text == "":
-		return time.Time{}, orchestron.Errorf(orchestron.Invalid, "the time is empty").Try("write %s", Forms)
+		err = orchestron.Errorf(orchestron.Invalid, "the time is empty").Try("write %s", Forms)
+		return at, nil, err
 	case strings.HasPrefix(text, "+"):
-		return ahead(text, text[1:], now)
+		at, err = ahead(text, text[1:], now)
+		return at, nil, err
 	case first == "in":
-		return ahead(text, rest, now)
+		at, err = ahead(text, rest, now)
+		return at, nil, err
 	case first == "today":
 		return onDay(first, rest, now, now.Location())
 	case first == "tomorrow":
 		return onDay(first, rest, dayAfter(now, 1), now.Location())
 	case first == "yesterday":
-		return time.Time{}, orchestron.Errorf(orchestron.Invalid, "yesterday is over").Try("write %s", Forms)
+		return at, nil, orchestron.Errorf(orchestron.Invalid, "yesterday is over").Try("write %s", Forms)
 	case isoDate.MatchString(text):
 		return iso(text, now)
 	}
-	c, err := parseClock(strings.TrimPrefix(text, "at "))
+	daily, err := parseClock(strings.TrimPrefix(text, "at "))
 	if err != nil {
-		return time.Time{}, err
+		return at, nil, err
 	}
-	if at := c.on(now, now.Location()); at.After(now) {
-		return at, nil
+	if at = daily.on(now, now.Location()); !at.After(now) {
+		at = daily.on(dayAfter(now, 1), now.Location())
 	}
-	return c.on(dayAfter(now, 1), now.Location()), nil
+	return at, &daily, nil
 }
 
 // ahead is a time from now, by the clock on no wall: an hour is an hour also when the clocks are set.
@@ -84,32 +112,32 @@ func ahead(text, span string, now time.Time) (time.Time, error) {
 }
 
 // onDay is a time of day on a certain day.
-func onDay(day, rest string, date time.Time, zone *time.Location) (time.Time, error) {
+func onDay(day, rest string, date time.Time, zone *time.Location) (time.Time, *clock, error) {
 	rest = strings.TrimPrefix(rest, "at ")
 	if rest == "" || rest == "at" {
-		return time.Time{}, orchestron.Errorf(orchestron.Invalid, "%q has no time of day", orchestron.Quotable(day)).Try("write %s 9am or %s 15:30", day, day)
+		return time.Time{}, nil, orchestron.Errorf(orchestron.Invalid, "%q has no time of day", orchestron.Quotable(day)).Try("write %s 9am or %s 15:30", day, day)
 	}
 	c, err := parseClock(rest)
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, nil, err
 	}
-	return c.on(date, zone), nil
+	return c.on(date, zone), &c, nil
 }
 
 var isoDate = regexp.MustCompile(`^\d{4}-\d{1,2}-\d{1,2}`)
 
 // iso is a date and a time of day: with an offset an instant, without one in the zone of now.
-func iso(text string, now time.Time) (time.Time, error) {
+func iso(text string, now time.Time) (time.Time, *clock, error) {
 	exact := strings.ToUpper(text)
 	for _, layout := range []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04Z07:00", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04Z07:00"} {
 		if at, err := time.Parse(layout, exact); err == nil {
-			return at.In(now.Location()), nil
+			return at.In(now.Location()), nil, nil
 		}
 	}
 	day := isoDate.FindString(text)
 	date, err := time.Parse(time.DateOnly, day)
 	if err != nil {
-		return time.Time{}, orchestron.Errorf(orchestron.Invalid, "there is no date %q", day).Try("write it as in 2026-12-31")
+		return time.Time{}, nil, orchestron.Errorf(orchestron.Invalid, "there is no date %q", day).Try("write it as in 2026-12-31")
 	}
 	rest := strings.TrimPrefix(strings.TrimPrefix(text[len(day):], "t"), " ")
 	return onDay(day, rest, date, now.Location())
@@ -117,6 +145,8 @@ func iso(text string, now time.Time) (time.Time, error) {
 
 // clock is a time of day.
 type clock struct{ hour, minute, second int }
+
+func (c clock) String() string { return fmt.Sprintf("%02d:%02d:%02d", c.hour, c.minute, c.second) }
 
 var clockForm = regexp.MustCompile(`^(\d{1,3})(?::(\d{2}))?(?::(\d{2}))? ?(am|pm)?$`)
 
