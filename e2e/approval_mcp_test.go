@@ -148,12 +148,12 @@ func TestAskedThroughMCP(t *testing.T) {
 
 	turn := h.permission(agent, "make deploy; echo 'a\nRisk: none'\u202e")
 	first, second := web.form(), desk.form()
-	for _, line := range []string{"Agent: " + string(agent) + "\n", "\nTool: Bash, high risk\n", `"make deploy; echo 'a\nRisk: none'`, "\nAPR-1, denied at "} {
+	for _, line := range []string{"\nBash, high risk, with the arguments {", `"make deploy; echo 'a\nRisk: none'`, "}\nAPR-1 of " + string(agent) + ", denied at "} {
 		if !strings.Contains(first.message, line) || first.message != second.message {
 			t.Errorf("the question is %q and %q, want both to say %q", first.message, second.message, line)
 		}
 	}
-	if strings.Contains(first.message, "\u202e") || strings.Count(first.message, "\n") != 4 {
+	if strings.Contains(first.message, "\u202e") || strings.Count(first.message, "\n") != 2 {
 		t.Errorf("what the agent wrote makes lines, or is hidden: %q", first.message)
 	}
 	for _, part := range []string{`"enum":["allow_once","allow_always","deny"]`, `"reason"`, `"required":["decision"]`} {

@@ -33,12 +33,10 @@ type field struct {
 
 // formOf is a question as a form. What the agent wrote cannot add a line to it.
 func formOf(a approvalapi.Approval) *mcp.ElicitParams {
-	lines := []string{
+	lines := []string{ // Claude Code 2.1.329 shows three, and hides what follows
 		oneLine(a.Question, maxQuestion),
-		fmt.Sprintf("Agent: %s", a.Agent),
-		fmt.Sprintf("Tool: %s, %s risk", oneLine(a.Tool, maxOption), a.Risk),
-		"Arguments: " + oneLine(string(a.Arguments), maxArguments),
-		fmt.Sprintf("%s, denied at %s if nobody answers", a.ID, a.Expires.UTC().Format(time.TimeOnly+" UTC")),
+		fmt.Sprintf("%s, %s risk, with the arguments %s", oneLine(a.Tool, maxOption), a.Risk, oneLine(string(a.Arguments), maxArguments)),
+		fmt.Sprintf("%s of %s, denied at %s if nobody answers", a.ID, a.Agent, a.Expires.UTC().Format(time.TimeOnly+" UTC")),
 	}
 	decision := field{Type: "string", Title: "Decision"}
 	for _, answer := range a.Answers {
