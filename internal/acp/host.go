@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,7 +21,6 @@ import (
 type Settings struct {
 	Dir     string        `json:"dir"`               // where the records go: absolute
 	Resume  string        `json:"resume,omitempty"`  // the session to go on with; empty begins one
-	Model   string        `json:"model,omitempty"`   // empty is the agent's own
 	Mode    string        `json:"mode,omitempty"`    // by the agent's name for it; empty is the agent's own
 	Login   string        `json:"login,omitempty"`   // the way to log in, by the agent's name for it; empty when it needs none
 	MCPURL  string        `json:"mcpUrl,omitempty"`  // where the agent reaches Orchestron
@@ -36,15 +37,21 @@ type Process struct {
 	Stderr  *os.File
 }
 
-// Main runs an agent: its arguments are a file with Settings, two dashes, and the agent's command. It returns the exit
-// code of the agent, or 128 and the signal that ended it.
+// Main runs an agent: its arguments are a file with Settings, the model if it is not to be the agent's own, two dashes, and
+// the agent's command. It returns the exit code of the agent, or 128 and the signal that ended it.
 func (p Process) Main(args []string) int {
+	model := ""
+	if len(args) > 1 && strings.HasPrefix(args[1], "--model=") {
+		model = strings.TrimPrefix(args[1], "--model=")
+		args = slices.Delete(slices.Clone(args), 1, 2)
+	}
 	if len(args) < 3 || args[1] != "--" {
-		fmt.Fprintln(p.Stderr, "usage: orchestron acp-host FILE -- PROGRAM [ARGUMENT...]")
+		fmt.Fprintln(p.Stderr, "usage: orchestron acp-host FILE [--model=MODEL] -- PROGRAM [ARGUMENT...]")
 		return 2
 	}
 	h, err := open(p, args[0])
 	if err == nil {
+		h.model = model
 		h.tty, err = terminal.Open(p.Stdin, p.Stdout)
 	}
 	if err == nil {
@@ -102,8 +109,8 @@ type host struct {
 	group   sync.WaitGroup
 	settled sync.WaitGroup // of what Orchestron is told of answers
 
-	session string // the agent's name for it; empty until there is one
-	model   string
+	session string         // the agent's name for it; empty until there is one
+	model   string         // that was asked for, then that there is
 	records string         // the file of the session's records
 	ready   bool           // prompts can be taken
 	heard   time.Time      // when the agent last told of the session

@@ -84,12 +84,14 @@ func newRig(t *testing.T, set Settings, agent ...string) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir()}
 	set.Dir = filepath.Join(r.dir, "records")
+	model, agent := split(agent)
 	data, err := json.Marshal(set)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.put("settings.json", string(data))
-	r.cmd = exec.Command(os.Args[0], append([]string{"acp-host", filepath.Join(r.dir, "settings.json"), "--", os.Args[0], "agent"}, agent...)...)
+	argv := append([]string{"acp-host", filepath.Join(r.dir, "settings.json")}, model...)
+	r.cmd = exec.Command(os.Args[0], append(append(argv, "--", os.Args[0], "agent"), agent...)...)
 	r.cmd.Dir = r.dir
 	r.cmd.Env = []string{"RIG=" + r.dir, "HOME=" + r.dir, "TMPDIR=" + r.dir, "PATH=" + os.Getenv("PATH"), "ORCHESTRON_TOKEN=t", "EDITOR=x", "GORACE=atexit_sleep_ms=0"}
 	if r.pty, err = pty.StartWithSize(r.cmd, &pty.Winsize{Rows: 40, Cols: 100}); err != nil {
@@ -116,6 +118,14 @@ func newRig(t *testing.T, set Settings, agent ...string) *rig {
 		<-read
 	})
 	return r
+}
+
+// split takes the model from the arguments: it is the host's.
+func split(args []string) (model, agent []string) {
+	if len(args) > 0 && strings.HasPrefix(args[0], "--model=") {
+		return args[:1], args[1:]
+	}
+	return nil, args
 }
 
 func (r *rig) put(name, text string) {
@@ -305,7 +315,7 @@ func TestEnds(t *testing.T) {
 		"killed":     {keys: "@@kill KILL\r", want: "signal: killed", says: "killed"},
 		"ended":      {keys: "@@kill TERM\r", want: "exit status 143", says: "terminated"},
 		"ctrl+c":     {keys: "\x03\x03", want: "<nil>"},
-		"no model":   {set: Settings{Model: "m"}, agent: []string{"--no-model"}, want: "exit status 1", says: "does not let its model be set"},
+		"no model":   {agent: []string{"--model=m", "--no-model"}, want: "exit status 1", says: "does not let its model be set"},
 		"login":      {agent: []string{"--login", "key"}, want: "exit status 1", says: "Authentication required (it may want a login, which the configuration can name: key)"},
 		"no login":   {set: Settings{Login: "other"}, agent: []string{"--login", "key"}, want: "exit status 1", says: "there is no login other"},
 		"no session": {set: Settings{Resume: "acp-none"}, want: "exit status 1", says: "going on with session acp-none"},
@@ -330,6 +340,44 @@ func TestEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLeavesNothing runs the host among the tests, which look for what is left behind.
+func TestLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	ptmx, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "settings.json")
+	if err := os.WriteFile(file, []byte(`{"dir":"`+dir+`/records"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exit := make(chan int)
+	go func() {
+		exit <- Process{
+			Self: os.Args[0], Environ: []string{"RIG=" + dir, "HOME=" + dir, "GORACE=atexit_sleep_ms=0"}, Stdin: tty, Stdout: tty, Stderr: tty,
+		}.Main([]string{file, "--", os.Args[0], "agent"})
+	}()
+	shown := make([]byte, 0, 64<<10)
+	for !bytes.Contains(shown, []byte("Enter sends")) {
+		n, err := ptmx.Read(shown[len(shown):cap(shown)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown = shown[:len(shown)+n]
+	}
+	drained := make(chan struct{})
+	go func() { defer close(drained); _, _ = io.Copy(io.Discard, ptmx) }()
+	if _, err := ptmx.WriteString("@@hold\r\x03\x03\x03"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-exit; got != 0 {
+		t.Errorf("the host ends with %d", got)
+	}
+	_ = tty.Close()
+	_ = ptmx.Close()
+	<-drained
 }
 
 // TestHangup: an agent that does not end is ended with its terminal.

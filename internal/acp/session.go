@@ -132,14 +132,13 @@ func (h *host) servers(http bool) []object {
 
 // choose sets the mode and the model that were asked for. One that cannot be had is an error.
 func (h *host) choose(s setup) error {
-	model := s.model()
-	if h.set.Model != "" {
-		if err := h.adjust(s, "model", h.set.Model, s.Models != nil, "session/set_model", "modelId"); err != nil {
+	if h.model != "" {
+		if err := h.adjust(s, "model", h.model, s.Models != nil, "session/set_model", "modelId"); err != nil {
 			return err
 		}
-		model = h.set.Model
+	} else {
+		h.do(func() { h.model = s.model() })
 	}
-	h.do(func() { h.model = model })
 	if h.set.Mode == "" {
 		return nil
 	}

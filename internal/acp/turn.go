@@ -101,7 +101,7 @@ func (h *host) outcome(t *turn, result ended, failed error) (event string, field
 	switch {
 	case failed != nil:
 		h.say("the turn failed: " + failed.Error())
-		return "StopFailure", object{"last_assistant_message": failed.Error()}
+		return "StopFailure", object{"last_assistant_message": failed.Error(), "status": status(failed)}
 	case result.Reason == "cancelled":
 		h.say("interrupted")
 		return "Interrupt", object{}
@@ -114,6 +114,23 @@ func (h *host) outcome(t *turn, result ended, failed error) (event string, field
 		why += "; it had said: " + answer
 	}
 	return "StopFailure", object{"last_assistant_message": why}
+}
+
+// needsLogin is the protocol's code for an agent that is not logged in.
+const needsLogin = -32000
+
+// status is the HTTP status that an agent passed on from its vendor, which Gemini CLI does; 0 where it is not known.
+func status(err error) int {
+	var f *failure
+	switch {
+	case !errors.As(err, &f):
+		return 0
+	case f.Code == needsLogin:
+		return 401
+	case f.Code < 400 || f.Code > 599:
+		return 0
+	}
+	return f.Code
 }
 
 func (h *host) say(text string) { h.do(func() { h.screen.Print(clean(text) + "\n") }) }

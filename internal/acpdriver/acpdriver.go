@@ -21,6 +21,7 @@ import (
 	"github.com/orchestron/orchestron/internal/bin"
 	"github.com/orchestron/orchestron/internal/claudefile"
 	"github.com/orchestron/orchestron/internal/claudehook"
+	"github.com/orchestron/orchestron/internal/refusal"
 	"github.com/orchestron/orchestron/internal/usageapi"
 )
 
@@ -158,7 +159,7 @@ func (d *Driver) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 		return orchestron.Command{}, err
 	}
 	set := acp.Settings{
-		Dir: records(l.Dir), Model: l.Agent.Model, Mode: d.set.Modes[mode], Login: d.set.Login,
+		Dir: records(l.Dir), Mode: d.set.Modes[mode], Login: d.set.Login,
 		MCPURL: l.MCPURL, Context: l.Context, Hold: d.set.Hold,
 	}
 	if l.Resume && bin.Recorded(l.Agent.Transcript, `"type":"user"`) { // agents keep no session that was never used
@@ -168,13 +169,24 @@ func (d *Driver) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 		return orchestron.Command{}, bin.Unwritable(err)
 	}
 	open, secret := d.Environment(l, func(string) bool { return false })
-	argv := append([]string{l.Self, "acp-host", settings(l.Dir), "--", file}, d.set.Argv[1:]...)
+	argv := []string{l.Self, "acp-host", settings(l.Dir)}
+	if l.Agent.Model != "" {
+		argv = append(argv, "--model="+l.Agent.Model)
+	}
+	argv = append(append(argv, "--", file), d.set.Argv[1:]...)
 	return orchestron.Command{Argv: argv, Dir: l.Agent.Workspace, Env: open, Secrets: secret}, nil
 }
 
 // Hook turns one call of a hook into facts. It is pure.
 func (d *Driver) Hook(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
-	return claudehook.ReadVendor(event, payload, at)
+	facts := claudehook.ReadVendor(event, payload, at)
+	var said struct {
+		Status int `json:"status"`
+	}
+	if len(facts) == 1 && facts[0].Kind == orchestron.FactTurnFailed && json.Unmarshal(payload, &said) == nil && said.Status != 0 {
+		facts[0].Refusal = refusal.ByStatus(said.Status)
+	}
+	return facts
 }
 
 // Decide returns what the hook of a permission question writes to the host. The protocol has no place for the reason of a
