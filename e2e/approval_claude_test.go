@@ -216,7 +216,15 @@ func (a *approvals) always() {
 	if out.Count != 1 || !strings.Contains(out.Approvals[0].By, string(a.last)) {
 		a.t.Errorf("the second time leaves %+v, want it to name %s", out.Approvals, a.last)
 	}
+	forever := a.last
 	message = a.ask(command + "/other")
+	a.mustAnswer(a.next().ID, approvalapi.Deny, "")
+	a.told(message)
+	if got := a.must("approvals", "--state", "always", "--json"); !strings.Contains(got, string(forever)) || strings.Contains(got, string(a.last)) {
+		a.t.Errorf("what is allowed always is %s", got)
+	}
+	a.must("approvals", "revoke", string(forever))
+	message = a.ask(command)
 	a.mustAnswer(a.next().ID, approvalapi.Deny, "")
 	a.told(message)
 }

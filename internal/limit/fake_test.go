@@ -220,7 +220,7 @@ func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string) (er
 			if l.broken > 0 {
 				l.broken--
 				a.Status, a.Exit = orchestron.Failed, &orchestron.Exit{Code: -1, Reason: "could not be started: no terminal"}
-				err = errors.New("no terminal")
+				err = orchestron.Errorf(orchestron.Conflict, "its directory is a file")
 			}
 		})
 		return err

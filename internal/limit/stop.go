@@ -207,7 +207,7 @@ func (s *Service) resume(ctx context.Context, id orchestron.AgentID) error {
 	case err == nil:
 		_, err = s.clear(ctx, st)
 		return err
-	case kind == orchestron.Conflict, kind == orchestron.NotFound: // it runs, or is gone
+	case kind == orchestron.NotFound, s.status(id).Alive(): // it is gone, or somebody was faster
 		s.log.Warn("an agent whose limit was raised is not started again", "agent", id, "err", err)
 		st.Stop = nil
 		return s.stand(ctx, nil, st)
