@@ -103,7 +103,7 @@ func TestClaudeIsAsked(t *testing.T) {
 
 	c.tmux("send-keys", "-l", wait("make clean"))
 	see("the second question", func() bool {
-		if shows("clean\\")() && !shows("APR-2 of " + string(agent))() {
+		if shows("clean\\")() && !shows("APR-2 of "+string(agent))() {
 			c.tmux("send-keys", "Enter")
 		}
 		return within(2*time.Second, shows("APR-2 of "+string(agent)))
