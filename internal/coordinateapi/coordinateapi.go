@@ -112,7 +112,7 @@ type StatusIn struct {
 // StatusOut is what getParallelStatus answers: all runs of the manager that are not over, or the last one.
 type StatusOut struct {
 	ManagerID     orchestron.AgentID `json:"managerId"`
-	Status        string             `json:"status" jsonschema:"no_executor when the manager never had a run, else the state of the newest"`
+	Status        string             `json:"status" jsonschema:"no_executor when the manager never had a run, else the state of the newest that is open, or of the newest"`
 	Active        int                `json:"activeSpecialists"`
 	Queued        int                `json:"queuedTasks"`
 	Completed     int                `json:"completedTasks"`
