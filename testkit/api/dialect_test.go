@@ -27,6 +27,12 @@ func TestOtherVendors(t *testing.T) {
 			{"role":"user","parts":[{"functionResponse":{"response":{"output":"42"}}}]}]}`, `"text":"got 42"`},
 		{"gemini, whole", "/v1beta/models/m:generateContent", `{"contents":[{"role":"user","parts":[{"text":"@@say hi"}]}]}`, `"text":"hi"`},
 		{"gemini, failed", "/v1beta/models/m:generateContent", `{"contents":[{"role":"user","parts":[{"text":"@@error 429 wait"}]}]}`, `"message":"wait"`},
+		{"responses, failed as told", "/v1/responses", `{"input":[{"role":"user","content":"@@error 429 {\"error\":{\"type\":\"usage_limit_reached\",\"resets_at\":7}}"}]}`, `{"error":{"type":"usage_limit_reached","resets_at":7}}`},
+		{"chat, failed as told", "/v1/chat/completions", `{"messages":[{"role":"user","content":"@@error 402 {\"error\":\"pay\"}"}]}`, `{"error":"pay"}`},
+		{"gemini, failed as told", "/v1beta/models/m:generateContent", `{"contents":[{"role":"user","parts":[{"text":"@@error 503 {\"x\":1}"}]}]}`, `{"x":1}`},
+		{"responses, reasoning", "/v1/responses", `{"input":[{"role":"user","content":"@@usage reasoning=9\n@@say hi"}]}`, `"reasoning_tokens":9`},
+		{"chat, reasoning", "/v1/chat/completions", `{"messages":[{"role":"user","content":"@@usage reasoning=9\n@@say hi"}]}`, `"reasoning_tokens":9`},
+		{"gemini, thoughts", "/v1beta/models/m:generateContent", `{"contents":[{"role":"user","parts":[{"text":"@@usage reasoning=9\n@@say hi"}]}]}`, `"thoughtsTokenCount":9`},
 	} {
 		if got := post(t, url+c.path, c.body); !strings.Contains(got, c.want) {
 			t.Errorf("%s is answered %s, want %s", c.name, got, c.want)
