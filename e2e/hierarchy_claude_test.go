@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,35 +37,56 @@ func (h *claudeHouse) letters(v agentapi.View) []envelope.Letter {
 	return all
 }
 
-// TestClaudeTeam: an executive starts a manager, the manager a specialist, each by its own tool and all of them Claude
-// Code; work goes down, replies come up, and the specialist can start nobody.
+// TestClaudeTeam: in a real git repository an executive starts a manager, the manager a specialist, each by its own tool
+// and all of them Claude Code; work goes down, the specialist changes a file and commits it, replies come up, and the
+// specialist can start nobody.
 func TestClaudeTeam(t *testing.T) {
 	h := newClaudeHouse(t, program)
+	h.env = append(h.env, "GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.org")
+	dir := filepath.Join(h.home, "config")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const rules = `approvals: {rules: [{tool: Bash, argument: "git commit *", level: specialist, decision: allow}]}` + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	h.start()
 	project := h.repository("shop")
-	exec := h.claude(at(project), func(in *agentapi.SpawnIn) { in.Role = "executive" })
-	mgr := h.below(exec, "manager")
-	spec := h.below(mgr, "specialist")
-	if diff := cmp.Diff([]orchestron.AgentID{"exec_1", "mgr_1_1", "spec_1_1_1"}, []orchestron.AgentID{exec.ID, mgr.ID, spec.ID}); diff != "" {
+	file := filepath.Join(project, "greeting.txt")
+	if err := os.WriteFile(file, []byte("Good evening\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.git(project, "add", "greeting.txt")
+	h.git(project, "commit", "-qm", "a greeting")
+	boss := h.claude(at(project), func(in *agentapi.SpawnIn) { in.Role = "executive" })
+	mgr := h.below(boss, fields{"role": "manager"})
+	spec := h.below(mgr, fields{"role": "specialist", "workDir": project, "workspaceMode": "shared"})
+	if diff := cmp.Diff([]orchestron.AgentID{"exec_1", "mgr_1_1", "spec_1_1_1"}, []orchestron.AgentID{boss.ID, mgr.ID, spec.ID}); diff != "" {
 		t.Fatal(diff)
 	}
 
 	// The executive gives the manager two messages. By the second the manager gives the specialist a job, by whose answer
 	// the manager answers the first.
-	h.uses(exec, "send", fields{"instanceId": mgr.ID, "text": "Have the file written."})
+	h.uses(boss, "send", fields{"instanceId": mgr.ID, "text": "Have the file written."})
 	eventually(t, "the manager has its order", 2*time.Minute, func() bool { return len(h.letters(mgr)) == 1 })
 	first := h.letters(mgr)[0].ID
 	upwards := call(t, "reply_to_caller", fields{"reply_message": "the file is there", "correlation_id": first})
 	work := strings.Join([]string{
-		"@@call Write " + encoded(t, fields{"file_path": filepath.Join(spec.Workspace, "hello.txt"), "content": "hello"}),
+		"@@call Read " + encoded(t, fields{"file_path": file}),
+		"@@call Edit " + encoded(t, fields{"file_path": file, "old_string": "Good evening", "new_string": "Good morning"}),
+		"@@call Bash " + encoded(t, fields{"command": "git commit -am 'greet in the morning'", "description": "Commit"}),
 		call(t, "reply_to_caller", fields{"reply_message": upwards}), "@@say written",
 	}, "\n")
-	h.uses(exec, "send", fields{"instanceId": mgr.ID, "text": call(t, "send", fields{"instanceId": spec.ID, "text": work}) + "\n@@say passed on"})
-	eventually(t, "the executive has its answer", 2*time.Minute, func() bool { return len(h.letters(exec)) == 1 })
-	if text, err := os.ReadFile(filepath.Join(spec.Workspace, "hello.txt")); err != nil || string(text) != "hello" {
-		t.Errorf("the specialist wrote %q, %v", text, err)
+	h.uses(boss, "send", fields{"instanceId": mgr.ID, "text": call(t, "send", fields{"instanceId": spec.ID, "text": work}) + "\n@@say passed on"})
+	eventually(t, "the executive has its answer", 2*time.Minute, func() bool { return len(h.letters(boss)) == 1 })
+	if log := h.git(project, "log", "--format=%s"); log != "greet in the morning\na greeting\n" {
+		t.Errorf("the repository's log is %q\n%s", log, h.screen(spec))
 	}
-	toSpec, toMgr, toExec := h.letters(spec), h.letters(mgr), h.letters(exec)
+	if diff := h.git(project, "show", "--format=", "--unified=0", "HEAD", "--", "greeting.txt"); !strings.Contains(diff, "-Good evening\n+Good morning\n") {
+		t.Errorf("the specialist committed %q", diff)
+	}
+	toSpec, toMgr, toExec := h.letters(spec), h.letters(mgr), h.letters(boss)
 	if len(toSpec) != 1 || len(toMgr) != 3 || len(toExec) != 1 {
 		t.Fatalf("letters: %d to the specialist, %d to the manager, %d to the executive", len(toSpec), len(toMgr), len(toExec))
 	}
@@ -84,10 +107,23 @@ func TestClaudeTeam(t *testing.T) {
 	h.checkNoticed(t, mgr)
 }
 
-// below has an agent start another by its own tool.
-func (h *claudeHouse) below(leader agentapi.View, role string) agentapi.View {
+// git runs git as a person with a name.
+func (h *claudeHouse) git(dir string, args ...string) string {
 	h.t.Helper()
-	h.uses(leader, "spawn", fields{"role": role})
+	cmd := exec.Command("git", args...)
+	cmd.Dir, cmd.Env = dir, h.env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		h.t.Fatalf("git %q: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// below has an agent start another by its own tool.
+func (h *claudeHouse) below(leader agentapi.View, args fields) agentapi.View {
+	h.t.Helper()
+	h.uses(leader, "spawn", args)
+	role := fmt.Sprint(args["role"])
 	var v agentapi.View
 	eventually(h.t, "the "+role+" is ready", 2*time.Minute, func() bool {
 		var below agentapi.ListOut
