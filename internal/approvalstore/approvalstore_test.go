@@ -119,7 +119,8 @@ func TestPruned(t *testing.T) {
 	s, ctx := openTemp(t), t.Context()
 	late := noon.Add(time.Hour)
 	agents := []orchestron.Agent{
-		{ID: "exec_1", Status: orchestron.Idle, Created: noon}, {ID: "exec_2", Status: orchestron.Stopped, Created: noon, Ended: noon},
+		{ID: "exec_1", Status: orchestron.Idle, Created: noon},
+		{ID: "exec_2", Status: orchestron.Stopped, Created: noon, Ended: noon},
 		{ID: "exec_3", Status: orchestron.Failed, Created: noon, Ended: late.Add(time.Minute)},
 	}
 	err := s.Write(ctx, func(tx Tx) error {

@@ -215,7 +215,7 @@ func TestWarnedAgain(t *testing.T) {
 		}
 		expect(t, "lowered to what it was", w.did(), "tell exec_1", "tell exec_1")
 		stop()
-		s, stop = begin(t, w, -1, false)
+		_, stop = begin(t, w, -1, false)
 		synctest.Wait()
 		expect(t, "once each", w.did(), "tell exec_1", "tell exec_1")
 		if got := count(w.kinds(), limitapi.Warned); got != 2 {
