@@ -26,7 +26,7 @@ import (
 //     right after the editor ran on the input box; a dialog that opens in between, in a turn that an urgent message
 //     interrupts, would take it.
 //   - A backslash at the end of a prompt makes Enter a newline.
-//   - It tries again what is refused for a time, and then shows a dialog that waits for ever; see Observe.
+//   - It tries again what is refused for a time, and then shows a dialog that waits for ever, or waits for hours; see Observe.
 type Driver struct {
 	bin.Program
 	term Terminal
@@ -102,10 +102,12 @@ func (g *Driver) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	if err != nil {
 		return orchestron.Command{}, err
 	}
-	if err := errors.Join(bin.LinkSelf(l), makeHome(l)); err != nil {
+	fresh := os.WriteFile(logFile(l.Dir), nil, 0o600) // it grows with every run
+	if err := errors.Join(bin.LinkSelf(l), makeHome(l), fresh); err != nil {
 		return orchestron.Command{}, bin.Unwritable(err)
 	}
-	open, secret := g.Environment(l, passes, "GEMINI_CLI_HOME="+home(l.Dir), "GEMINI_CLI_NO_RELAUNCH=true")
+	open, secret := g.Environment(l, passes, "GEMINI_CLI_HOME="+home(l.Dir), "GEMINI_CLI_NO_RELAUNCH=true",
+		"GEMINI_DEBUG_LOG_FILE="+logFile(l.Dir))
 	argv := []string{file, "--approval-mode=" + approvals(mode)}
 	if l.Agent.Model != "" {
 		argv = append(argv, "--model="+l.Agent.Model)
@@ -227,8 +229,8 @@ func (g *Driver) Hook(event string, payload json.RawMessage, at time.Time) []orc
 	f := orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
 	switch {
 	case event == "Stop" && (call.Response == "" || call.Response == "[no response text]"):
-		f.Kind, f.Text = orchestron.FactTurnFailed, whyFailed(call.Transcript)
-		f.Refusal = refusalOf(f.Text, call.Transcript, at)
+		f.Kind = orchestron.FactTurnFailed
+		f.Text, f.Refusal = refusalOf(whyFailed(call.Transcript), call.Transcript, at)
 	case event == "Stop":
 		f.Kind, f.Text = orchestron.FactTurnEnded, answer(call.Transcript, call.Response)
 	case event == "Notification" && call.About == "ToolPermission":

@@ -12,17 +12,27 @@ import (
 	"github.com/orchestron/orchestron/internal/refusal"
 )
 
-// noted is how long the note of a dialog tells of the end of a turn.
+// noted is how long a note tells of the end of a turn.
 const noted = time.Minute
 
-// refusalOf is why the vendor refused a turn, if it did: by its error in the chat, and by the dialog that was there.
-func refusalOf(failed, transcript string, at time.Time) *orchestron.Refusal {
-	dialog := ""
+// refusalOf returns why a turn failed and why the vendor refused it, if it did: by its error in the chat, and by what was
+// noted when it was stopped.
+func refusalOf(failed, transcript string, at time.Time) (string, *orchestron.Refusal) {
+	var said note
 	if info, err := os.Stat(noteFile(transcript)); err == nil && at.Sub(info.ModTime()).Abs() < noted {
-		text, _ := bin.Head(noteFile(transcript)) // what cannot be read says nothing
-		dialog = string(text)
+		data, _ := bin.Head(noteFile(transcript))
+		_ = json.Unmarshal(data, &said) // what cannot be read says nothing
 	}
-	return readRefusal(failed, dialog, at)
+	if said.Logged == "" {
+		return failed, readRefusal(failed, said.Dialog, at)
+	}
+	failed = "[API Error: " + said.Logged + "]"
+	r := readRefusal(failed, "", at)
+	if r == nil {
+		r = &orchestron.Refusal{Reason: orchestron.RateLimit}
+	}
+	r.Until = refusal.Believed(said.Until, at)
+	return failed, r
 }
 
 var (

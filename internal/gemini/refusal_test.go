@@ -50,6 +50,47 @@ func TestReadRefusal(t *testing.T) {
 	}
 }
 
+// TestObserveEndsLongWaits reads the log of Gemini CLI 0.61.0 while it waits without a word.
+func TestObserveEndsLongWaits(t *testing.T) {
+	now := time.Now()
+	stamp := func(ago time.Duration) string {
+		return "[" + now.Add(-ago).UTC().Format("2006-01-02T15:04:05.000Z") + "] "
+	}
+	const failed = "[WARN] Attempt 1 failed: You have exhausted your capacity on this model. Your quota will reset after 2h14m7s.. Retrying after "
+	for name, c := range map[string]struct {
+		log  string
+		want []orchestron.Key
+	}{
+		"a long wait":          {stamp(20*time.Second) + failed + "8643428ms...\n" + stamp(0) + "[DEBUG] Memory\n", []orchestron.Key{"Escape"}},
+		"a short one":          {stamp(20*time.Second) + failed + "34070ms...\n", nil},
+		"of an earlier turn":   {stamp(2*time.Minute) + failed + "8643428ms...\n", nil},
+		"one that is over":     {stamp(time.Minute) + failed + "8643428ms...\n" + stamp(20*time.Second) + failed + "1000ms...\n", nil},
+		"what a program wrote": {"[x] " + failed + "8643428ms...\n", nil},
+		"nothing":              {"", nil},
+	} {
+		dir := t.TempDir()
+		a := orchestron.Agent{Status: orchestron.Busy, Transcript: filepath.Join(dir, "chat.jsonl"), Pane: orchestron.Pane{ID: "%1"}}
+		a.Evidence.At = now.Add(-time.Minute - time.Second)
+		if err := os.WriteFile(filepath.Join(dir, "gemini.log"), []byte(c.log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		g := &glass{}
+		if _, err := New(bin.Settings{}, g).Observe(a, dir); err != nil || !slices.Equal(g.pressed, c.want) {
+			t.Errorf("%s: pressed %q, %v; want %q", name, g.pressed, err, c.want)
+		}
+		said, r := refusalOf("interrupted", a.Transcript, now)
+		if c.want == nil {
+			if r != nil || said != "interrupted" {
+				t.Errorf("%s: the turn failed with %q, refused %v", name, said, r)
+			}
+			continue
+		}
+		if r == nil || r.Reason != orchestron.UsageLimit || r.Until.Sub(now.Add(8623*time.Second)).Abs() > time.Minute || !strings.Contains(said, "exhausted your capacity") {
+			t.Errorf("%s: the turn failed with %q, refused %v; want the limit until then", name, said, r)
+		}
+	}
+}
+
 const quotaDialog = `
  > hello
 ╭──────────────────────────────────────────────╮
@@ -104,14 +145,10 @@ func TestObserveEndsRefusedTurns(t *testing.T) {
 			t.Errorf("%s: pressed %q, %v, %v; want %q", name, g.pressed, facts, err, c.want)
 		}
 	}
-	said, err := os.ReadFile(busy.Transcript + ".refused")
-	if err != nil || !strings.HasPrefix(string(said), "Usage limit reached for all Pro models.\nAccess resets at 10:07 PM UTC.") {
-		t.Errorf("the dialog is noted as %q, %v", said, err)
+	if said, r := refusalOf("[API Error: x]", busy.Transcript, time.Now()); r == nil || r.Until.IsZero() || said != "[API Error: x]" {
+		t.Errorf("with the note the refusal is %v of %q, want to know until when", r, said)
 	}
-	if r := refusalOf("[API Error: x]", busy.Transcript, time.Now()); r == nil || r.Until.IsZero() {
-		t.Errorf("with the note the refusal is %v, want to know until when", r)
-	}
-	if r := refusalOf("[API Error: x]", busy.Transcript, time.Now().Add(time.Hour)); r != nil {
+	if _, r := refusalOf("[API Error: x]", busy.Transcript, time.Now().Add(time.Hour)); r != nil {
 		t.Errorf("with an old note the refusal is %v, want none", r)
 	}
 	if _, err := New(bin.Settings{}, &glass{err: errors.New("gone")}).Observe(busy, ""); err == nil {
