@@ -276,3 +276,58 @@ func TestDoesNotPesterADaemonThatHangsUp(t *testing.T) {
 		t.Errorf("Run: %v after %d dials, want at most one in %s", err, dials, redialWait)
 	}
 }
+
+// TestTakesBackQuestions: the client learns that nobody waits for what a daemon asked that is gone, unless it answered or
+// the daemon had taken it back itself.
+func TestTakesBackQuestions(t *testing.T) {
+	inR, inW := io.Pipe()
+	outR, outW := io.Pipe()
+	daemons := make(chan net.Conn)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, inR, outW, func(ctx context.Context) (io.ReadWriteCloser, error) {
+			near, far := net.Pipe()
+			select {
+			case daemons <- far:
+				return near, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		})
+	}()
+	w := &wire{t, inW, bufio.NewReader(outR)}
+	meet := func() (net.Conn, *bufio.Reader) {
+		d := <-daemons
+		in := bufio.NewReader(d)
+		if hello, err := in.ReadString('\n'); err != nil || !strings.Contains(hello, "session") {
+			t.Fatalf("the hello is %q, %v", hello, err)
+		}
+		return d, in
+	}
+	d, in := meet()
+	for _, id := range []string{`"a-1"`, `"a-2"`, `"a-3"`} {
+		_, _ = io.WriteString(d, `{"jsonrpc":"2.0","id":`+id+`,"method":"elicitation/create","params":{}}`+"\n")
+		w.read()
+	}
+	w.send(`{"jsonrpc":"2.0","id":"a-1","result":{"action":"decline"}}`)
+	if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, `"a-1"`) {
+		t.Fatalf("the daemon got %q, %v", line, err)
+	}
+	_, _ = io.WriteString(d, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"a-2"}}`+"\n")
+	w.read()
+	_ = d.Close()
+	if line := w.read(); parse(t, line).Method != "notifications/cancelled" || !strings.Contains(line, `"requestId":"a-3"`) {
+		t.Errorf("the client is told %s", line)
+	}
+	next, _ := meet()
+	_, _ = io.WriteString(next, `{"jsonrpc":"2.0","method":"notifications/message","params":{}}`+"\n")
+	if line := w.read(); parse(t, line).Method != "notifications/message" {
+		t.Errorf("the client is told more: %s", line)
+	}
+	stop()
+	_ = next.Close()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}

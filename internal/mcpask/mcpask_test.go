@@ -82,8 +82,7 @@ func (c *client) note(text string) {
 }
 
 func (c *client) Elicit(ctx context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
-	id := p.Message[strings.LastIndex(p.Message, "APR-"):]
-	id = id[:strings.Index(id, " ")]
+	id, _, _ := strings.Cut(p.Message[strings.LastIndex(p.Message, "APR-"):], " ")
 	c.mu.Lock()
 	n := len(c.shown)
 	c.mu.Unlock()
