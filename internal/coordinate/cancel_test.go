@@ -193,3 +193,41 @@ func cancelled(t *testing.T, begin func(h *house) error, after int) (killed bool
 	}
 	return killed
 }
+
+// TestASpecialistThatNobodyKnewIsEnded: the run is cancelled while a start is under way that waited for room before, and
+// the daemon is killed before it knows the new agent.
+func TestASpecialistThatNobodyKnewIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, agents, k := newShelf(), newCrowd(boss, ann, bob, cid), &knife{left: -1}
+		full := true
+		agents.fails = func(call string, _ orchestron.AgentID) error {
+			if call == "spawn" && full {
+				return orchestron.Errorf(orchestron.Limit, "there is no room")
+			}
+			return nil
+		}
+		h := run(t, store, agents, k)
+		must[coordinateapi.ExecuteOut](h, "executeParallel", work(1, args{"wait": false}))
+		synctest.Wait()
+		full = false
+		agents.spawning = func() {
+			agents.spawning = nil
+			must[coordinateapi.RunOut](h, "cancel_run", args{"run_id": "RUN-1"})
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.left = 0
+		}
+		time.Sleep(pause)
+		synctest.Wait()
+		if !k.dead || agents.specialists() != 1 {
+			t.Fatalf("killed: %t, with %d specialists", k.dead, agents.specialists())
+		}
+		h.stop()
+		second := run(t, store, agents, nil)
+		defer second.stop()
+		got := must[coordinateapi.RunOut](second, "get_run", args{"run_id": "RUN-1", "timeout_seconds": 60})
+		if got.State != coordinateapi.Cancelled || agents.specialists() != 0 || len(agents.prompts("")) != 0 {
+			t.Errorf("the run is %s, %d specialists are left, which were given %q", got.State, agents.specialists(), agents.prompts(""))
+		}
+	})
+}
