@@ -19,6 +19,7 @@ import (
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/approvalapi"
 	"github.com/orchestron/orchestron/internal/bin"
+	"github.com/orchestron/orchestron/internal/usageapi"
 	"github.com/orchestron/orchestron/testkit"
 )
 
@@ -345,6 +346,7 @@ func TestACPGemini(t *testing.T) {
 		return []string{"GEMINI_API_KEY=x", "GOOGLE_GEMINI_BASE_URL=" + url}
 	}, "{argv: [PROGRAM, --acp, --skip-trust], env: [GEMINI_API_KEY, GOOGLE_GEMINI_BASE_URL], login: gemini-api-key, modes: {acceptEdits: autoEdit}}")
 	h.model = "gemini-2.5-pro"
+	h.told = &usageapi.Tokens{Input: 1000, Output: 50} // not what came from a cache, nor what the model thought
 	if got := h.doctor(); !strings.Contains(got, "gemini-cli 0.61.0") {
 		t.Errorf("doctor does not name Gemini CLI:\n%s", got)
 	}
@@ -354,6 +356,7 @@ func TestACPGemini(t *testing.T) {
 		eventually(t, "the next minute", 61*time.Second, func() bool { return time.Now().Minute() != began.Minute() })
 	}
 	v := h.conversation()
+	h.limited(v, []vendorRefusal{{"@@error 401 who are you", orchestron.Authentication, 0}})
 	h.acpQuestion(v, "run_shell_command", "mcp_orchestron_orchestron_task_list")
 	h.long(v)
 }
@@ -364,6 +367,7 @@ func TestACPOpenCode(t *testing.T) {
 		t.Errorf("doctor does not name OpenCode:\n%s", got)
 	}
 	h.placed = map[string]string{"/etc/hosts is a path": `\/etc/hosts is a path`}
+	h.told = &usageapi.Tokens{}
 	v := h.conversation()
 	h.acpQuestion(v, "bash", "orchestron_orchestron_task_list")
 	h.long(v)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/usageapi"
 	"github.com/orchestron/orchestron/testkit"
 	"github.com/orchestron/orchestron/testkit/api"
 )
@@ -25,6 +26,7 @@ type vendorHouse struct {
 	model  string            // of its agents
 	placed map[string]string // bodies that the driver changes, besides those that all change
 	pause  func()            // before it goes on with a conversation; may be nil
+	told   *usageapi.Tokens  // what is told of the call in counted, where that is not all; nothing when they are zero
 }
 
 // newVendorHouse makes a house with a program that a variable names. configure writes what the program needs to find the
@@ -107,7 +109,7 @@ func (h *vendorHouse) conversation() agentapi.View {
 	}
 	before := h.used(v)
 	h.resumed(v) // two turns of one call each
-	if after := h.used(v); after.Calls != before.Calls+2 {
+	if after := h.used(v); after.Calls != before.Calls+2 && !h.untold() {
 		h.t.Errorf("%d calls were counted before a restart, %d after it, want two more", before.Calls, after.Calls)
 	}
 	h.counted(v)
