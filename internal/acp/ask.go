@@ -109,7 +109,7 @@ func (h *host) settle(a *ask, option string) {
 	h.screen.Print("? " + oneLine(clean(a.request.Call.Title)) + ": " + oneLine(clean(name)))
 	h.telling++
 	h.settled.Go(func() {
-		h.hook(h.ctx, "PostToolUse", object{"tool_name": a.request.Call.tool()})
+		h.tell("PostToolUse", object{"tool_name": a.request.Call.tool()})
 		h.do(func() {
 			h.telling--
 			h.putNext()

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/orchestron/orchestron/internal/handoff"
 )
@@ -15,25 +16,47 @@ import (
 // refuses is the exit code by which our hook refuses a prompt.
 const refuses = 2
 
-// hook tells Orchestron of an event, and returns why a prompt is refused, if it is.
-func (h *host) hook(ctx context.Context, event string, fields object) (refused string) {
+// tell tells Orchestron of an event until it is written down, as when the disk was full: nothing else would tell.
+func (h *host) tell(event string, fields object) {
+	for before := ""; ; {
+		_, fault := h.hook(event, fields)
+		if fault == "" {
+			return
+		}
+		if fault != before {
+			h.mutter("Orchestron is not told of " + event + ": " + fault)
+		}
+		before = fault
+		select {
+		case <-time.After(grace):
+		case <-h.ctx.Done():
+			return
+		}
+	}
+}
+
+// hook runs our hook, and returns why a prompt is refused, if it is, and what went wrong otherwise.
+func (h *host) hook(event string, fields object) (refused, fault string) {
 	var in object
 	h.do(func() { in = h.hookInput(event, fields) })
 	if in == nil {
-		return "" // all is over
+		return "", "" // all is over
 	}
 	var errs bytes.Buffer
-	cmd := h.hookCommand(ctx, in, event)
+	cmd := h.hookCommand(h.ctx, in, event)
 	cmd.Stderr = &errs
 	err := cmd.Run()
+	said := strings.TrimSpace(errs.String())
 	var exit *exec.ExitError
 	switch {
+	case h.ctx.Err() != nil:
+		return "", ""
 	case errors.As(err, &exit) && exit.ExitCode() == refuses:
-		return strings.TrimSpace(errs.String())
-	case err != nil && ctx.Err() == nil:
-		h.mutter("Orchestron was not told of " + event + ": " + err.Error() + " " + errs.String())
+		return said, ""
+	case err != nil:
+		return "", err.Error() + " " + said
 	}
-	return ""
+	return "", said
 }
 
 // hold has Orchestron decide a question, and returns allow, deny, or nothing. The end of ctx takes the question back.

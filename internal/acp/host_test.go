@@ -53,6 +53,10 @@ func act(as string, args []string) int {
 			_, _ = os.Stderr.Write(reply)
 			return refuses
 		}
+		if bytes.HasPrefix(reply, []byte("fault")) {
+			_, _ = os.Stderr.Write(reply)
+			return code(os.Remove(filepath.Join(dir, args[0])))
+		}
 		if bytes.HasPrefix(reply, []byte("wait")) {
 			time.Sleep(time.Hour)
 		}
@@ -240,6 +244,23 @@ func TestTurn(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(r.dir, ".testkit-acp", "testkit-prompts.jsonl")); err != nil || strings.Contains(string(data), "again") {
 		t.Errorf("the agent took %s, %v", data, err)
 	}
+}
+
+// TestToldInTheEnd: what Orchestron could not write down it is told again, but for a prompt, which is taken once.
+func TestToldInTheEnd(t *testing.T) {
+	r := newRig(t, Settings{})
+	r.shows("ready")
+	for _, event := range []string{"UserPromptSubmit", "Stop"} {
+		r.put(event, "fault: no space left on "+event)
+	}
+	r.prompt("hello")
+	r.hook("Stop", 2)
+	r.prompt("again")
+	r.hook("Stop", 3)
+	if got := r.order(); got != "SessionStart UserPromptSubmit Stop Stop UserPromptSubmit Stop" {
+		t.Errorf("hooks = %s", got)
+	}
+	r.shows("no space left on Stop")
 }
 
 // TestOneAtATime: what is submitted during a turn is taken when it is over, and not what somebody changes meanwhile.

@@ -25,7 +25,7 @@ func (h *host) begin() {
 		}
 		return
 	}
-	h.hook(h.ctx, "SessionStart", object{"source": source, "model": h.model})
+	h.tell("SessionStart", object{"source": source, "model": h.model})
 	h.do(func() {
 		h.ready = true
 		h.screen.Print("ready\n")

@@ -49,9 +49,13 @@ func (h *host) release() {
 // order, and on there being one turn at a time.
 func (h *host) work(t *turn) {
 	defer h.do(func() { h.turn = nil })
-	if refused := h.hook(h.ctx, "UserPromptSubmit", object{"prompt": t.text, "turn_id": t.id}); refused != "" {
-		h.do(func() { h.screen.Print("this prompt is not taken: " + clean(refused) + "\n") })
+	refused, fault := h.hook("UserPromptSubmit", object{"prompt": t.text, "turn_id": t.id}) // once: a second is refused
+	if refused != "" {
+		h.say("this prompt is not taken: " + refused)
 		return
+	}
+	if fault != "" {
+		h.mutter("Orchestron may not know of this prompt: " + fault)
 	}
 	var result ended
 	err := h.ask(t, &result)
@@ -61,7 +65,7 @@ func (h *host) work(t *turn) {
 	event, fields := h.outcome(t, result, err)
 	fields["turn_id"] = t.id
 	h.settled.Wait() // what is told of its questions comes before its end
-	h.hook(h.ctx, event, fields)
+	h.tell(event, fields)
 }
 
 // ask gives the agent the prompt and waits for the end of the turn.
