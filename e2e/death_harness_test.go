@@ -46,8 +46,8 @@ func (h *house) revive(id orchestron.AgentID) {
 	eventually(h.t, string(id)+" is ready again", 60*time.Second, func() bool { s := h.status(id).Status; return s != orchestron.Starting })
 }
 
-// told is the events of a kind of an agent, oldest first.
-func (h *house) told(id orchestron.AgentID, kind orchestron.EventType) (of []orchestron.Event) {
+// eventsOf is the events of a kind of an agent, oldest first.
+func (h *house) eventsOf(id orchestron.AgentID, kind orchestron.EventType) (of []orchestron.Event) {
 	h.t.Helper()
 	var out agentapi.EventsOut
 	for cursor := int64(0); ; cursor = out.Events[len(out.Events)-1].Seq {

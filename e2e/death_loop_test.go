@@ -28,7 +28,7 @@ func TestCrashLoop(t *testing.T) {
 	if v.Status != orchestron.Failed || v.Generation != 6 {
 		t.Errorf("it is %s in run %d, want it failed in run 6", v.Status, v.Generation)
 	}
-	exits, starts, alerts := h.told(a, orchestron.AgentExited), h.told(a, orchestron.AgentRestarted), h.told(a, healthapi.GaveUp)
+	exits, starts, alerts := h.eventsOf(a, orchestron.AgentExited), h.eventsOf(a, orchestron.AgentRestarted), h.eventsOf(a, healthapi.GaveUp)
 	if len(exits) != 6 || len(starts) != 5 || len(alerts) != 1 || !strings.Contains(string(alerts[0].Data), "6 times within") {
 		t.Fatalf("%d ends, %d starts and the alerts %+v, want 6, 5 and one", len(exits), len(starts), alerts)
 	}

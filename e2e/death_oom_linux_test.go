@@ -31,13 +31,13 @@ func TestOutOfMemory(t *testing.T) {
 		h.confine(v.ID)
 		h.send(v.ID, "@@alloc 300M\n@@say I have it", false)
 		began := time.Now()
-		eventually(t, string(v.ID)+" is ended by the kernel", 60*time.Second, func() bool { return len(h.told(v.ID, orchestron.AgentExited)) == 1 })
+		eventually(t, string(v.ID)+" is ended by the kernel", 60*time.Second, func() bool { return len(h.eventsOf(v.ID, orchestron.AgentExited)) == 1 })
 		took := time.Since(began)
 		t.Logf("the end of %s was known after %s", v.ID, took.Round(time.Millisecond))
 		if took > 5*time.Second {
 			t.Errorf("that %s was ended is known after %s, want at most 5 s", v.ID, took)
 		}
-		if end := string(h.told(v.ID, orchestron.AgentExited)[0].Data); !strings.Contains(end, `"reason":"oom"`) {
+		if end := string(h.eventsOf(v.ID, orchestron.AgentExited)[0].Data); !strings.Contains(end, `"reason":"oom"`) {
 			t.Errorf("%s was ended because of %s, want oom", v.ID, end)
 		}
 		h.checkReturned(t, task, v.ID)

@@ -131,7 +131,7 @@ func (w *wreck) write(id orchestron.AgentID, round, each int) {
 func (w *wreck) seen(n int, since time.Time) (slowest time.Duration) {
 	w.t.Helper()
 	for _, id := range w.ids {
-		ends := w.told(id, orchestron.AgentExited)
+		ends := w.eventsOf(id, orchestron.AgentExited)
 		if len(ends) != n {
 			w.t.Errorf("%s ended %d times, want %d", id, len(ends), n)
 			continue
