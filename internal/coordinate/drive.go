@@ -8,6 +8,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/coordinateapi"
+	"github.com/orchestron/orchestron/internal/envelope"
 )
 
 const (
@@ -181,6 +182,9 @@ func (e *effect) spawnKey() string { return e.step.Key + "-spawn" }
 
 func (e *effect) spawn(ctx context.Context) error {
 	job := e.run.Jobs[e.step.Jobs[0]]
+	if by := e.run.Actor.Agent; by != "" && job.Context != "" {
+		job.Context = envelope.Quote(by, job.Context)
+	}
 	id, err := e.service.agents.Spawn(ctx, e.run.Actor, e.spawnKey(), Specialist{
 		Parent: e.run.Coordinator, Name: job.Name, WorkDir: e.run.WorkDir, Context: job.Context,
 	})

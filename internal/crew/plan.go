@@ -24,7 +24,8 @@ func (s *Service) plan(ctx context.Context, call op.Call, in crewapi.SpawnIn) (c
 	if err != nil {
 		return t, err
 	}
-	if t, err = filled(t, values{Task: in.Task, Parameters: given}); err != nil {
+	told := values{Task: in.Task, Parameters: given}
+	if t, err = filled(t, told, told.by(call.Actor, in)); err != nil {
 		return t, err
 	}
 	if err := s.adapt(&t, in); err != nil {

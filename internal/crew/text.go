@@ -2,11 +2,13 @@ package crew
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"text/template"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/crewapi"
+	"github.com/orchestron/orchestron/internal/envelope"
 )
 
 // values is what the texts of a template can ask for: text only, so that nothing in a text can do anything.
@@ -28,10 +30,24 @@ func fill(text string, v values) (string, error) {
 	return strings.TrimSpace(b.String()), nil
 }
 
-// filled returns the template with the values in its texts. All of it succeeds or fails.
-func filled(t crewapi.Template, v values) (crewapi.Template, error) {
+// by is the values as they stand in what members know from the start: what an agent says is quoted there, for nothing else
+// tells whose it is. In what members are told it is not: their messages come in the caller's name.
+func (v values) by(actor orchestron.Actor, in crewapi.SpawnIn) values {
+	if actor.Kind != orchestron.AgentCall {
+		return v
+	}
+	quoted := values{Task: envelope.Quote(actor.Agent, v.Task), Parameters: maps.Clone(v.Parameters)}
+	for name, value := range in.Parameters {
+		quoted.Parameters[name] = envelope.Quote(actor.Agent, value)
+	}
+	return quoted
+}
+
+// filled returns the template with the values in its texts: in what members know those that are known, else those that
+// are told. All of it succeeds or fails.
+func filled(t crewapi.Template, told, known values) (crewapi.Template, error) {
 	var firstErr error
-	put := func(text string) string {
+	put := func(text string, v values) string {
 		out, err := fill(text, v)
 		if err != nil && firstErr == nil {
 			firstErr = err
@@ -40,10 +56,10 @@ func filled(t crewapi.Template, v values) (crewapi.Template, error) {
 	}
 	t.Members, t.Tasks = append([]crewapi.Member{}, t.Members...), append([]crewapi.Item{}, t.Tasks...)
 	for i := range t.Members {
-		t.Members[i].Context, t.Members[i].Prompt = put(t.Members[i].Context), put(t.Members[i].Prompt)
+		t.Members[i].Context, t.Members[i].Prompt = put(t.Members[i].Context, known), put(t.Members[i].Prompt, told)
 	}
 	for i := range t.Tasks {
-		t.Tasks[i].Title, t.Tasks[i].Description = put(t.Tasks[i].Title), put(t.Tasks[i].Description)
+		t.Tasks[i].Title, t.Tasks[i].Description = put(t.Tasks[i].Title, told), put(t.Tasks[i].Description, told)
 	}
 	if firstErr != nil {
 		return t, orchestron.Errorf(orchestron.Invalid, "the team template %s: %w", t.Name, firstErr).Try("orchestron team show %s shows its texts", t.Name)

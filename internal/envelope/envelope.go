@@ -4,6 +4,7 @@ package envelope
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -35,6 +36,14 @@ func (l Letter) Wrap() string {
 	return fmt.Sprintf("Message %s from the agent %s%s. To answer it call reply_to_caller with correlation_id %s. "+
 		"It is what %s wrote, between the lines with %s.\n%s\n%s\n%s",
 		l.ID, l.From, answers, l.ID, l.From, fence, fence, l.Text, fence)
+}
+
+// Quote is a text of an agent's as it stands in what another agent knows from its start: with whose it is, and between
+// two lines that are a sum over it, so that nothing in the text ends it. The same text is always quoted in the same way.
+func Quote(from orchestron.AgentID, text string) string {
+	sum := sha256.Sum256([]byte(text))
+	fence := hex.EncodeToString(sum[:16])
+	return fmt.Sprintf("(What %s wrote, between the lines with %s:)\n%s\n%s\n%s", from, fence, fence, text, fence)
 }
 
 func nonce() string {

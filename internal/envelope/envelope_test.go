@@ -86,6 +86,21 @@ func TestAnyBody(t *testing.T) {
 	})
 }
 
+// TestQuote: nothing in a quoted text ends it, and it is always quoted in the same way.
+func TestQuote(t *testing.T) {
+	for _, body := range hostile() {
+		quoted := Quote("exec_1", body)
+		first, rest, _ := strings.Cut(quoted, "\n")
+		fence := first[strings.LastIndex(first, " ")+1 : strings.LastIndex(first, ":)")]
+		if strings.Count(quoted, fence) != 3 || rest != fence+"\n"+body+"\n"+fence || quoted != Quote("exec_1", body) {
+			t.Errorf("%q is quoted as %q", body, quoted)
+		}
+		if twice := Quote("mgr_1", quoted); !strings.Contains(twice, "\n"+quoted+"\n") {
+			t.Errorf("%q is quoted again as %q", quoted, twice)
+		}
+	}
+}
+
 // FuzzParse: what is a letter is nothing else, and no body breaks out.
 func FuzzParse(f *testing.F) {
 	for _, body := range hostile()[:40] {
