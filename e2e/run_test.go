@@ -60,3 +60,32 @@ func TestASpecialistThatCrashedStaysEnded(t *testing.T) {
 		t.Error("somebody is left below the manager")
 	}
 }
+
+// TestWorkGoesToManagersThatAreThere holds that a manager that its vendor refuses gets nothing as long as another can work,
+// and that the answer says why.
+func TestWorkGoesToManagersThatAreThere(t *testing.T) {
+	h := newHouse(t, program)
+	h.start()
+	tm := h.team("shop")
+	other := h.spawn("scripted", at(tm.project), func(in *agentapi.SpawnIn) { in.Role, in.ParentID = "manager", string(tm.exec.ID) }).ID
+	eventually(t, "both are idle", 30*time.Second, func() bool {
+		return h.agent(tm.mgr.ID).Status == orchestron.Idle && h.agent(other).Status == orchestron.Idle
+	})
+	h.send(tm.mgr.ID, "@@error 401 Not logged in", false)
+	eventually(t, "one is limited", 30*time.Second, func() bool { return h.agent(tm.mgr.ID).Status == orchestron.Limited })
+	for _, strategy := range []string{"least-loaded", "capacity-aware"} {
+		var out coordinateapi.DistributeOut
+		h.mustCall("distributeWork", fields{"tasks": []string{"@@say a", "@@say b", "@@say c"}, "strategy": strategy, "wait": true, "timeout_seconds": 60}, &out)
+		for _, share := range out.Distribution {
+			switch {
+			case share.ManagerID == other && share.Tasks == 3 && share.Note == "":
+			case share.ManagerID == tm.mgr.ID && share.Tasks == 0 && share.Note != "":
+			default:
+				t.Errorf("%s gives %+v", strategy, share)
+			}
+		}
+		if out.State != coordinateapi.Completed {
+			t.Errorf("the run is %s: %s", out.State, out.Reason)
+		}
+	}
+}

@@ -75,6 +75,9 @@ func (s *Service) pass(ctx context.Context, l *live) (again time.Duration, err e
 		})
 	}
 	all.Wait()
+	if run.Kind == coordinateapi.Distribute && len(unassigned(&run)) > 0 {
+		again = pause // some of what keeps a manager away passes with time only
+	}
 	for _, e := range effects {
 		if e.again > 0 && (again == 0 || e.again < again) {
 			again = e.again
@@ -146,12 +149,12 @@ func (e *effect) note(ctx context.Context, do func(*coordinateapi.Step)) error {
 	return e.service.change(ctx, e.live, func(r *coordinateapi.Run) { do(&r.Steps[e.i]) })
 }
 
-// fail ends the step when an error will not go away by itself, or when nobody wants the step any more.
+// fail ends the step when an error will not go away by itself.
 func (e *effect) fail(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if !final(err) && e.live.snapshot().State == coordinateapi.Running {
+	if !final(err) {
 		return err
 	}
 	return e.settle(ctx, coordinateapi.Stopped, "", orchestron.Visible(err).Message)

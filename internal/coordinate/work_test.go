@@ -269,6 +269,24 @@ func TestDistributeToSomeManagers(t *testing.T) {
 	})
 }
 
+func TestDistributeWhenSomebodyIsBack(t *testing.T) {
+	bubble(t, func() *crowd { return newCrowd("mgr_1_1") }, func(t *testing.T, h *house) {
+		h.crowd.away["mgr_1_1"] = "what its last turn took is being counted"
+		h.crowd.reply = func(orchestron.AgentID, string) string { return "done" }
+		got := must[coordinateapi.DistributeOut](h, "distributeWork", args{"tasks": []any{"a"}, "strategy": "capacity-aware"})
+		if got.Unassigned != 1 {
+			t.Errorf("%d are left over, want 1", got.Unassigned)
+		}
+		h.crowd.mu.Lock()
+		delete(h.crowd.away, "mgr_1_1") // of which nobody is told
+		h.crowd.mu.Unlock()
+		run := must[coordinateapi.RunOut](h, "get_run", args{"run_id": got.ID, "timeout_seconds": 60})
+		if run.State != coordinateapi.Completed {
+			t.Errorf("the run is %s: %s", run.State, run.Reason)
+		}
+	})
+}
+
 func TestDistributeLater(t *testing.T) {
 	bubble(t, func() *crowd { return newCrowd("mgr_1_1") }, func(t *testing.T, h *house) {
 		got := must[coordinateapi.DistributeOut](h, "distributeWork", args{"tasks": []any{"a", "b", "c", "d"}, "strategy": "capacity-aware"})

@@ -217,6 +217,9 @@ func (c crews) Load(id orchestron.AgentID) (load int, away string) {
 func (c crews) Post(ctx context.Context, by orchestron.Actor, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
 	var out agentapi.MessageOut
 	err := c.call(ctx, orchestron.PassingOn(by), key, "send", map[string]any{"instanceId": id, "text": text}, &out)
+	if err != nil && orchestron.KindOf(err) == orchestron.Conflict && c.daemon.nurse.Replacing(id) {
+		return "", orchestron.Errorf(orchestron.Unavailable, "%s is being started again: %w", id, err)
+	}
 	return out.MessageID, err
 }
 
