@@ -107,7 +107,8 @@ type vendorRefusal struct {
 // limited has the vendor refuse prompts. The agent is limited each time, its queue waits, and goes on when it is let.
 func (h *vendorHouse) limited(v agentapi.View, refusals []vendorRefusal) {
 	h.t.Helper()
-	for _, r := range refusals {
+	for i, r := range refusals {
+		after := fmt.Sprintf("after %d: %s", i, r.want)
 		var sent, next agentapi.MessageOut
 		h.mustCall("send", agentapi.SendIn{InstanceID: string(v.ID), Text: r.prompt}, &sent)
 		eventually(h.t, "the agent is limited: "+string(r.want), 3*time.Minute, func() bool { return h.status(v.ID).Status == orchestron.Limited })
@@ -120,8 +121,8 @@ func (h *vendorHouse) limited(v agentapi.View, refusals []vendorRefusal) {
 		if m := h.message(v.ID, sent.MessageID); m.State != orchestron.Answered || m.Failure == "" {
 			h.t.Errorf("%.60q is %s: %q, want a failure", r.prompt, m.State, m.Failure)
 		}
-		h.mustCall("send", agentapi.SendIn{InstanceID: string(v.ID), Text: "after " + string(r.want)}, &next)
-		if h.heard("after "+string(r.want)) > 0 {
+		h.mustCall("send", agentapi.SendIn{InstanceID: string(v.ID), Text: after}, &next)
+		if h.heard(after) > 0 {
 			h.t.Errorf("a message reached the model of an agent that is limited")
 		}
 		h.mustCall("release_instance", map[string]any{"instance_id": v.ID}, nil)

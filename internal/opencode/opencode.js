@@ -37,7 +37,8 @@ function recorded() {
 const hopeless = { attempts: 5, pause: 60000 }
 
 export const Orchestron = async ({ client }) => {
-  const children = new Set() // sessions of subagents
+  const children = new Map() // sessions of subagents, and whose they are
+  const topOf = (id) => (children.has(id) ? topOf(children.get(id)) : id)
   const failed = new Map() // errors by session, until it is idle
   const running = new Set() // sessions with a prompt
   const refused = new Map() // what OpenCode would try again for ever, by session
@@ -101,17 +102,18 @@ export const Orchestron = async ({ client }) => {
         case "reference.updated": // the last thing that happens before the input box is there
           return start()
         case "session.created":
-          if (p.info.parentID) children.add(p.info.id)
+          if (p.info.parentID) children.set(p.info.id, p.info.parentID)
           return
         case "message.updated":
           return note(p.info)
         case "session.status": {
           const { type, attempt, message, next } = p.status
-          if (type !== "retry" || !running.has(p.sessionID) || refused.has(p.sessionID)) return
+          const top = topOf(p.sessionID) // who waits for it
+          if (type !== "retry" || !running.has(top) || refused.has(top)) return
           const pause = next - Date.now()
           if (attempt < hopeless.attempts && pause < hopeless.pause) return
-          refused.set(p.sessionID, { message, until: pause < hopeless.pause ? 0 : next })
-          client.session.abort({ path: { id: p.sessionID } })
+          refused.set(top, { message, until: pause < hopeless.pause ? 0 : next })
+          client.session.abort({ path: { id: top } })
           return
         }
         case "session.error":
