@@ -4,8 +4,9 @@ import "time"
 
 // The bounds of replies.
 const (
-	MaxReplies     = 100 // that a recipient is given at once
-	MaxOpenReplies = 50  // of one sender that have not reached one recipient
+	MaxReplies     = 100      // that a recipient is given at once
+	MaxReplyText   = 64 << 10 // bytes of all that it is given at once; a longer one comes alone
+	MaxOpenReplies = 50       // of one sender that have not reached one recipient
 )
 
 // Reply is what an agent answers to whoever sent it a message, in its own time. To an agent it goes as a message of the

@@ -99,9 +99,8 @@ func (f fetch) give(tx state.Tx, st *state.State) (out agentapi.RepliesOut, err 
 	if err != nil {
 		return out, err
 	}
-	if out.More = len(waiting) > orchestron.MaxReplies; out.More {
-		waiting = waiting[:orchestron.MaxReplies]
-	}
+	n := fitting(waiting)
+	out.More, waiting = n < len(waiting), waiting[:n]
 	if st != nil {
 		out.Replies, err = state.Fetch(tx, st, waiting, f.now())
 	} else {
@@ -115,6 +114,17 @@ func (f fetch) give(tx state.Tx, st *state.State) (out agentapi.RepliesOut, err 
 		ids = append(ids, string(r.ID))
 	}
 	return out, f.key.set(tx, strings.Join(ids, " "))
+}
+
+// fitting is how many replies are given at once.
+func fitting(waiting []orchestron.Reply) int {
+	size := 0
+	for i, r := range waiting {
+		if size += len(r.Text); i == orchestron.MaxReplies || i > 0 && size > orchestron.MaxReplyText {
+			return i
+		}
+	}
+	return len(waiting)
 }
 
 func takeAll(tx state.Tx, waiting []orchestron.Reply, now time.Time) error {

@@ -403,8 +403,15 @@ func TestRepliesHaveABound(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the replies (-want +got):\n%s", diff)
 	}
-	if _, err := s.reply(t.Context(), as("exec_1"), agentapi.ReplyIn{ReplyMessage: "there is room again"}); err != nil {
-		t.Error(err)
+	for _, text := range []string{"there is room again", strings.Repeat("x", orchestron.MaxReplyText), "z"} {
+		if _, err := s.reply(t.Context(), as("exec_1"), agentapi.ReplyIn{ReplyMessage: text}); err != nil {
+			t.Error(err)
+		}
+	}
+	for n, more := range []bool{true, true, false} { // they do not fit together
+		if out, err := s.replies(t.Context(), operator(), agentapi.RepliesIn{}); err != nil || out.Count != 1 || out.More != more {
+			t.Errorf("part %d has %d replies, more %v, %v", n, out.Count, out.More, err)
+		}
 	}
 }
 
