@@ -35,6 +35,7 @@ type held struct {
 	last    time.Time     // when the last request ended
 	opening chan struct{} // closed when it is known whether its client has a stream; nil while there is none
 	stream  *sse.Stream
+	over    bool // its client has ended it
 }
 
 // serveSession lets an actor use its own sessions, and open some.
@@ -109,12 +110,16 @@ func (s *sessions) opens(h *held) bool {
 // opened notes which stream a session's client has; nil when there is none, or no longer.
 func (s *sessions) opened(h *held, stream *sse.Stream) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if h.stream == nil {
 		close(h.opening)
 	}
 	if h.stream = stream; stream == nil {
 		h.opening = nil
+	}
+	late := h.over && stream != nil
+	s.mu.Unlock()
+	if late {
+		stream.Close()
 	}
 }
 
@@ -141,7 +146,7 @@ func (s *sessions) drop(id string) {
 	delete(s.known, id)
 	var stream *sse.Stream
 	if h != nil {
-		stream = h.stream
+		stream, h.over = h.stream, true
 	}
 	s.mu.Unlock()
 	if h != nil {

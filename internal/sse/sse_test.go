@@ -35,7 +35,7 @@ func open(t *testing.T) (*Stream, *bufio.Reader, func()) {
 	}))
 	t.Cleanup(server.Close)
 	client := &http.Client{Transport: &http.Transport{}}
-	res, err := client.Get(server.URL)
+	res, err := client.Get(server.URL) //nolint:bodyclose // the last function returned closes it
 	if err != nil {
 		t.Fatal(err)
 	}
