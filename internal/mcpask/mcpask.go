@@ -50,13 +50,14 @@ type Service struct {
 	stop context.CancelFunc
 	wait sync.WaitGroup
 
-	mu sync.Mutex // between joining and closing
+	mu     sync.Mutex
+	joined map[Session]bool
 }
 
 // New makes a service. Close it after the clients' sessions have ended.
 func New(cfg Config) *Service {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Service{Config: cfg, ctx: ctx, stop: stop}
+	return &Service{Config: cfg, ctx: ctx, stop: stop, joined: map[Session]bool{}}
 }
 
 // Close takes back what is being asked and waits until nobody is asked any more.
@@ -73,17 +74,21 @@ type Session interface {
 	Wait() error // until the client has gone
 }
 
-// Join has a client asked whatever its actor may answer, now and as it comes, until the client has gone.
+// Join has a client asked whatever its actor may answer, now and as it comes, until the client has gone. Twice is once.
 func (s *Service) Join(session Session, actor orchestron.Actor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() != nil {
+	if s.ctx.Err() != nil || s.joined[session] {
 		return
 	}
+	s.joined[session] = true
 	ctx, left := context.WithCancel(s.ctx)
 	s.wait.Go(func() {
 		defer left()
 		_ = session.Wait() // how it left is of no use to anyone
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.joined, session)
 	})
 	s.wait.Go(func() { s.follow(ctx, session, actor) })
 }

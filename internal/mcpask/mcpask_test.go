@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"go.uber.org/goleak"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/approvalapi"
@@ -97,6 +98,8 @@ func (c *client) Elicit(ctx context.Context, p *mcp.ElicitParams) (*mcp.ElicitRe
 	return nil, ctx.Err()
 }
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 func accept(content map[string]any) (*mcp.ElicitResult, error) {
 	return &mcp.ElicitResult{Action: "accept", Content: content}, nil
 }
@@ -112,6 +115,7 @@ func with(t *testing.T, c *client, do func(q *questions)) {
 			Answer: q.answer, Log: slog.New(slog.DiscardHandler),
 		})
 		s.Join(c, orchestron.Actor{Kind: orchestron.Operator})
+		s.Join(c, orchestron.Actor{Kind: orchestron.Operator}) // twice is once
 		do(q)
 		synctest.Wait()
 		close(c.left)
