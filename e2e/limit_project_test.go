@@ -82,10 +82,10 @@ func TestTerminatedAtItsLimit(t *testing.T) {
 	eventually(t, "it works", 20*time.Second, func() bool { return h.agent(busy).Status == orchestron.Busy })
 	h.ask(spender, "@@usage in=1000 out=0\n@@say one")
 	eventually(t, "the limit is reached", 20*time.Second, func() bool { return h.events(busy)[limitapi.Hit] == 1 })
-	h.mustCall("terminate", map[string]any{"instanceId": busy}, nil)
 	eventually(t, "both have ended", 60*time.Second, func() bool {
 		return h.agent(busy).Status == orchestron.Stopped && h.agent(spender).Status == orchestron.Stopped
 	})
+	h.mustCall("terminate", map[string]any{"instanceId": busy}, nil)
 	h.mustCall("set_limits", map[string]any{"all": true, "max_total_tokens": 5000}, &limitapi.GetOut{})
 	eventually(t, "the other goes on", 60*time.Second, func() bool { return h.agent(spender).Status == orchestron.Idle })
 	eventually(t, "nobody is stopped by a limit", 20*time.Second, func() bool { return len(h.limits(busy).Stopped) == 0 })

@@ -54,9 +54,9 @@ func FailedToStart(a orchestron.Agent) bool {
 	return a.Exit != nil && strings.HasPrefix(a.Exit.Reason, notStarted)
 }
 
-// Doom makes it the wish that an agent ends.
+// Doom makes it the wish that an agent ends. When Orchestron itself has ended it, a person's wish is told, too.
 func Doom(tx Tx, st *State, who string) error {
-	if st.Agent.Wanted == orchestron.WantStopped {
+	if st.Agent.Wanted == orchestron.WantStopped && who == string(orchestron.System) {
 		return nil
 	}
 	st.Agent.Wanted = orchestron.WantStopped
