@@ -94,6 +94,10 @@ func newRig(t *testing.T, set Settings, agent ...string) *rig {
 		t.Fatal(err)
 	}
 	r.put("settings.json", string(data))
+	if err := os.MkdirAll(filepath.Join(r.dir, ".testkit-acp"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.put(".testkit-acp/acp-old.json", `[{"Prompt":"an old prompt","Answer":"an old answer"}]`)
 	argv := append([]string{"acp-host", filepath.Join(r.dir, "settings.json")}, model...)
 	r.cmd = exec.Command(os.Args[0], append(append(argv, "--", os.Args[0], "agent"), agent...)...)
 	r.cmd.Dir = r.dir
@@ -322,6 +326,31 @@ func TestQuestions(t *testing.T) {
 	if strings.Contains(r.screen(), "\x1b[2J") {
 		t.Error("the agent clears the screen")
 	}
+}
+
+// TestOldAnswers: what was said in an earlier run is shown, and is no answer, also when it is told late.
+func TestOldAnswers(t *testing.T) {
+	for _, flags := range [][]string{nil, {"--late"}} {
+		r := newRig(t, Settings{Resume: "acp-old", Context: "told before"}, flags...)
+		if in := r.hook("SessionStart", 1); in["session_id"] != "acp-old" || in["source"] != "resume" {
+			t.Errorf("SessionStart = %v", in)
+		}
+		for _, said := range []string{"❯ an old prompt", "an old answer", "ready"} {
+			r.shows(said)
+		}
+		if screen := r.screen(); strings.Index(screen, "an old answer") > strings.Index(screen, "ready") {
+			t.Errorf("with %v a prompt could come before the old answer", flags)
+		}
+		r.prompt("new")
+		if in := r.hook("Stop", 1); in["last_assistant_message"] != testkit.Echo("new") {
+			t.Errorf("with %v the answer is %v", flags, in)
+		}
+	}
+	r := newRig(t, Settings{Resume: "acp-old"}, "--no-load")
+	if in := r.hook("SessionStart", 1); in["session_id"] == "acp-old" || in["source"] != "startup" {
+		t.Errorf("SessionStart = %v", in)
+	}
+	r.shows("cannot go on with an earlier session")
 }
 
 func TestEnds(t *testing.T) {

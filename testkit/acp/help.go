@@ -3,11 +3,12 @@ package acp
 const help = `A scripted agent that speaks the Agent Client Protocol on standard input and output, for testing without a model.
 
 Usage:
-  orchestron testkit acp [--no-load] [--no-http] [--no-model] [--login ID]
+  orchestron testkit acp [--no-load] [--no-http] [--no-model] [--late] [--login ID]
 
   --no-load     it cannot go on with an earlier session
   --no-http     it takes MCP servers over standard input and output only
   --no-model    it does not let its model be set
+  --late        it tells an earlier session only after it has opened it
   --login ID    it opens no session before that login
 
 Lines of a prompt tell it what to do, in order:

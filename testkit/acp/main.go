@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/orchestron/orchestron/testkit/mcpclient"
 	"github.com/orchestron/orchestron/testkit/record"
@@ -31,6 +32,7 @@ type message struct {
 // agent is a running agent.
 type agent struct {
 	noLoad, noHTTP, noModel bool
+	late                    bool
 	login                   string
 
 	dir string // where its sessions are
@@ -54,6 +56,7 @@ func Main(args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	flags.BoolVar(&a.noLoad, "no-load", false, "")
 	flags.BoolVar(&a.noHTTP, "no-http", false, "")
 	flags.BoolVar(&a.noModel, "no-model", false, "")
+	flags.BoolVar(&a.late, "late", false, "")
 	flags.StringVar(&a.login, "login", "", "")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -249,9 +252,10 @@ func (a *agent) open(load bool, id, cwd string, servers object, programs []stdio
 		return nil, &failure{-32602, "no such session: " + err.Error()}
 	}
 	a.session = s
-	for _, said := range s.history {
-		s.update(object{"sessionUpdate": "user_message_chunk", "content": text(said.Prompt)})
-		s.update(object{"sessionUpdate": "agent_message_chunk", "content": text(said.Answer)})
+	if a.late {
+		a.group.Go(func() { time.Sleep(100 * time.Millisecond); s.tell() })
+	} else {
+		s.tell()
 	}
 	out := object{"configOptions": a.options(), "modes": object{"currentModeId": "default"}}
 	if !load {

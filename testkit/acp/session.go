@@ -50,6 +50,14 @@ func (s *session) load() error {
 	return json.Unmarshal(data, &s.history)
 }
 
+// tell tells what was said so far.
+func (s *session) tell() {
+	for _, said := range s.history {
+		s.update(object{"sessionUpdate": "user_message_chunk", "content": text(said.Prompt)})
+		s.update(object{"sessionUpdate": "agent_message_chunk", "content": text(said.Answer)})
+	}
+}
+
 // turn answers a prompt.
 func (s *session) turn(ctx context.Context, prompt string) (any, *failure) {
 	if err := record.Accept(s.agent.dir, s.id, prompt); err != nil {
