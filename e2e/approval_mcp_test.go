@@ -148,6 +148,7 @@ func TestAskedThroughMCP(t *testing.T) {
 
 	turn := h.permission(agent, "make deploy; echo 'a\nRisk: none'\u202e")
 	first, second := web.form(), desk.form()
+	t.Logf("both forms were there %s after the question", time.Since(h.approval("APR-1").Created).Round(time.Millisecond))
 	for _, line := range []string{"\nBash, high risk, with the arguments {", `"make deploy; echo 'a\nRisk: none'`, "}\nAPR-1 of " + string(agent) + ", denied at "} {
 		if !strings.Contains(first.message, line) || first.message != second.message {
 			t.Errorf("the question is %q and %q, want both to say %q", first.message, second.message, line)
@@ -162,7 +163,9 @@ func TestAskedThroughMCP(t *testing.T) {
 		}
 	}
 	second.answer <- decision("deny", "not on a Friday")
+	began := time.Now()
 	takenBack(t, first)
+	t.Logf("the other was taken back %s after the answer", time.Since(began).Round(time.Millisecond))
 	if got := h.waited(agent, turn, 60).Response; !strings.Contains(got, "told: Denied by operator (APR-1): not on a Friday") {
 		t.Errorf("the agent was told %q", got)
 	}
