@@ -90,7 +90,7 @@ func (s *Service) adoptOne(ctx context.Context, h *handle, l Listed) error {
 
 // stopAgain carries out the wish to end an agent that an earlier daemon made durable.
 func (s *Service) stopAgain(h *handle) error {
-	if err := s.stop(s.ctx, h, s.pace(s.ctx, h, false)); err != nil && s.ctx.Err() == nil {
+	if err := s.halt(s.ctx, h, s.pace(s.ctx, h, false)); err != nil && s.ctx.Err() == nil {
 		s.log.Error("ending an agent that was to end", "agent", h.id(), "err", err)
 	}
 	return nil

@@ -89,8 +89,10 @@ func (s *Service) pace(ctx context.Context, h *handle, force bool) pace {
 	return pace{asked: each, killed: each}
 }
 
+const terminated = "the agent was terminated"
+
 // doom makes the wish durable that an agent and, with cascade, all below it end, so that none of them is given children
-// any more. It returns them, the deepest first.
+// or messages any more. It returns them, the deepest first.
 func (s *Service) doom(ctx context.Context, call op.Call, h *handle, cascade bool) ([]*handle, error) {
 	s.admit.Lock()
 	defer s.admit.Unlock()
@@ -107,7 +109,7 @@ func (s *Service) doom(ctx context.Context, call op.Call, h *handle, cascade boo
 			if one != h && !st.Agent.Alive() {
 				return nil
 			}
-			return state.Doom(tx, st, call.Actor.String())
+			return errors.Join(state.Doom(tx, st, call.Actor.String()), state.GiveUp(tx, st, terminated, state.Waits))
 		})
 		if err != nil {
 			return nil, err
@@ -121,7 +123,7 @@ func (s *Service) stop(ctx context.Context, h *handle, p pace) error {
 	if err := s.halt(ctx, h, p); err != nil {
 		return err
 	}
-	return s.giveUp(ctx, h, "the agent was terminated", state.Unsent)
+	return s.giveUp(ctx, h, terminated, state.Unsent)
 }
 
 // halt ends the program of an agent that is to end, and keeps its last screen.

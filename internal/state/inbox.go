@@ -121,6 +121,9 @@ func Explain(tx Tx, st *State, id orchestron.MessageID, reason string) error {
 // Unsent matches the messages that the agent has not been given.
 func Unsent(m orchestron.Message) bool { return m.State.Outcome() == orchestron.Queued }
 
+// Waits matches the messages of which nothing was typed.
+func Waits(m orchestron.Message) bool { return m.State == orchestron.Queued }
+
 // Expired matches the messages that have waited longer than life for an agent that does not run.
 func (st State) Expired(now time.Time, life time.Duration) func(orchestron.Message) bool {
 	return func(m orchestron.Message) bool {
