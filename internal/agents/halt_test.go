@@ -2,7 +2,6 @@ package agents
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -16,16 +15,15 @@ import (
 func TestHaltCutOffKeepsTheInbox(t *testing.T) {
 	w := newWorld(t, t.TempDir(), hooked)
 	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
-	w.machine.setFault(func(what string) error {
-		if what == "press Editor" {
-			return errors.New("not now")
-		}
-		return nil
-	})
+	w.set.Limits = &bounded{held: true} // nothing is typed
 	sent, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: "for the next run"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	until(t, "it waits", func() bool {
+		m, err := w.store.Message(t.Context(), sent.MessageID)
+		return err == nil && m.Reason == "ten tokens of ten"
+	})
 	w.machine.mu.Lock()
 	w.machine.stubborn = true
 	w.machine.mu.Unlock()
