@@ -86,12 +86,12 @@ func TestOpenCodeSubagents(t *testing.T) {
 	h := newOpenCodeHouse(t)
 	h.start()
 	v := h.spawn("opencode")
-	task := `@@call task {"description":"a test","subagent_type":"general","prompt":"%s"}` + "\n@@say {{result}}"
-	out := h.ask(v.ID, fmt.Sprintf(task, `@@usage in=7000000 out=1\n@@say child`))
+	task := "@@usage in=100 out=1\n" + `@@call task {"description":"a test","subagent_type":"general","prompt":"%s"}` + "\n@@say {{result}}"
+	out := h.ask(v.ID, fmt.Sprintf(task, `@@usage in=150000 out=1\n@@say child`))
 	if !strings.Contains(out.Response, "child") {
 		t.Fatalf("OpenCode started no agent: %q %s", out.Response, out.Failure)
 	}
-	if got := h.used(v); got.Tokens.Input < 7_000_000 || got.Tokens.Input >= 8_000_000 || got.Calls != 3 {
+	if got := h.used(v); got.Tokens.Input != 150_200 || got.Calls != 3 {
 		t.Errorf("%d calls with %+v, want the child's once and the parent's two", got.Calls, got.Tokens)
 	}
 	h.limited(v, []vendorRefusal{{fmt.Sprintf(task, `@@error 429 {\"error\":{\"message\":\"You have reached your usage limit.\"}}`), orchestron.UsageLimit, 0}})
