@@ -79,18 +79,13 @@ type daemon struct {
 // stopAgents says whether the agents end with the daemon.
 type stopAgents bool
 
-// garbage is how much the heap may grow before it is collected, in percent. What stays is a few megabytes, and answers
-// are garbage at once: with Go's own 100 every third long answer waits for a collection.
-const garbage = 150
-
-// memory is how much there may be, in bytes, before it is collected more often than that. A thousand subscribers and what
-// the start leaves behind need half of it; only questions about all of a very large board need more, while they are answered.
-const memory = 48 << 20
+// memory is how much there may be, in bytes, before it is collected more often than Go does by itself. A thousand
+// subscribers need half of it; only questions about all of a very large board need more, while they are answered.
+const memory = 96 << 20
 
 // Serve runs a daemon until ctx ends or an operator stops it. ready is called once, when every agent's state is known
 // and calls are answered. Agents live on after it returns unless the operator asked otherwise.
 func Serve(ctx context.Context, in Instance, cfg config.Config, ready func()) (err error) {
-	debug.SetGCPercent(garbage)
 	debug.SetMemoryLimit(memory)
 	d := &daemon{Instance: in, cfg: cfg, started: time.Now(), stopping: make(chan stopAgents, 1)}
 	defer func() { err = errors.Join(err, d.close()) }()
