@@ -241,5 +241,5 @@ func gcPercent() int {
 	if n, err := strconv.Atoi(os.Getenv("MCPAPI_GC")); err == nil {
 		return n
 	}
-	return 150
+	return 100
 }

@@ -12,13 +12,16 @@ import (
 // Audience is listeners of one resource.
 type Audience []*Listener
 
+// atOnce is how many clients come or go at the same time: what is measured is many that are there.
+const atOnce = 8
+
 // Gather subscribes count clients to a resource, a few at a time. door says where each gets in.
 func Gather(ctx context.Context, count int, uri string, door func(i int) Door) (Audience, error) {
 	var mu sync.Mutex
 	var all Audience
 	var trouble error
 	var group sync.WaitGroup
-	places := make(chan struct{}, 8)
+	places := make(chan struct{}, atOnce)
 	for i := range count {
 		places <- struct{}{}
 		group.Go(func() {
@@ -41,11 +44,16 @@ func Gather(ctx context.Context, count int, uri string, door func(i int) Door) (
 	return all, nil
 }
 
-// Close ends all clients.
+// Close ends all clients, a few at a time.
 func (a Audience) Close() {
 	var group sync.WaitGroup
+	places := make(chan struct{}, atOnce)
 	for _, l := range a {
-		group.Go(l.Close)
+		places <- struct{}{}
+		group.Go(func() {
+			defer func() { <-places }()
+			l.Close()
+		})
 	}
 	group.Wait()
 }
