@@ -1,6 +1,7 @@
 // Tells Orchestron what OpenCode does, in the words of Claude Code's hooks. It runs inside OpenCode, which loads it as a
-// plugin; the driver puts before it the path of the orchestron program, as the constant self, and that of the file in
-// which model calls are recorded, as the constant record.
+// plugin; the driver puts before it the path of the orchestron program, as the constant self, that of the file in which
+// model calls are recorded, as the constant record, and for how long somebody else may answer a permission question, as the
+// constant hold ("" when nobody does).
 import { spawn } from "node:child_process"
 import { appendFileSync, readFileSync } from "node:fs"
 
@@ -15,6 +16,22 @@ function tell(said) {
     hook.stdin.on("error", () => {}) // it ended before it read all
     hook.stdin.end(JSON.stringify(said))
   })
+}
+
+// ask runs the hook that waits for an answer to a permission question, while the dialog is on the screen. asked is called
+// when the question is handed over, and answered with what the hook writes, or "".
+function ask(question, asked, answered) {
+  const hook = spawn(self, ["hook", "PermissionRequest", hold], { stdio: ["pipe", "pipe", "ignore"] })
+  let text = ""
+  hook.stdout.on("data", (data) => (text += data))
+  hook.on("error", () => asked())
+  hook.on("close", () => {
+    asked()
+    answered(text)
+  })
+  hook.stdin.on("error", () => {}) // it ended before it read all
+  hook.stdin.end(JSON.stringify(question), asked)
+  return hook
 }
 
 const said = (parts) => parts.filter((p) => p.type === "text" && !p.synthetic).map((p) => p.text).join("\n")
@@ -44,6 +61,7 @@ export const Orchestron = async ({ client }) => {
   const refused = new Map() // what OpenCode would try again for ever, by session
   const windows = new Map() // how many tokens models have room for
   const written = recorded()
+  const asking = new Map() // the ends of hooks that wait for answers, by the ids of the questions
   let last = Promise.resolve() // hooks run one after the other
   const inOrder = (work) => (last = last.then(work, work))
   let ready = false
@@ -65,6 +83,35 @@ export const Orchestron = async ({ client }) => {
       window: windows.get(m.providerID + "/" + m.modelID), tokens: m.tokens,
     }
     appendFileSync(record, JSON.stringify(call) + "\n", { mode: 0o600 })
+  }
+
+  // permission hands a question over. The first answer counts: that of the hook, or that of the terminal.
+  const permission = (p) => {
+    const question = { hook_event_name: "PermissionRequest", tool_name: p.permission, tool_input: { ...p.metadata, patterns: p.patterns } }
+    if (!hold) return tell(question)
+    return new Promise((asked) => {
+      let gone
+      const over = new Promise((done) => (gone = done))
+      const answered = (text) => {
+        asking.delete(p.id)
+        gone()
+        if (text) reply(p, JSON.parse(text).hookSpecificOutput.decision)
+      }
+      const hook = ask(question, asked, answered)
+      asking.set(p.id, { hook, over })
+    })
+  }
+  const reply = ({ id }, { behavior, message }) =>
+    client._client.post({
+      url: "/permission/{requestID}/reply", path: { requestID: id }, headers: { "Content-Type": "application/json" },
+      body: behavior === "allow" ? { reply: "once" } : { reply: "reject", message },
+    })
+  // settled ends the hook of a question that was answered in the terminal.
+  const settled = async (id) => {
+    const waits = asking.get(id)
+    if (!waits) return
+    waits.hook.kill("SIGTERM")
+    await waits.over
   }
 
   const ended = async (id) => {
@@ -123,12 +170,15 @@ export const Orchestron = async ({ client }) => {
           inOrder(() => running.has(p.sessionID) && ended(p.sessionID))
           return
         case "permission.asked":
-          inOrder(() => tell({ hook_event_name: "PermissionRequest", tool_name: p.permission, tool_input: p.metadata || p.patterns }))
+          inOrder(() => permission(p))
           return
         case "question.asked":
           inOrder(() => tell({ hook_event_name: "PermissionRequest", tool_name: "AskUserQuestion", tool_input: { questions: p.questions } }))
           return
         case "permission.replied":
+          inOrder(() => settled(p.requestID || p.permissionID))
+          inOrder(() => tell({ hook_event_name: "PostToolUse" }))
+          return
         case "question.replied":
         case "question.rejected":
           inOrder(() => tell({ hook_event_name: "PostToolUse" }))

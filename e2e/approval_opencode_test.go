@@ -1,0 +1,64 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/approvalapi"
+)
+
+// TestOpenCodeApproval answers what OpenCode asks, from outside and in its terminal: the first answer counts.
+func TestOpenCodeApproval(t *testing.T) {
+	h := newOpenCodeHouse(t)
+	h.start()
+	v := h.spawn("opencode")
+	after := ""
+	ask := func(name string) (orchestron.MessageID, approvalapi.Approval) {
+		t.Helper()
+		var out agentapi.MessageOut
+		h.mustCall("send", agentapi.SendIn{InstanceID: string(v.ID), Text: fmt.Sprintf(
+			"@@call bash {\"command\":\"touch %s\",\"description\":\"a test\"}\n@@say got {{result}}", filepath.Join(h.status(v.ID).Workspace, name))}, &out)
+		var list approvalapi.ListOut
+		h.mustCall("list_approvals", approvalapi.ListIn{State: approvalapi.Pending, After: after, Limit: 10, Timeout: 60}, &list)
+		if list.Count != 1 || list.Approvals[0].Tool != "bash" || !strings.Contains(list.Approvals[0].Subject, name) {
+			t.Fatalf("what waits is %+v\n%s", list.Approvals, h.screen(v))
+		}
+		after = string(list.Approvals[0].ID)
+		return out.MessageID, list.Approvals[0]
+	}
+	made := func(name string) bool {
+		_, err := os.Stat(filepath.Join(h.status(v.ID).Workspace, name))
+		return err == nil
+	}
+
+	message, q := ask("one")
+	eventually(t, "the agent waits, and names the approval", 20*time.Second, func() bool {
+		now := h.status(v.ID)
+		return now.Status == orchestron.Waiting && now.Question != nil && now.Question.Approval == string(q.ID)
+	})
+	h.mustCall("answer_approval", approvalapi.AnswerIn{ID: string(q.ID), Decision: approvalapi.AllowOnce}, nil)
+	if got := h.waited(v.ID, message, 60); !made("one") {
+		t.Errorf("after allow the agent says %+v\n%s", got, h.screen(v))
+	}
+	message, q = ask("two")
+	h.mustCall("answer_approval", approvalapi.AnswerIn{ID: string(q.ID), Decision: approvalapi.Deny, Reason: "REASON-18"}, nil)
+	if got := h.waited(v.ID, message, 60); made("two") || !strings.Contains(got.Response, "REASON-18") {
+		t.Errorf("after deny the agent says %+v\n%s", got, h.screen(v))
+	}
+	message, q = ask("three")
+	h.press(v, "Enter")
+	if got := h.waited(v.ID, message, 60); !made("three") {
+		t.Errorf("after yes in the terminal the agent says %+v\n%s", got, h.screen(v))
+	}
+	eventually(t, "nobody is asked any more", 30*time.Second, func() bool {
+		var list approvalapi.ListOut
+		h.mustCall("list_approvals", approvalapi.ListIn{ID: string(q.ID), State: approvalapi.All, Limit: 1}, &list)
+		return list.Approvals[0].State == approvalapi.InTerminal
+	})
+}
