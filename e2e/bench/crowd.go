@@ -23,9 +23,9 @@ import (
 const (
 	crowd        = 200 // agents in one house
 	refreshes    = 100
-	looks        = 4
+	looks        = 3
 	lookApart    = 5100 * time.Millisecond // get_health looks again at processes when it looked 5 s ago
-	crowdWatched = 15 * time.Second
+	crowdWatched = 12 * time.Second
 	crowdShare   = 3.0 // percent of a core
 	orders       = 60
 	refreshTime  = 10 * time.Millisecond

@@ -10,7 +10,7 @@ import (
 
 const (
 	restTime = 5 * time.Second  // between the start of the agents and the measurement
-	watched  = 30 * time.Second // how long the processor time is watched
+	watched  = 15 * time.Second // how long the processor time is watched
 )
 
 // idleRows measures the daemon beside 50 idle agents.
