@@ -551,6 +551,8 @@ func TestRisk(t *testing.T) {
 		{"Edit", `{"file_path":"/etc/passwd"}`, approvalapi.High, "/etc/passwd"},
 		{"Edit", `{"file_path":"out/passwd"}`, approvalapi.High, filepath.Join(dir, "out/passwd")},
 		{"Edit", `{"file_path":"loose"}`, approvalapi.High, filepath.Join(dir, "loose")},
+		{"Edit", `{"path":"/etc/passwd"}`, approvalapi.High, `{"path":"/etc/passwd"}`},
+		{"edit", `{"path":"a"}`, approvalapi.High, `{"path":"a"}`},
 		{"Bash", `{"command":"ls"}`, approvalapi.High, "ls"},
 		{"WebFetch", `{"url":"https://example.com"}`, approvalapi.High, "https://example.com"},
 		{"mcp__x__y", `{"a": 1}`, approvalapi.High, `{"a":1}`},

@@ -26,6 +26,7 @@ type tool struct {
 	Risk    approvalapi.Risk `yaml:"risk"`
 	Subject string           `yaml:"subject"` // the argument that says what it does it to
 	Kind    string           `yaml:"kind"`
+	Whole   bool             `yaml:"whole"` // without a path it means the workspace
 	Pattern string           `yaml:"pattern"` // the argument with a pattern of paths, below the subject or elsewhere
 }
 
@@ -55,6 +56,11 @@ func look(table []tool, a orchestron.Agent, f orchestron.Fact) (approvalapi.Aske
 	}
 	var known bool
 	q.Subject, known = text(row.Subject)
+	if row.Kind == "path" && !known && !row.Whole {
+		q.Subject = compact(f.Input)
+		q.Path = &approvalapi.Path{Named: q.Subject, Real: nowhere(""), Workspace: filepath.Clean(a.Workspace), RealWorkspace: follow(a.Workspace)}
+		return q, approvalapi.High
+	}
 	if row.Kind == "path" {
 		q.Path = locate(a.Workspace, q.Subject)
 		if pattern, is := text(row.Pattern); is {
