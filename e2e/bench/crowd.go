@@ -1,17 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -170,7 +169,7 @@ func (h *house) pair(ctx context.Context) (pair, error) {
 	return pair{}, errors.Join(err, fmt.Errorf("%s has no token", lead.ID))
 }
 
-// orders times messages from the call on until the agent that sent them is told that the other's own records show them
+// orders times messages from the call on until the agent that sent them sees that the other's own records show them
 // submitted, in turns with what the delivery cannot do without: the processes of the input box and of the submit hook.
 func (h *house) orders(ctx context.Context, p pair) (took, bare times, err error) {
 	for i := range orders {
@@ -192,54 +191,67 @@ func (h *house) orders(ctx context.Context, p pair) (took, bare times, err error
 	return took, bare, nil
 }
 
-// order sends one message over MCP, in its revision 2026-07-28, and reads progress and the result from the response.
-func (p pair) order(ctx context.Context, n int) (submitted time.Duration, err error) {
-	args, err := json.Marshal(agentapi.SendIn{InstanceID: p.child, Text: fmt.Sprintf("@@delay 100ms\n@@say done %d", n), Wait: true, Timeout: 60})
-	if err != nil {
-		return 0, err
-	}
-	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"send","arguments":%s,"_meta":{"progressToken":%d,`+
-		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},`+
-		`"io.modelcontextprotocol/clientCapabilities":{}}}}`, n, args, n)
+// order sends one message over MCP and looks at it until it is submitted. What the call tells meanwhile would come too
+// late: progress is told every 100 ms.
+func (p pair) order(ctx context.Context, n int) (time.Duration, error) {
 	began := time.Now()
+	var sent agentapi.MessageOut
+	err := p.call(ctx, "send", agentapi.SendIn{InstanceID: p.child, Text: fmt.Sprintf("@@say done %d", n), Timeout: 60}, &sent)
+	look := agentapi.WaitIn{InstanceID: p.child, MessageID: string(sent.MessageID)}
+	var now agentapi.WaitOut
+	for err == nil && (now.Message == nil || !now.Message.Confirmed) {
+		if err = p.call(ctx, "wait_for_instance", look, &now); time.Since(began) > time.Minute {
+			return 0, fmt.Errorf("message %d is not submitted: %+v", n, now)
+		}
+	}
+	took := time.Since(began)
+	look.Timeout = 60
+	if err == nil {
+		err = p.call(ctx, "wait_for_instance", look, &now)
+	}
+	if err == nil && !now.Done {
+		err = fmt.Errorf("message %d ended as %+v", n, now)
+	}
+	return took, err
+}
+
+// call calls a tool over MCP, in its revision 2026-07-28.
+func (p pair) call(ctx context.Context, tool string, args, out any) error {
+	text, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":%s,"_meta":{`+
+		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},`+
+		`"io.modelcontextprotocol/clientCapabilities":{}}}}`, tool, text)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, strings.NewReader(body))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for key, value := range map[string]string{
 		"Authorization": "Bearer " + p.token, "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-		"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "send",
+		"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool,
 	} {
 		req.Header.Set(key, value)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer res.Body.Close()
-	lines := bufio.NewScanner(res.Body)
-	lines.Buffer(nil, 1<<20)
-	var last []byte
-	for lines.Scan() {
-		data, isData := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
-		if submitted == 0 && isData && bytes.Contains(data, []byte("the message is submitted")) {
-			submitted = time.Since(began)
-		}
-		if isData {
-			last = slices.Clone(data)
-		}
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
 	}
-	var out struct {
+	_, data, _ := bytes.Cut(answer, []byte("data: "))
+	var message struct {
 		Result struct {
-			Structured agentapi.MessageOut `json:"structuredContent"`
+			IsError    bool            `json:"isError"`
+			Structured json.RawMessage `json:"structuredContent"`
 		} `json:"result"`
 	}
-	err = errors.Join(lines.Err(), json.Unmarshal(last, &out))
-	if m := out.Result.Structured; err == nil && (!m.Confirmed || !m.Done) {
-		err = fmt.Errorf("message %d ended with %.500s", n, last)
+	if err := json.Unmarshal(data, &message); err != nil || message.Result.IsError || message.Result.Structured == nil {
+		return errors.Join(err, fmt.Errorf("%s: %.500s", tool, answer))
 	}
-	if submitted == 0 { // a client is told of the latest progress only: it was submitted before it was answered
-		submitted = time.Since(began)
-	}
-	return submitted, err
+	return json.Unmarshal(message.Result.Structured, out)
 }
