@@ -34,33 +34,19 @@ const startTime = 30 * time.Second
 // known holds requests back until every agent is known: before, an agent's valid credential would be refused.
 func (c callers) known(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c.ready(r.Context()) {
+		ctx, cancel := context.WithTimeout(r.Context(), startTime)
+		defer cancel()
+		select {
+		case <-c.agents.Ready():
 			next.ServeHTTP(w, r)
-			return
+		case <-ctx.Done():
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			err := orchestron.Errorf(orchestron.Unavailable, "the daemon is starting or stopping").Try("try again in a moment")
+			_ = json.NewEncoder(w).Encode(map[string]error{"error": err}) // the client has gone if this fails
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Retry-After", "1")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		err := orchestron.Errorf(orchestron.Unavailable, "the daemon is starting or stopping").Try("try again in a moment")
-		_ = json.NewEncoder(w).Encode(map[string]error{"error": err}) // the client has gone if this fails
 	})
-}
-
-// ready waits until every agent is known, and reports whether that came to be.
-func (c callers) ready(ctx context.Context) bool {
-	select {
-	case <-c.agents.Ready(): // as nearly always, and then no clock is needed
-		return true
-	default:
-	}
-	ctx, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	select {
-	case <-c.agents.Ready():
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // bearer is who a token belongs to.
