@@ -153,7 +153,10 @@ func (s *Service) Halt(ctx context.Context, id orchestron.AgentID) error {
 		return nil
 	}
 	err := s.change(ctx, h, func(tx state.Tx, st *state.State) error { return state.Doom(tx, st, string(orchestron.System)) })
-	return errors.Join(err, s.halt(ctx, h, s.pace(ctx, h, false)))
+	if err != nil {
+		return err
+	}
+	return s.halt(ctx, h, s.pace(ctx, h, false))
 }
 
 // end asks the program to end, and kills it when it does not.

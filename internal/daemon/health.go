@@ -55,6 +55,13 @@ func (p patients) Message(ctx context.Context, id orchestron.MessageID) (orchest
 	return p.db.Message(ctx, id)
 }
 
+// Withdraw takes a message out of the agent's inbox of which nothing was typed.
+func (p patients) Withdraw(ctx context.Context, id orchestron.AgentID, m orchestron.MessageID) error {
+	return p.Alter(ctx, id, func(tx state.Tx, st *state.State) error {
+		return state.GiveUp(tx, st, "it is not needed any more", func(o orchestron.Message) bool { return o.ID == m && state.Waits(o) })
+	})
+}
+
 // Turns returns the last turns of an agent.
 func (p patients) Turns(ctx context.Context, id orchestron.AgentID, most int) ([]orchestron.Turn, error) {
 	return p.db.Turns(ctx, id, time.Time{}, most)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,7 +29,7 @@ func tempHome(t *testing.T) Home {
 func spooled(t *testing.T, h Home) []Record {
 	t.Helper()
 	var out []Record
-	in := intake{Home: h, handle: func(rs []Record) error { out = append(out, rs...); return nil }, bad: func(file string, err error) { t.Errorf("%s: %v", file, err) }}
+	in := intake{Home: h, handle: func(rs []Record) error { out = append(out, rs...); return nil }, bad: func(file string, err error) { t.Errorf("%s: %v", file, err) }, now: time.Now}
 	if err := in.drain(); err != nil {
 		t.Fatal(err)
 	}

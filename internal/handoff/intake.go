@@ -9,19 +9,38 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orchestron/orchestron"
 )
 
-// mostFailures is how often a record may fail by itself before it is set aside: about so many seconds.
-const mostFailures = 5
+// mostFailures is how often a record may fail by itself before it is set aside. It counts once in a second: the spool is
+// looked at whenever a record comes.
+const mostFailures = 10
 
 // intake takes records out of the spool.
 type intake struct {
 	Home
 	handle   func([]Record) error
 	bad      func(file string, err error)
-	failures map[string]int // by record
+	now      func() time.Time
+	failures map[string]failure // by record
+}
+
+// failure is how often a record has failed by itself, and when that was counted last.
+type failure struct {
+	times int
+	last  time.Time
+}
+
+// fails counts a failure of a record, and reports whether it was one too many.
+func (in *intake) fails(r Record) bool {
+	f, now := in.failures[r.ID], in.now()
+	if now.Sub(f.last) >= time.Second {
+		f.times, f.last = f.times+1, now
+	}
+	in.failures[r.ID] = f
+	return f.times >= mostFailures
 }
 
 // drain handles what waits. It returns the first error, after which records stay.
@@ -74,7 +93,7 @@ func (in *intake) each(records []Record, held map[orchestron.AgentID]bool) error
 			return err
 		}
 		path := filepath.Join(in.Spool(), r.ID+".json")
-		if in.failures[r.ID]++; in.failures[r.ID] == mostFailures {
+		if in.fails(r) {
 			delete(in.failures, r.ID)
 			in.bad(path, fmt.Errorf("it is set aside, for it failed %d times: %w", mostFailures, errors.Join(err, in.rename(path, path+".bad"))))
 			continue

@@ -120,7 +120,7 @@ func (h Home) Take(ctx context.Context, handle func([]Record) error, ready func(
 	}
 	resync := time.NewTicker(time.Second)
 	defer resync.Stop()
-	in := intake{Home: h, handle: handle, bad: bad, failures: map[string]int{}}
+	in := intake{Home: h, handle: handle, bad: bad, now: time.Now, failures: map[string]failure{}}
 	pending := true
 	for {
 		if pending {

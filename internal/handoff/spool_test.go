@@ -242,7 +242,7 @@ func TestTakeFailsInTheMiddle(t *testing.T) {
 		return nil
 	}
 	bad := func(file string, err error) { t.Errorf("%s: %v", file, err) }
-	in := intake{Home: h, handle: handle, bad: bad, failures: map[string]int{}}
+	in := intake{Home: h, handle: handle, bad: bad, now: time.Now, failures: map[string]failure{}}
 	if err := in.drain(); err != nil { // one by one they succeed
 		t.Error(err)
 	}
@@ -269,15 +269,22 @@ func TestOneRecordHoldsUpNobodyElse(t *testing.T) {
 		got = append(got, generations(rs)...)
 		return nil
 	}
-	aside := 0
-	in := intake{Home: h, handle: handle, failures: map[string]int{}, bad: func(string, error) { aside++ }}
+	aside, clock := 0, time.Now()
+	in := intake{Home: h, handle: handle, now: func() time.Time { return clock }, failures: map[string]failure{}, bad: func(string, error) { aside++ }}
 	if err := in.drain(); err == nil {
 		t.Error("nothing is said to have failed")
 	}
 	if diff := cmp.Diff([]int{10, 11, 12}, got); diff != "" {
 		t.Errorf("those of others (-want +got):\n%s", diff)
 	}
+	for range 3 * mostFailures { // it is looked at again and again within a second
+		_ = in.drain()
+	}
+	if aside != 0 {
+		t.Error("within a second it was set aside")
+	}
 	for range mostFailures - 1 {
+		clock = clock.Add(time.Second)
 		_ = in.drain()
 	}
 	if diff := cmp.Diff([]int{10, 11, 12, 1, 2}, got); diff != "" || aside != 1 {
@@ -293,7 +300,7 @@ func TestAFullDiskSetsNothingAside(t *testing.T) {
 	h := Home{Root: t.TempDir()}
 	put(t, h, 0)
 	handle := func([]Record) error { return orchestron.Errorf(orchestron.Unavailable, "storage is full") }
-	in := intake{Home: h, handle: handle, failures: map[string]int{}, bad: func(file string, err error) { t.Errorf("%s: %v", file, err) }}
+	in := intake{Home: h, handle: handle, now: time.Now, failures: map[string]failure{}, bad: func(file string, err error) { t.Errorf("%s: %v", file, err) }}
 	for range 3 * mostFailures {
 		if err := in.drain(); err == nil {
 			t.Error("nothing is said to have failed")
@@ -342,7 +349,7 @@ func FuzzRecord(f *testing.F) {
 		}
 		var got []Record
 		reported := 0
-		in := intake{Home: h, handle: func(rs []Record) error { got = append(got, rs...); return nil }, bad: func(string, error) { reported++ }}
+		in := intake{Home: h, handle: func(rs []Record) error { got = append(got, rs...); return nil }, bad: func(string, error) { reported++ }, now: time.Now, failures: map[string]failure{}}
 		err := in.drain()
 		if err != nil || len(got)+reported != 1 {
 			t.Fatalf("drain = %v with %d records and %d reports, want one of them", err, len(got), reported)

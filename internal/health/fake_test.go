@@ -39,6 +39,7 @@ type world struct {
 	messages   map[orchestron.MessageID]orchestron.Message
 	turns      []orchestron.Turn
 	asked      func(id orchestron.AgentID, m orchestron.MessageID) // a message that goes before all others is in the inbox
+	dismissed  map[orchestron.AgentID]time.Time                    // by a person
 	refusal    error                                               // of starts
 	broken     int                                                 // starts that come to nothing
 	changed    signal.Signal
@@ -288,6 +289,16 @@ func (l *life) Message(_ context.Context, id orchestron.MessageID) (orchestron.M
 	return l.messages[id], nil
 }
 
+func (l *life) Withdraw(_ context.Context, _ orchestron.AgentID, m orchestron.MessageID) error {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	if was := l.messages[m]; was.State == orchestron.Queued {
+		was.State = orchestron.Undeliverable
+		l.messages[m] = was
+	}
+	return nil
+}
+
 func (l *life) Turns(context.Context, orchestron.AgentID, int) ([]orchestron.Turn, error) {
 	l.world.mu.Lock()
 	defer l.world.mu.Unlock()
@@ -308,6 +319,12 @@ func (l *life) Recoveries(context.Context) ([]healthapi.Recovery, error) {
 	l.world.mu.Lock()
 	defer l.world.mu.Unlock()
 	return slices.Collect(maps.Values(l.recoveries)), nil
+}
+
+func (l *life) Dismissed(_ context.Context, id orchestron.AgentID, since time.Time) (bool, error) {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	return !l.dismissed[id].Before(since) && !l.dismissed[id].IsZero(), nil
 }
 
 func (l *life) Failures(context.Context, time.Time) (map[orchestron.AgentID]int, error) {

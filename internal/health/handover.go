@@ -49,7 +49,7 @@ func due(a orchestron.Agent, h healthapi.Handover) bool {
 		return a.Status == orchestron.Idle || !a.Alive() || a.Generation != h.Run
 	case healthapi.Started:
 		return a.Alive()
-	case healthapi.Asking, healthapi.Asked, healthapi.Written, healthapi.Told:
+	case healthapi.Asked, healthapi.Written, healthapi.Told:
 	}
 	return true
 }
@@ -68,10 +68,13 @@ func (s *Service) handOver(ctx context.Context, id orchestron.AgentID, r healtha
 		switch {
 		case err != nil:
 			return err
-		case why != "" && h.Stage == healthapi.Written:
+		case why != "" && h.Stage == healthapi.Written: // whoever starts it again has its hand-off told
 			h.Stage = healthapi.Started
 			return s.note(ctx, r, healthapi.HandOverFailed, map[string]any{"reason": why})
 		case why != "":
+			if err := s.agents.Withdraw(ctx, id, h.Asked); later(err) { // it would be told to end what it goes on with
+				return err
+			}
 			r.Handover, r.Handed = nil, s.now().UTC()
 			return s.note(ctx, r, healthapi.HandOverFailed, map[string]any{"reason": why})
 		case h.Stage == healthapi.Told:
@@ -92,14 +95,14 @@ func (s *Service) stage(ctx context.Context, id orchestron.AgentID, h *healthapi
 	}
 	key := func(what string) string { return fmt.Sprintf("health-handover-%s-%d-%s", id, h.At.UnixNano(), what) }
 	switch h.Stage {
-	case healthapi.Waiting, healthapi.Asking:
+	case healthapi.Waiting:
 		if h.Asked, err = s.agents.Ask(ctx, id, key("ask"), asks(*h)); err == nil {
 			h.Stage = healthapi.Asked
 		}
 	case healthapi.Asked:
 		return s.awaitWritten(ctx, h)
 	case healthapi.Written:
-		if err = s.anew(ctx, a, h.Run, key("restart"), true); err == nil {
+		if err = s.anew(ctx, a, h.Run, h.At, key("restart"), true); err == nil {
 			h.Stage = healthapi.Started
 		}
 	case healthapi.Started:

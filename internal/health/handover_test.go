@@ -155,7 +155,12 @@ func TestHandOverFails(t *testing.T) {
 				t.Errorf("%s: said %d times that it failed", name, w.count(healthapi.HandOverFailed))
 			}
 			if name == "nothing" {
-				return // it is asked once more by now
+				for _, m := range w.mail() {
+					if m.State != orchestron.Undeliverable {
+						t.Errorf("%s: the question is %s still", name, m.State)
+					}
+				}
+				return
 			}
 			w.empty()
 			time.Sleep(time.Hour)
@@ -261,6 +266,26 @@ func TestHandOverThatCannotStart(t *testing.T) {
 		synctest.Wait()
 		if got := w.did(); !slices.Equal(got, []string{"ask exec_1", "stop exec_1", "fresh exec_1", "ask exec_1"}) || w.count(healthapi.HandedOver) != 1 {
 			t.Errorf("%q, handed over %d times", got, w.count(healthapi.HandedOver))
+		}
+	})
+}
+
+// TestDismissedWhileItHandsOver holds that an agent that a person ends is not started again to be given its hand-off.
+func TestDismissedWhileItHandsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := filled("half of it is done", "")
+		w.refusal = orchestron.Errorf(orchestron.Limit, "20 agents run")
+		_, stop := begin(t, w, handsOver, -1, false)
+		defer stop()
+		w.idle()
+		time.Sleep(time.Minute)
+		w.mu.Lock()
+		w.refusal, w.dismissed = nil, map[orchestron.AgentID]time.Time{"exec_1": time.Now()}
+		w.mu.Unlock()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := w.did(); !slices.Equal(got, []string{"ask exec_1", "stop exec_1"}) || w.count(healthapi.HandOverFailed) != 1 {
+			t.Errorf("%q, said %d times that it failed", got, w.count(healthapi.HandOverFailed))
 		}
 	})
 }

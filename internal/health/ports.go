@@ -29,6 +29,8 @@ type Agents interface {
 	// Ask puts a message into the agent's inbox that goes before all others, and returns its id.
 	Ask(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error)
 	Message(ctx context.Context, id orchestron.MessageID) (orchestron.Message, error)
+	// Withdraw takes a message out of the agent's inbox of which nothing was typed. Any other is left alone.
+	Withdraw(ctx context.Context, id orchestron.AgentID, m orchestron.MessageID) error
 	// Turns returns the last turns of an agent, oldest first.
 	Turns(ctx context.Context, id orchestron.AgentID, most int) ([]orchestron.Turn, error)
 	// Fill is how full the context of the agent's conversation is, as far as its records tell.
@@ -45,6 +47,8 @@ type Store interface {
 	Write(ctx context.Context, change func(Tx) error) error
 
 	Recoveries(ctx context.Context) ([]healthapi.Recovery, error)
+	// Dismissed reports whether somebody but Orchestron itself has ended an agent since a time.
+	Dismissed(ctx context.Context, id orchestron.AgentID, since time.Time) (bool, error)
 	// Failures counts the turns of each agent that failed since a time.
 	Failures(ctx context.Context, since time.Time) (map[orchestron.AgentID]int, error)
 }

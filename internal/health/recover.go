@@ -154,7 +154,7 @@ func later(err error) bool {
 // replace ends an agent that is stuck, and starts it again. What it was doing is cut off, so it is told to go on.
 func (s *Service) replace(ctx context.Context, a orchestron.Agent, r healthapi.Recovery) error {
 	key := fmt.Sprintf("%s-%d", a.ID, r.Stuck.UnixNano())
-	err := s.anew(ctx, a, r.StuckRun, "health-restart-"+key, false)
+	err := s.anew(ctx, a, r.StuckRun, r.Stuck, "health-restart-"+key, false)
 	if later(err) {
 		return err
 	}
@@ -168,13 +168,21 @@ func (s *Service) replace(ctx context.Context, a orchestron.Agent, r healthapi.R
 	return s.note(ctx, r, "", nil)
 }
 
-// anew ends a run, and begins another unless one has begun. It can be repeated, also when the other could not be started.
-func (s *Service) anew(ctx context.Context, a orchestron.Agent, run int, key string, fresh bool) error {
+// anew ends a run, and begins another unless one has begun, or unless somebody has ended the agent since a time: then it is a
+// Conflict. It can be repeated, also when the other could not be started.
+func (s *Service) anew(ctx context.Context, a orchestron.Agent, run int, since time.Time, key string, fresh bool) error {
 	if a.Generation != run && !state.FailedToStart(a) {
 		return nil
 	}
 	if err := s.agents.Stop(ctx, a.ID); err != nil {
 		return err
+	}
+	dismissed, err := s.store.Dismissed(ctx, a.ID, since)
+	if err != nil {
+		return err
+	}
+	if dismissed {
+		return orchestron.Errorf(orchestron.Conflict, "somebody has ended it meanwhile")
 	}
 	return s.agents.Restart(ctx, a.ID, key, fresh)
 }

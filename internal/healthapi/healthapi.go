@@ -174,7 +174,7 @@ type Handover struct {
 }
 
 // Writes reports whether the hand-off is not written yet.
-func (h Handover) Writes() bool { return h.Stage == Waiting || h.Stage == Asking || h.Stage == Asked }
+func (h Handover) Writes() bool { return h.Stage == Waiting || h.Stage == Asked }
 
 // Why is why an agent hands over.
 type Why string
@@ -192,7 +192,6 @@ type Stage string
 // The stages.
 const (
 	Waiting Stage = "waiting" // for the end of a turn
-	Asking  Stage = "asking"  // the agent is to be asked
 	Asked   Stage = "asked"   // it writes
 	Written Stage = "written" // it is to be ended and started again
 	Started Stage = "started" // it is to be given its hand-off

@@ -54,6 +54,14 @@ func (s Store) Failures(ctx context.Context, since time.Time) (map[orchestron.Ag
 	return failed, err
 }
 
+// Dismissed reports whether somebody but Orchestron itself has ended an agent since a time.
+func (s Store) Dismissed(ctx context.Context, id orchestron.AgentID, since time.Time) (bool, error) {
+	found, err := sqlite.Read(ctx, s.db, sqlite.ScanInt,
+		`SELECT seq FROM events WHERE agent = ? AND type = ? AND actor <> ? AND at >= ? LIMIT 1`,
+		id, orchestron.AgentTerminated, orchestron.System, sqlite.Nanos(since))
+	return len(found) > 0, err
+}
+
 // Tx is one change under way.
 type Tx struct{ *sqlite.Tx }
 

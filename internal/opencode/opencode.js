@@ -77,12 +77,12 @@ export const Orchestron = async ({ client }) => {
     const took = m.tokens && Object.values({ ...m.tokens, ...m.tokens.cache }).some((n) => n > 0)
     const numbers = JSON.stringify(m.tokens)
     if (m.role !== "assistant" || !m.time.completed || !took || written.get(m.id) === numbers) return
-    written.set(m.id, numbers)
     const call = {
       id: m.id, session: m.sessionID, child: children.has(m.sessionID), at: m.time.completed, model: m.modelID,
       window: windows.get(m.providerID + "/" + m.modelID), tokens: m.tokens,
     }
     appendFileSync(record, JSON.stringify(call) + "\n", { mode: 0o600 })
+    written.set(m.id, numbers)
   }
 
   // permission hands a question over. The first answer counts: that of the hook, or that of the terminal.

@@ -11,9 +11,11 @@ import (
 // SQLite's result codes that mean something to us. An extended code carries its primary one in the low byte.
 const (
 	codeBusy     = 5
+	codeNoMemory = 7
 	codeIO       = 10
 	codeCorrupt  = 11
 	codeFull     = 13
+	codeCantOpen = 14
 	codeConflict = 19
 	codeNotADB   = 26
 
@@ -74,6 +76,9 @@ func (db *DB) explain(err error) error {
 	case primary == codeBusy:
 		return orchestron.Errorf(orchestron.Unavailable, "another program locks the database: %w", err).
 			Try("close what else has %s open", db.path)
+	case primary == codeIO, primary == codeCantOpen, primary == codeNoMemory:
+		return orchestron.Errorf(orchestron.Unavailable, "the database cannot be read or written now: %w", err).
+			Try("look at the disk that holds %s, and at how many files and how much memory processes may have", db.path)
 	}
 	return err
 }
