@@ -126,6 +126,19 @@ func TestCallIsInterrupted(t *testing.T) {
 	}
 }
 
+// TestPanicInACallThatAsks: it is answered like any other failure, and the daemon lives.
+func TestPanicInACallThatAsks(t *testing.T) {
+	g := newGated()
+	close(g.open)
+	s := newServer(catalogue(g.op()), func(cfg *Config) { cfg.Asker = &curious{} })
+	t.Cleanup(s.Close)
+	w := connect(t, s, operator)
+	for _, capabilities := range []string{`{}`, `{"elicitation":{}}`, withTasks} {
+		got := w.ask(modernLine(1, "tools/call", `"name":"work","arguments":{"text":"panic"}`, capabilities))
+		want(t, got, "internal", "result", "structuredContent", "kind")
+	}
+}
+
 // TestWhoJoins: clients of the older revisions are known by their credentials, if they show forms.
 func TestWhoJoins(t *testing.T) {
 	c := &curious{}

@@ -149,16 +149,10 @@ func (v *view) maySubscribe(uri string, actor orchestron.Actor) bool {
 
 // mayHear reports whether a subscriber may be told of a change that just happened. An agent may have subscribed to
 // what it cannot see, for that may come to be.
-func (v *view) mayHear(ctx context.Context, uri string, actor orchestron.Actor) (may bool) {
+func (v *view) mayHear(ctx context.Context, uri string, actor orchestron.Actor) bool {
 	if actor.Kind == orchestron.Operator {
 		return true
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			v.server.panicked(ctx, "reading "+uri, p)
-			may = false
-		}
-	}()
 	r, id, ok := v.find(uri, actor)
 	if !ok || !r.Template() {
 		return ok

@@ -286,7 +286,7 @@ func (v *view) receive(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, req mcp.Request) (res mcp.Result, err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				v.server.panicked(ctx, method, p)
+				v.server.cfg.Log.ErrorContext(ctx, "a request panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
 				res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "Orchestron failed; its log says more"}
 			}
 		}()
@@ -311,11 +311,6 @@ func (v *view) receive(next mcp.MethodHandler) mcp.MethodHandler {
 		}
 		return next(ctx, method, req)
 	}
-}
-
-// panicked logs a fault of an operation, which must not end the daemon.
-func (s *Server) panicked(ctx context.Context, doing string, p any) {
-	s.cfg.Log.ErrorContext(ctx, "an operation panicked", "doing", doing, "panic", p, "stack", string(debug.Stack()))
 }
 
 // warnings drops what the SDK tells of every connection.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -161,21 +159,10 @@ func (t *tasks) start(rec record, do job, most int) (*run, error) {
 	t.runs[rec.ID] = r
 	t.wait.Go(func() {
 		defer cancel()
-		result, err := r.do(ctx, do)
+		result, err := do(ctx, r)
 		r.finish(result, err)
 	})
 	return r, nil
-}
-
-// do runs the job and turns a panic into an error.
-func (r *run) do(ctx context.Context, do job) (result *mcp.CallToolResult, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.tasks.log.ErrorContext(ctx, "task panicked", "op", r.rec.Operation, "panic", p, "stack", string(debug.Stack()))
-			result, err = nil, errors.New("the operation failed inside Orchestron, whose log says more")
-		}
-	}()
-	return do(ctx, r)
 }
 
 // finish notes how the job ended. What ends because the daemon stops has not ended: it is resumed.

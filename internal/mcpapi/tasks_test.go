@@ -82,7 +82,7 @@ func TestTaskLife(t *testing.T) {
 	}{
 		{"done", "completed", []any{"result", "result", "structuredContent", "text"}, "done"},
 		{"", "completed", []any{"result", "result", "isError"}, true},
-		{"panic", "failed", []any{"result", "error", "code"}, -32603.0},
+		{"panic", "completed", []any{"result", "result", "structuredContent", "kind"}, "internal"},
 	} {
 		g := newGated()
 		s := newServer(catalogue(g.op()), nil)

@@ -200,7 +200,7 @@ func TestFailures(t *testing.T) {
 	want(t, got, "restart it", "result", "structuredContent", "remedy")
 
 	want(t, w.ask(callLine(2, "conflict", `{"x":1}`)), "invalid", "result", "structuredContent", "kind")
-	want(t, w.ask(callLine(3, "broken", `{}`)), float64(-32603), "error", "code")
+	want(t, w.ask(callLine(3, "broken", `{}`)), "internal", "result", "structuredContent", "kind")
 	want(t, w.ask(callLine(4, "conflict", `{}`)), true, "result", "isError") // it lives
 
 	forbidden := connect(t, s, someone).initialize().ask(callLine(1, "conflict", `{}`))

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -114,16 +115,26 @@ func (c *Catalogue) Call(ctx context.Context, name string, args json.RawMessage,
 	return c.once(ctx, o, args, call)
 }
 
-func (c *Catalogue) run(ctx context.Context, o Op, args json.RawMessage, call Call) (json.RawMessage, error) {
+// run does an operation. One that panics fails: it may be called in any goroutine, and must not end the daemon.
+func (c *Catalogue) run(ctx context.Context, o Op, args json.RawMessage, call Call) (answer json.RawMessage, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.ErrorContext(ctx, "operation panicked", "op", o.Name, "panic", p, "stack", string(debug.Stack()))
+			answer, err = nil, broken(o)
+		}
+	}()
 	out, err := o.run(ctx, call, args)
 	if err != nil {
 		return nil, c.visible(ctx, o.Name, err)
 	}
-	answer, err := json.Marshal(out)
-	if err != nil {
+	if answer, err = json.Marshal(out); err != nil {
 		return nil, c.visible(ctx, o.Name, err)
 	}
 	return answer, nil
+}
+
+func broken(o Op) error {
+	return orchestron.Errorf(orchestron.Internal, "%s failed inside Orchestron", o.Name).Try("the daemon's log says more")
 }
 
 // once runs a call with a key: calls at the same time share one run, later ones get the stored answer.
@@ -149,7 +160,7 @@ func (c *Catalogue) once(ctx context.Context, o Op, args json.RawMessage, call C
 			return other.answer, other.err
 		}
 	}
-	f.err = orchestron.Errorf(orchestron.Internal, "%s failed inside Orchestron", o.Name) // until it is known better, also in a panic
+	f.err = broken(o) // until it is known better, also in a panic
 	defer func() {
 		f.left = f.err != nil && ctx.Err() != nil
 		c.mu.Lock()

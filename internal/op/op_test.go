@@ -159,6 +159,35 @@ func TestFailureIsNotRemembered(t *testing.T) {
 	}
 }
 
+// TestPanicIsAnAnswer: what panics fails for its caller, in whatever goroutine it is called, and can be called again.
+func TestPanicIsAnAnswer(t *testing.T) {
+	var log strings.Builder
+	ledger := &memory{hashes: map[string][32]byte{}, answers: map[string]json.RawMessage{}}
+	broken := true
+	c := NewCatalogue(ledger, slog.New(slog.NewTextHandler(&log, nil)), New("try", Write, "Try.", func(context.Context, Call, addIn) (addOut, error) {
+		if broken {
+			panic("hunter2")
+		}
+		return addOut{Sum: 7}, nil
+	}))
+	for _, key := range []string{"", "k"} {
+		call := operator
+		call.Key = key
+		if _, err := c.Call(t.Context(), "try", json.RawMessage(`{"a":1}`), call); orchestron.KindOf(err) != orchestron.Internal || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("with the key %q a panic shows %v", key, err)
+		}
+	}
+	if said := log.String(); !strings.Contains(said, "op=try") || !strings.Contains(said, "hunter2") || !strings.Contains(said, "op_test.go") {
+		t.Errorf("the log does not say what panicked where: %s", said)
+	}
+	broken = false
+	call := operator
+	call.Key = "k"
+	if got, err := c.Call(t.Context(), "try", json.RawMessage(`{"a":1}`), call); err != nil || string(got) != `{"sum":7}` {
+		t.Errorf("the second try gives %s, %v", got, err)
+	}
+}
+
 // TestAnswerOutlivesCaller lets the caller go away while its call succeeds: the same call again gets that answer.
 func TestAnswerOutlivesCaller(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
