@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // ask is a permission question of the agent. It is answered once: in the terminal, or from outside, whichever is first.
@@ -30,13 +31,13 @@ func (h *host) permission(m message) {
 	h.putNext()
 }
 
-// careful is the option that the Enter key chooses: somebody may press it who has not seen the question yet.
+// careful is the option that the Enter key chooses: somebody may press it who has not seen the question yet. It is -1, for
+// none, where nothing is offered that says no.
 func careful(options []choice) int {
-	i := slices.IndexFunc(options, func(o choice) bool { return o.Kind == "reject_once" })
-	if i < 0 {
-		return len(options) - 1
+	if i := slices.IndexFunc(options, func(o choice) bool { return o.Kind == "reject_once" }); i >= 0 {
+		return i
 	}
-	return i
+	return slices.IndexFunc(options, func(o choice) bool { return strings.HasPrefix(o.Kind, "reject_") })
 }
 
 // putNext asks the next question, when Orchestron has heard how the one before was answered.
@@ -67,12 +68,12 @@ func (h *host) put(a *ask) {
 }
 
 // decided answers a question as was decided outside: once, in either way, and never more than was asked. Where the agent
-// offers no such answer, a no stops the turn and a yes is left to the terminal.
+// offers no such answer, a no stops the turn and a yes is left to the terminal. What nobody decided is left to it, too.
 func (h *host) decided(a *ask, behavior string) {
-	if !slices.Contains(h.asks, a) {
+	kind, decided := map[string]string{"allow": "allow_once", "deny": "reject_once"}[behavior]
+	if !decided || !slices.Contains(h.asks, a) {
 		return
 	}
-	kind := map[string]string{"allow": "allow_once", "deny": "reject_once"}[behavior]
 	for _, o := range a.request.Options {
 		if o.Kind == kind && o.ID != "" {
 			h.settle(a, o.ID)

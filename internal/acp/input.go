@@ -88,7 +88,9 @@ func (h *host) answer(a *ask, k terminal.Key) {
 	case "down":
 		a.selected = min(last, a.selected+1)
 	case "enter":
-		h.settle(a, a.request.Options[a.selected].ID)
+		if a.selected >= 0 {
+			h.settle(a, a.request.Options[a.selected].ID)
+		}
 	case "text":
 		if n := int(k.Text[0] - '1'); len(k.Text) == 1 && n >= 0 && n <= last {
 			h.settle(a, a.request.Options[n].ID)

@@ -1,0 +1,71 @@
+package acp
+
+import (
+	"encoding/json"
+	"io"
+	"testing"
+
+	"github.com/orchestron/orchestron/testkit/terminal"
+)
+
+// bare is a host without programs, whose loop is over.
+func bare() *host {
+	h := &host{conn: newConn(), screen: terminal.NewScreen(io.Discard, 80, 24), ended: make(chan struct{})}
+	close(h.ended)
+	return h
+}
+
+// TestWhatNobodyDecided: an option without a kind is nobody's answer.
+func TestWhatNobodyDecided(t *testing.T) {
+	for _, test := range []struct{ said, want string }{{"", ""}, {"maybe", ""}, {"deny", ""}, {"allow", `"yes"`}} {
+		h := bare()
+		a := &ask{id: json.RawMessage("7"), request: request{Options: []choice{{ID: "run-it"}, {ID: "maybe-it", Kind: "maybe"}, {ID: "yes", Kind: "allow_once"}}}}
+		h.asks = []*ask{a}
+		h.decided(a, test.said)
+		got := ""
+		for _, line := range h.conn.outbox {
+			var m struct {
+				Result struct {
+					Outcome struct {
+						Option json.RawMessage `json:"optionId"`
+					} `json:"outcome"`
+				} `json:"result"`
+			}
+			if err := json.Unmarshal(line, &m); err != nil {
+				t.Fatal(err)
+			}
+			got += string(m.Result.Outcome.Option)
+		}
+		if got != test.want {
+			t.Errorf("after %q the agent is answered %s, want %s", test.said, got, test.want)
+		}
+	}
+}
+
+// TestCareful: Enter says no, or nothing.
+func TestCareful(t *testing.T) {
+	for name, test := range map[string]struct {
+		options []choice
+		want    int
+	}{
+		"once":    {[]choice{{Kind: "reject_always"}, {Kind: "allow_once"}, {Kind: "reject_once"}}, 2},
+		"always":  {[]choice{{Kind: "reject_always"}, {Kind: "allow_once"}}, 0},
+		"nothing": {[]choice{{Kind: "allow_always"}, {Kind: "allow_once"}, {}}, -1},
+	} {
+		if got := careful(test.options); got != test.want {
+			t.Errorf("%s: Enter chooses %d, want %d", name, got, test.want)
+		}
+	}
+	h := bare()
+	a := &ask{id: json.RawMessage("7"), request: request{Options: []choice{{ID: "yes", Kind: "allow_once"}}}, selected: -1}
+	h.asks = []*ask{a}
+	h.answer(a, terminal.Key{Name: "enter"})
+	if len(h.conn.outbox) > 0 {
+		t.Errorf("Enter answers %s", h.conn.outbox)
+	}
+	h.answer(a, terminal.Key{Name: "down"})
+	h.answer(a, terminal.Key{Name: "enter"})
+	if len(h.asks) > 0 {
+		t.Error("an option that was selected is not chosen")
+	}
+}
