@@ -98,8 +98,9 @@ func (s *Service) awaitMessage(ctx context.Context, call op.Call, h *handle, id 
 func describe(h *handle, m orchestron.Message) agentapi.MessageOut {
 	out := agentapi.Describe(m, h.driver.Abilities())
 	if state.Unsent(m) {
-		st := h.current()
-		out.Reason = agentapi.Reason(st.Agent, st.Inbox, m)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		out.Reason = agentapi.Reason(h.state.Agent, h.state.Inbox, m)
 	}
 	return out
 }

@@ -47,9 +47,9 @@ type State struct {
 	Inbox []orchestron.Message
 }
 
-// Clone returns a copy that may be changed.
+// Clone returns a copy that may be changed, with room for one message more.
 func (st State) Clone() State {
-	st.Inbox = slices.Clone(st.Inbox)
+	st.Inbox = append(make([]orchestron.Message, 0, len(st.Inbox)+1), st.Inbox...)
 	return st
 }
 
