@@ -76,13 +76,15 @@ func (v *view) handler(o op.Op) mcp.ToolHandler {
 		asking, asks := v.server.asking(o, req, actorOf(req.Extra), key, takesForms(req))
 		if asks {
 			key = asking.Key()
-			asking.Take(ctx, req.Params.InputResponses)
 		}
 		if o.Long {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, v.server.cfg.Patience)
 			defer cancel()
 			defer context.AfterFunc(v.server.tasks.ctx, cancel)() //nolint:contextcheck // Close ends the call too
+		}
+		if asks {
+			asking.Take(ctx, req.Params.InputResponses) // may take a while
 		}
 		progress := progress.New(notifier(ctx, req), o.Long)
 		defer progress.Stop()

@@ -140,8 +140,11 @@ func (c *Call) open() []approvalapi.Approval {
 	return open[:min(len(open), most)]
 }
 
-// Take takes in what the client said to what it was asked, by the ids of Next. What is settled already it ignores.
+// Take takes in what the client said to what it was asked, by the ids of Next. What is settled already it ignores, and what
+// Orchestron fails to take is asked again.
 func (c *Call) Take(ctx context.Context, answers mcp.InputResponseMap) {
+	ctx, enough := context.WithTimeout(ctx, patience) // for all of them: the client waits
+	defer enough()
 	for _, a := range c.open() {
 		res, answered := answers[string(a.ID)].(*mcp.ElicitResult)
 		if !answered {

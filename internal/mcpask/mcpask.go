@@ -36,8 +36,10 @@ type Config struct {
 }
 
 const (
-	again = 2 * time.Second // after which a client that could not be reached is tried again
-	most  = 20              // questions that one client shows at the same time
+	soon     = 50 * time.Millisecond // after which a client that could not be reached is tried again; then more and more,
+	again    = 2 * time.Second       // up to this, after which also an answer is given again that Orchestron failed to take
+	patience = 10 * time.Second      // with faults of Orchestron's, after which the client is asked again
+	most     = 20                    // questions that one client shows at the same time
 
 	rejected = -32005 // the SDK's own error: there is no way to the client now
 )
@@ -74,8 +76,13 @@ type Session interface {
 	Wait() error // until the client has gone
 }
 
-// Join has a client asked whatever its actor may answer, now and as it comes, until the client has gone. Twice is once.
+// Join has a person's client asked whatever waits for an answer, now and as it comes, until the client has gone. Twice is
+// once. An agent's is not asked: the form would stand in the way in a terminal of Orchestron's own, and whoever answered it
+// there would answer in the agent's name.
 func (s *Service) Join(session Session, actor orchestron.Actor) {
+	if actor.Kind != orchestron.Operator {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil || s.joined[session] {
@@ -132,7 +139,7 @@ func (s *Service) follow(ctx context.Context, session Session, actor orchestron.
 
 // ask shows a client one question until it says something to it, somebody else answers, or the client has gone.
 func (s *Service) ask(ctx context.Context, session Session, actor orchestron.Actor, a approvalapi.Approval) {
-	for {
+	for pause := soon; ; pause = min(2*pause, again) {
 		res, err := session.Elicit(ctx, formOf(a))
 		var refused *jsonrpc.Error
 		switch {
@@ -145,7 +152,7 @@ func (s *Service) ask(ctx context.Context, session Session, actor orchestron.Act
 			return
 		}
 		select { // it has no stream open, or what it said does not fit the form
-		case <-time.After(again):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return
 		}
@@ -160,10 +167,33 @@ func (s *Service) take(ctx context.Context, actor orchestron.Actor, a approvalap
 	}
 	in, err := answerOf(a, res.Content)
 	if err == nil {
-		err = s.Answer(context.WithoutCancel(ctx), actor, in)
+		err = s.answer(ctx, actor, in)
 	}
 	if err != nil { // most often somebody was faster, and then nothing is left to be said
 		s.Log.Info("what a client answered does not count", "approval", a.ID, "client", actor, "err", err)
 	}
-	return err != nil && orchestron.KindOf(err) == orchestron.Invalid
+	return err != nil && (faulty(err) || orchestron.KindOf(err) == orchestron.Invalid)
+}
+
+// answer answers a question, for a while again and again as long as it is Orchestron that fails.
+func (s *Service) answer(ctx context.Context, actor orchestron.Actor, in approvalapi.AnswerIn) error {
+	ctx, enough := context.WithTimeout(ctx, patience)
+	defer enough()
+	for {
+		err := s.Answer(context.WithoutCancel(ctx), actor, in)
+		if err == nil || !faulty(err) {
+			return err
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// faulty reports whether an error is Orchestron's own, which says nothing about the question: it may still be open.
+func faulty(err error) bool {
+	kind := orchestron.KindOf(err)
+	return kind == orchestron.Unavailable || kind == orchestron.Internal
 }

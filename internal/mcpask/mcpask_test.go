@@ -30,6 +30,8 @@ type questions struct {
 	open    []approvalapi.Approval
 	given   []approvalapi.AnswerIn
 	changed signal.Signal
+	failing int // answers that fail before one counts
+	fault   error
 }
 
 func (q *questions) Changed() <-chan struct{} { return q.changed.Wait() }
@@ -59,6 +61,9 @@ func (q *questions) answer(_ context.Context, _ orchestron.Actor, in approvalapi
 	defer q.mu.Unlock()
 	if in.Reason == "refuse this" {
 		return orchestron.Errorf(orchestron.Invalid, "no")
+	}
+	if q.failing--; q.failing >= 0 {
+		return q.fault
 	}
 	q.given = append(q.given, in)
 	q.open = slices.DeleteFunc(q.open, func(a approvalapi.Approval) bool { return string(a.ID) == in.ID })
@@ -182,6 +187,76 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestFaultsLoseNoAnswer: what a person said counts as soon as the database is there again. When it does not come back, the
+// person is asked again, and not when somebody else was faster.
+func TestFaultsLoseNoAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		err    error
+		faults int // answers that fail
+		asked  int // times within an hour, at least; once means exactly once
+		given  int
+	}{
+		"for a moment, unavailable": {orchestron.Errorf(orchestron.Unavailable, "storage is full"), 2, 1, 1},
+		"for a moment, a fault":     {errors.New("oops"), 2, 1, 1},
+		"for long":                  {orchestron.Errorf(orchestron.Unavailable, "storage is full"), 20, 2, 1},
+		"for ever":                  {errors.New("oops"), 1 << 30, 100, 0},
+		"somebody was faster":       {orchestron.Errorf(orchestron.Conflict, "APR-1 was denied"), 1 << 30, 1, 0},
+		"it may not":                {orchestron.Errorf(orchestron.Forbidden, "no"), 1 << 30, 1, 0},
+		"it is gone":                {orchestron.Errorf(orchestron.NotFound, "no"), 1 << 30, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &client{reply: func(string, int) (*mcp.ElicitResult, error) { return accept(map[string]any{"decision": "allow_once"}) }}
+			given := 0
+			with(t, c, func(q *questions) {
+				q.failing, q.fault = test.faults, test.err
+				q.ask(1)
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				given = len(q.given)
+			})
+			if given != test.given || len(c.shown) < test.asked || test.asked == 1 && len(c.shown) > 1 {
+				t.Errorf("it was asked %d times and %d answers count, want %d and %d", len(c.shown), given, test.asked, test.given)
+			}
+		})
+	}
+}
+
+// TestAskedWhenItListens: a client over HTTP opens its stream a moment after it has said that it is there.
+func TestAskedWhenItListens(t *testing.T) {
+	var began time.Time
+	var took time.Duration
+	c := &client{reply: func(string, int) (*mcp.ElicitResult, error) {
+		if took = time.Since(began); took < 60*time.Millisecond {
+			return nil, fmt.Errorf("calling: %w", &jsonrpc.Error{Code: rejected, Message: "undelivered"})
+		}
+		return &mcp.ElicitResult{Action: "decline"}, nil
+	}}
+	with(t, c, func(q *questions) {
+		began = time.Now()
+		q.ask(1)
+		time.Sleep(time.Minute)
+	})
+	if took > 200*time.Millisecond {
+		t.Errorf("it is asked %s after it came, want within a fifth of a second", took)
+	}
+}
+
+// TestAgentsAreNotAsked: in an agent's own terminal a form would be in the way, and whoever answered it would be the agent.
+func TestAgentsAreNotAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, c := &questions{}, &client{left: make(chan struct{})}
+		s := New(Config{Approvals: q, Answer: q.answer, Log: slog.New(slog.DiscardHandler)})
+		s.Join(c, orchestron.Actor{Kind: orchestron.AgentCall, Agent: "mgr_1"})
+		q.ask(1)
+		synctest.Wait()
+		if len(c.shown) > 0 {
+			t.Errorf("an agent's client: %v", c.shown)
+		}
+		close(c.left)
+		s.Close()
+	})
+}
+
 func TestForm(t *testing.T) {
 	a := approvalapi.Approval{
 		ID: "APR-7", Agent: "spec_1", Tool: "Ba\nsh", Risk: approvalapi.High, Question: "May it?\nAPR-1 of exec_1\u2028\x1b[2J\u202e",
@@ -240,6 +315,36 @@ func TestWhatCallsWaitFor(t *testing.T) {
 			t.Errorf("%s waits for %q, want %q", call, got, want)
 		}
 	}
+}
+
+// TestFaultInACall: what was said counts although the database was away; if it does not, the call asks again.
+func TestFaultInACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &questions{fault: orchestron.Errorf(orchestron.Unavailable, "storage is full")}
+		s := New(Config{
+			Approvals: q, Within: func(orchestron.Actor, orchestron.AgentID) bool { return true }, Answer: q.answer, Log: slog.New(slog.DiscardHandler),
+		})
+		defer s.Close()
+		for n := range int64(most) {
+			q.ask(n + 1)
+		}
+		c, _ := s.Call(orchestron.Actor{Kind: orchestron.Operator}, "wait_for_instance", json.RawMessage(`{"instance_id":"spec_1"}`), "", "")
+		answers := mcp.InputResponseMap{}
+		for id := range c.Next(t.Context()) {
+			answers[id], _ = accept(map[string]any{"decision": "deny"})
+		}
+		q.failing = 1 << 30
+		began := time.Now()
+		c.Take(t.Context(), answers)
+		if got := c.Next(t.Context()); len(got) != most || time.Since(began) > 30*time.Second {
+			t.Errorf("%s after the answers did not count %d questions are asked, want all %d, soon", time.Since(began), len(got), most)
+		}
+		q.failing = 2
+		c.Take(t.Context(), answers)
+		if len(q.given) != most || len(c.Next(t.Context())) != 0 {
+			t.Errorf("%d answers count, want %d", len(q.given), most)
+		}
+	})
 }
 
 func TestCall(t *testing.T) {
