@@ -120,6 +120,16 @@ func (h *house) permission(id orchestron.AgentID, command string) orchestron.Mes
 	return h.send(id, fmt.Sprintf("@@permission Bash %s\n@@say told: {{result}}", encoded(h.t, fields{"command": command})), false)
 }
 
+// tool calls a tool, as the client's model does, and returns what it answers.
+func (p *person) tool(name string, args fields) string {
+	p.t.Helper()
+	res, err := p.CallTool(p.t.Context(), &mcp.CallToolParams{Name: name, Arguments: args})
+	if err != nil {
+		p.t.Fatalf("%s: %v", name, err)
+	}
+	return encoded(p.t, res.StructuredContent)
+}
+
 func (h *house) approval(id approvalapi.ID) approvalapi.Approval {
 	h.t.Helper()
 	var out approvalapi.ListOut
@@ -223,7 +233,8 @@ func TestAskedAfterAKill(t *testing.T) {
 	}
 }
 
-// TestWhoIsAsked: an agent's client is asked only where agents may approve, never what it asks itself, and never for ever.
+// TestWhoIsAsked: an agent's client is never asked. Where agents may approve, its model sees the questions of those below it,
+// and answers them for once only.
 func TestWhoIsAsked(t *testing.T) {
 	for _, may := range []bool{false, true} {
 		t.Run(fmt.Sprintf("agents_may_approve %t", may), func(t *testing.T) {
@@ -250,11 +261,14 @@ func TestWhoIsAsked(t *testing.T) {
 			turn := h.permission(child, "make deploy")
 			form := boss.form() // then whoever is to be asked is, or will be soon
 			if may {
-				first := clients[leader].form()
-				if !strings.Contains(first.schema, `"enum":["allow_once","deny"]`) {
-					t.Errorf("an agent is offered %s", first.schema)
+				model := clients[leader].tool
+				if seen := model("list_approvals", fields{"timeout_seconds": 20}); !strings.Contains(seen, `"id":"APR-1"`) {
+					t.Errorf("an agent sees %s", seen)
 				}
-				first.answer <- decision("allow_once", "")
+				if said := model("answer_approval", fields{"id": "APR-1", "decision": "allow_always"}); !strings.Contains(said, `"kind":"forbidden"`) {
+					t.Errorf("an agent allows for ever: %s", said)
+				}
+				model("answer_approval", fields{"id": "APR-1", "decision": "allow_once"})
 				takenBack(t, form)
 			} else {
 				form.answer <- decision("allow_once", "")
