@@ -129,6 +129,9 @@ func TestToolCalls(t *testing.T) {
 }
 
 func TestPayloadFits(t *testing.T) {
+	if got := len(payload(object{"prompt": strings.Repeat("<&>", 1<<20)})); got > 3<<20+20 {
+		t.Errorf("3 MiB of what web pages escape take %d bytes", got)
+	}
 	long := payload(object{"hook_event_name": "Stop", "last_assistant_message": strings.Repeat("\u0001é", 1<<20)})
 	var said struct {
 		Text string `json:"last_assistant_message"`

@@ -2,9 +2,11 @@ package acp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -35,28 +37,33 @@ func (h *host) tell(event string, fields object) {
 	}
 }
 
-// hook runs our hook, and returns why a prompt is refused, if it is, and what went wrong otherwise.
-func (h *host) hook(event string, fields object) (refused, fault string) {
+// hook runs our hook. It returns whether a prompt may be taken: not one that the hook refuses, nor one that it did not
+// hear, which Orchestron would give again. fault is what the hook says of that, or of what went wrong otherwise.
+func (h *host) hook(event string, fields object) (taken bool, fault string) {
 	var in object
 	h.do(func() { in = h.hookInput(event, fields) })
 	if in == nil {
-		return "", "" // all is over
+		return false, "" // all is over
+	}
+	data := payload(in)
+	if len(data) > handoff.MaxPayload {
+		return false, fmt.Sprintf("it is longer than %d bytes", handoff.MaxPayload)
 	}
 	var errs bytes.Buffer
-	cmd := h.hookCommand(h.ctx, in, event)
+	cmd := h.hookCommand(h.ctx, data, event)
 	cmd.Stderr = &errs
 	err := cmd.Run()
 	said := strings.TrimSpace(errs.String())
 	var exit *exec.ExitError
 	switch {
 	case h.ctx.Err() != nil:
-		return "", ""
+		return false, ""
 	case errors.As(err, &exit) && exit.ExitCode() == refuses:
-		return said, ""
+		return false, cmp.Or(said, "it was refused")
 	case err != nil:
-		return "", err.Error() + " " + said
+		return false, err.Error() + " " + said
 	}
-	return "", said
+	return true, said
 }
 
 // hold has Orchestron decide a question, and returns allow, deny, or nothing. The end of ctx takes the question back.
@@ -65,7 +72,7 @@ func (h *host) hold(ctx context.Context, in object) string {
 	if h.set.Hold > 0 {
 		args = append(args, h.set.Hold.String())
 	}
-	out, err := h.hookCommand(ctx, in, args...).Output()
+	out, err := h.hookCommand(ctx, payload(in), args...).Output()
 	var said struct {
 		Specific struct {
 			Decision struct {
@@ -79,9 +86,9 @@ func (h *host) hold(ctx context.Context, in object) string {
 	return said.Specific.Decision.Behavior
 }
 
-func (h *host) hookCommand(ctx context.Context, in object, args ...string) *exec.Cmd {
+func (h *host) hookCommand(ctx context.Context, in []byte, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, h.Self, append([]string{"hook"}, args...)...)
-	cmd.Dir, cmd.Env, cmd.Stdin = h.cwd, h.Environ, bytes.NewReader(payload(in))
+	cmd.Dir, cmd.Env, cmd.Stdin = h.cwd, h.Environ, bytes.NewReader(in)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 2 * grace
 	return cmd
@@ -90,11 +97,20 @@ func (h *host) hookCommand(ctx context.Context, in object, args ...string) *exec
 // payload is what a hook is told. An answer that is too long for it is cut, and says so.
 func payload(in object) []byte {
 	for {
-		data, err := json.Marshal(in)
+		data := encode(in)
 		text, _ := in["last_assistant_message"].(string)
-		if err != nil || len(data) <= handoff.MaxPayload || text == "" {
+		if len(data) <= handoff.MaxPayload || text == "" {
 			return data
 		}
 		in["last_assistant_message"] = strings.ToValidUTF8(text[:len(text)/2], "") + "\n[the answer was too long and is cut off here]"
 	}
+}
+
+// encode is JSON without the escapes that web pages need: they make a long text six times as long.
+func encode(in object) []byte {
+	var data bytes.Buffer
+	to := json.NewEncoder(&data)
+	to.SetEscapeHTML(false)
+	_ = to.Encode(in) // it can be encoded
+	return bytes.TrimSuffix(data.Bytes(), []byte("\n"))
 }

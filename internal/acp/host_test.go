@@ -57,6 +57,9 @@ func act(as string, args []string) int {
 			_, _ = os.Stderr.Write(reply)
 			return code(os.Remove(filepath.Join(dir, args[0])))
 		}
+		if bytes.HasPrefix(reply, []byte("break")) {
+			return 1
+		}
 		if bytes.HasPrefix(reply, []byte("wait")) {
 			time.Sleep(time.Hour)
 		}
@@ -265,6 +268,29 @@ func TestToldInTheEnd(t *testing.T) {
 		t.Errorf("hooks = %s", got)
 	}
 	r.shows("no space left on Stop")
+}
+
+// TestUnheard: a prompt that its hook did not hear is not taken. Orchestron gives it again.
+func TestUnheard(t *testing.T) {
+	r := newRig(t, Settings{})
+	r.shows("ready")
+	r.put("UserPromptSubmit", "break")
+	r.prompt("first")
+	r.shows("this prompt is not taken: exit status 1")
+	if err := os.Remove(filepath.Join(r.dir, "UserPromptSubmit")); err != nil {
+		t.Fatal(err)
+	}
+	r.put("text", strings.Repeat(strings.Repeat("0123456789", 400)+"\n", 1100))
+	r.keys("\x1d")
+	r.shows("❯ … ")
+	r.keys("\x1e")
+	r.shows("this prompt is not taken: it is longer than")
+	r.prompt("third")
+	r.hook("Stop", 1)
+	data, err := os.ReadFile(filepath.Join(r.dir, ".testkit-acp", "testkit-prompts.jsonl"))
+	if err != nil || strings.Count(string(data), "\n") != 1 || !strings.Contains(string(data), "third") {
+		t.Errorf("the agent took %.200q, %v, want the third alone", data, err)
+	}
 }
 
 // TestOneAtATime: what is submitted during a turn is taken when it is over, and not what somebody changes meanwhile.

@@ -49,9 +49,9 @@ func (h *host) release() {
 // order, and on there being one turn at a time.
 func (h *host) work(t *turn) {
 	defer h.do(func() { h.turn = nil })
-	refused, fault := h.hook("UserPromptSubmit", object{"prompt": t.text, "turn_id": t.id}) // once: a second is refused
-	if refused != "" {
-		h.say("this prompt is not taken: " + refused)
+	taken, fault := h.hook("UserPromptSubmit", object{"prompt": t.text, "turn_id": t.id}) // once: a second is refused
+	if !taken {
+		h.say("this prompt is not taken: " + fault)
 		return
 	}
 	if fault != "" {
