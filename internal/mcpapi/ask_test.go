@@ -157,6 +157,53 @@ func TestWhoJoins(t *testing.T) {
 	}
 }
 
+// TestJoinsWhenItIsThere: a client is asked after the SDK has taken it in, and not when the SDK refuses it.
+func TestJoinsWhenItIsThere(t *testing.T) {
+	c := &curious{}
+	s := newServer(catalogue(echoOp()), func(cfg *Config) { cfg.Asker = c })
+	t.Cleanup(s.Close)
+	w := connect(t, s, operator)
+	w.ask(strings.Replace(initializeLine, `"capabilities":{}`, `"capabilities":{"elicitation":{}}`, 1))
+	for id := range 3 { // the SDK takes it once
+		w.send(initializedLine)
+		want(t, w.ask(callLine(id+2, "echo", `{"text":"x"}`)), float64(id+2), "id")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.joined) != 1 {
+		t.Errorf("joined: %v", c.joined)
+	}
+}
+
+// TestStateIsNoWayAroundLimits: the key of a call is no longer than others, also where the client gives it back as state.
+func TestStateIsNoWayAroundLimits(t *testing.T) {
+	g := newGated()
+	close(g.open)
+	s := newServer(catalogue(g.op()), func(cfg *Config) { cfg.Asker = echoing{} })
+	t.Cleanup(s.Close)
+	w := connect(t, s, operator)
+	for length, kind := range map[int]any{maxKey: nil, maxKey + 1: "invalid"} {
+		args := `"name":"work","arguments":{"text":"x"},"requestState":"` + strings.Repeat("k", length) + `"`
+		want(t, w.ask(modernLine(1, "tools/call", args, `{"elicitation":{}}`)), kind, "result", "structuredContent", "kind")
+	}
+}
+
+// echoing takes the state for the key.
+type echoing struct{}
+
+func (echoing) Join(*mcp.ServerSession, orchestron.Actor) {}
+
+func (echoing) Call(_ orchestron.Actor, _ string, _ json.RawMessage, _, state string) (Asking, bool) {
+	return keyed{&curious{}, state}, true
+}
+
+type keyed struct {
+	*curious
+	key string
+}
+
+func (k keyed) Key() string { return k.key }
+
 // TestRequestsHaveNamesOfTheirOwn: what a client says to a request of another connection answers none of this one.
 func TestRequestsHaveNamesOfTheirOwn(t *testing.T) {
 	asked := make(chan error, 1)

@@ -305,7 +305,10 @@ func (v *view) receive(next mcp.MethodHandler) mcp.MethodHandler {
 		case "initialize":
 			v.server.sessions.claim(req.GetSession().(*mcp.ServerSession), actorOf(req.GetExtra()))
 		case "notifications/initialized":
-			v.server.join(req)
+			if res, err = next(ctx, method, req); err == nil { // before, the SDK may ask it nothing
+				v.server.join(req)
+			}
+			return res, err
 		case "resources/list", "resources/templates/list", "resources/read", "resources/subscribe", "resources/unsubscribe", "subscriptions/listen":
 			return v.serveResource(ctx, method, req, next)
 		}

@@ -75,7 +75,9 @@ func (v *view) handler(o op.Op) mcp.ToolHandler {
 		}
 		asking, asks := v.server.asking(o, req, actorOf(req.Extra), key, takesForms(req))
 		if asks {
-			key = asking.Key()
+			if key, err = bounded(asking.Key()); err != nil { // the client may have given it back
+				return failure(err), nil
+			}
 		}
 		if o.Long {
 			var cancel context.CancelFunc
@@ -226,6 +228,10 @@ func keyOf(req *mcp.CallToolRequest) (string, error) {
 			return "", orchestron.Errorf(orchestron.Invalid, "the idempotency key in _meta is not a string")
 		}
 	}
+	return bounded(key)
+}
+
+func bounded(key string) (string, error) {
 	if len(key) > maxKey {
 		return "", orchestron.Errorf(orchestron.Invalid, "the idempotency key has %d bytes, more than the %d allowed", len(key), maxKey)
 	}
