@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -19,14 +20,15 @@ import (
 // grace is how long an agent may take to end before the next stronger signal.
 const grace = time.Second
 
-// command is the agent's program without a terminal of its own, which it could write to.
+// command is the agent's program without a terminal of its own, which it could write to. The goroutine that starts it keeps
+// its thread until the program has ended.
 func command(argv, environ []string, dir string) (*exec.Cmd, error) {
 	file, err := bin.Find(argv[0], bin.Environ(environ).Get("PATH"))
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(file, argv[1:]...) //nolint:gosec // the configuration names the program
-	cmd.Dir, cmd.SysProcAttr = dir, &syscall.SysProcAttr{Setsid: true}
+	cmd.Dir, cmd.SysProcAttr = dir, apart()
 	for _, entry := range environ {
 		if name, _, _ := strings.Cut(entry, "="); name != "EDITOR" && name != "VISUAL" { // they are ours
 			cmd.Env = append(cmd.Env, entry)
@@ -133,6 +135,8 @@ type Said struct {
 
 // Probe starts an agent's program, has it say what it is, and ends it.
 func Probe(ctx context.Context, argv, environ []string, dir string) (Said, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	cmd, err := command(argv, environ, dir)
 	if err != nil {
 		return Said{}, err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,8 @@ type Process struct {
 // Main runs an agent: its arguments are a file with Settings, the model if it is not to be the agent's own, two dashes, and
 // the agent's command. It returns the exit code of the agent, or 128 and the signal that ended it.
 func (p Process) Main(args []string) int {
+	runtime.LockOSThread() // the agent is killed when the thread that started it ends: that may only be with all of us
+	defer runtime.UnlockOSThread()
 	model := ""
 	if len(args) > 1 && strings.HasPrefix(args[1], "--model=") {
 		model = strings.TrimPrefix(args[1], "--model=")
