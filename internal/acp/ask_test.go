@@ -69,3 +69,11 @@ func TestCareful(t *testing.T) {
 		t.Error("an option that was selected is not chosen")
 	}
 }
+
+// TestExactNumbers: what Orchestron is told of a call is what the agent said, not the nearest number.
+func TestExactNumbers(t *testing.T) {
+	call := toolCall{Input: json.RawMessage(`{"id": 9007199254740993, "text": "<&>"}`)}
+	if got, want := string(payload(object{"tool_input": call.input()})), `{"tool_input":{"id":9007199254740993,"text":"<&>"}}`; got != want {
+		t.Errorf("the hook is told %s, want %s", got, want)
+	}
+}

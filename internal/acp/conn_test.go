@@ -109,11 +109,24 @@ func TestToolCalls(t *testing.T) {
 		},
 		"Gemini CLI": {
 			`{"toolCallId":"t","status":"pending","title":"touch made","content":[{"type":"content","content":{"type":"text","text":"[in /w] (d)"}}],"locations":[],"kind":"execute"}`,
-			"execute", `{"detail":"[in /w] (d)","title":"touch made"}`,
+			"execute", `{"content":["[in /w] (d)"],"title":"touch made"}`,
 		},
-		"a change":       {`{"kind":"edit","content":[{"type":"diff","path":"/w/a","oldText":"x","newText":"y"}],"locations":[{"path":"/w/b"}]}`, "edit", `{"newText":"y","path":"/w/a"}`},
-		"a place":        {`{"kind":"delete","locations":[{"path":"/w/b"}]}`, "delete", `{"path":"/w/b"}`},
+		"changes": {
+			`{"kind":"edit","content":[{"type":"diff","path":"/w/a","oldText":"x","newText":"y"},{"type":"diff","path":"/w/b","newText":"z"}],"locations":[{"path":"/w/b"},{"path":"/w/c","line":2}]}`,
+			"edit", `{"content":[{"type":"diff","path":"/w/a","oldText":"x","newText":"y"},{"type":"diff","path":"/w/b","newText":"z"}],"locations":[{"path":"/w/b"},{"path":"/w/c","line":2}]}`,
+		},
+		"texts": {
+			`{"kind":"execute","content":[{"type":"content","content":{"type":"text","text":"rm -rf /"}},{"type":"content","content":{"type":"text","text":"ls"}},{"type":"terminal","terminalId":"t"}]}`,
+			"execute", `{"content":["rm -rf /","ls",{"type":"terminal","terminalId":"t"}]}`,
+		},
+		"names that are ours": {
+			`{"kind":"edit","title":"other","rawInput":{"path":"/etc/x","title":"true title","shown_title":1},"content":[{"type":"diff","path":"/w/b","newText":"x"}]}`,
+			"edit", `{"content":[{"type":"diff","path":"/w/b","newText":"x"}],"path":"/etc/x","shown_shown_title":"other","shown_title":1,"title":"true title"}`,
+		},
+		"a long number":  {`{"kind":"fetch","rawInput":{"id":9007199254740993}}`, "fetch", `{"id":9007199254740993}`},
+		"a place":        {`{"kind":"delete","locations":[{"path":"/w/b"}]}`, "delete", `{"locations":[{"path":"/w/b"}]}`},
 		"no object":      {`{"kind":"","rawInput":["a"]}`, "other", `{"input":["a"]}`},
+		"no arguments":   {`{"kind":"other"}`, "other", `{}`},
 		"nothing":        {`{"rawInput":null}`, "other", `{}`},
 		"a hostile kind": {`{"kind":"exe\ncute"}`, "other", `{}`},
 	} {

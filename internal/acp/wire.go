@@ -135,17 +135,11 @@ type choice struct {
 }
 
 type toolCall struct {
-	Title   string          `json:"title"`
-	Kind    string          `json:"kind"`
-	Input   json.RawMessage `json:"rawInput"`
-	Content []struct {
-		Path    string          `json:"path"`
-		New     string          `json:"newText"`
-		Content json.RawMessage `json:"content"`
-	} `json:"content"`
-	Locations []struct {
-		Path string `json:"path"`
-	} `json:"locations"`
+	Title     string            `json:"title"`
+	Kind      string            `json:"kind"`
+	Input     json.RawMessage   `json:"rawInput"`
+	Content   []json.RawMessage `json:"content"`
+	Locations []json.RawMessage `json:"locations"`
 }
 
 // tool is what rules and people know the call by: its kind, which is all that the protocol has for a name.
@@ -156,36 +150,53 @@ func (t toolCall) tool() string {
 	return t.Kind
 }
 
-// input is the call's arguments where the agent tells them, and what it shows of the call besides.
+// input is the call's arguments as they are, where the agent tells them, and all that it shows of the call besides: people
+// and rules decide about everything or about nothing. What is shown never takes the place of an argument.
 func (t toolCall) input() object {
-	in := object{}
-	_ = json.Unmarshal(t.Input, &in) // arguments that are no object are shown below
-	if in == nil {
-		in = object{}
-	}
-	if len(in) == 0 && len(t.Input) > 0 && string(t.Input) != "{}" && string(t.Input) != "null" {
-		in["input"] = t.Input
+	args := map[string]json.RawMessage{} // numbers and texts as they are
+	shown := object{}
+	if len(t.Input) > 0 && json.Unmarshal(t.Input, &args) != nil {
+		shown["input"] = t.Input // arguments that are no object
 	}
 	if t.Title != "" {
-		in["title"] = t.Title
+		shown["title"] = t.Title
 	}
-	for _, c := range t.Content {
-		var block struct {
-			Text string `json:"text"`
-		}
-		switch {
-		case c.Path != "":
-			in["path"], in["newText"] = c.Path, c.New
-		case json.Unmarshal(c.Content, &block) == nil && block.Text != "":
-			in["detail"] = block.Text
-		}
+	if len(t.Content) > 0 {
+		shown["content"] = texts(t.Content)
 	}
-	for _, l := range t.Locations {
-		if _, told := in["path"]; !told && l.Path != "" {
-			in["path"] = l.Path
+	if len(t.Locations) > 0 {
+		shown["locations"] = t.Locations
+	}
+	in := object{}
+	for name, value := range args {
+		in[name] = value
+	}
+	for name, value := range shown {
+		for args[name] != nil {
+			name = "shown_" + name
 		}
+		in[name] = value
 	}
 	return in
+}
+
+// texts are contents of a call, of which plain texts are shown without their wrapping.
+func texts(contents []json.RawMessage) []any {
+	all := make([]any, len(contents))
+	for i, raw := range contents {
+		var c struct {
+			Type  string `json:"type"`
+			Block struct {
+				Type string `json:"type"`
+				Text string `json:"text"`
+			} `json:"content"`
+		}
+		all[i] = raw
+		if json.Unmarshal(raw, &c) == nil && c.Type == "content" && c.Block.Type == "text" {
+			all[i] = c.Block.Text
+		}
+	}
+	return all
 }
 
 // ended is the answer to a prompt.
