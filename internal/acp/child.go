@@ -74,9 +74,30 @@ func (h *host) spawn(argv []string) error {
 		if !within(h.conn.over) || !within(told) { // something that it left running holds the pipes
 			_, _ = out.Close(), errs.Close()
 		}
+		h.finish()
 		h.do(func() { h.quit(exitCode(state), "the agent's program ended: "+state.String()) })
 	})
 	return nil
+}
+
+// finish waits, for a while at most, until Orchestron is told of a turn that the agent answered before it ended. No other
+// turn begins.
+func (h *host) finish() {
+	var told chan struct{}
+	h.do(func() {
+		h.ready = false
+		if h.turn != nil {
+			told = h.turn.told
+		}
+	})
+	if told == nil {
+		return
+	}
+	select {
+	case <-told:
+	case <-time.After(10 * grace):
+	case <-h.ctx.Done():
+	}
 }
 
 // within reports whether something ends within the grace.

@@ -82,18 +82,23 @@ func (c *conn) call(method string, params, result any) error {
 	if err := c.send(message{ID: fmt.Append(nil, id), Method: method}, params); err != nil {
 		return err
 	}
+	var m message
 	select {
-	case m := <-answer:
-		if m.Error != nil {
-			return m.Error
-		}
-		if err := json.Unmarshal(m.Result, result); err != nil {
-			return fmt.Errorf("the agent's answer to %s is not understood: %w", method, err)
-		}
-		return nil
+	case m = <-answer:
 	case <-c.over:
-		return errOver
+		select {
+		case m = <-answer: // it came before the end
+		default:
+			return errOver
+		}
 	}
+	if m.Error != nil {
+		return m.Error
+	}
+	if err := json.Unmarshal(m.Result, result); err != nil {
+		return fmt.Errorf("the agent's answer to %s is not understood: %w", method, err)
+	}
+	return nil
 }
 
 // notify tells the agent something.

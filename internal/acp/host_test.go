@@ -7,12 +7,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -38,8 +35,8 @@ func act(as string, args []string) int {
 	case "acp-host":
 		return Process{Self: os.Args[0], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}.Main(args)
 	case "agent":
-		if len(args) > 0 && args[0] == "stubborn" {
-			return stubborn(dir)
+		if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+			return rogue(args[0], dir)
 		}
 		return scripted.Main(args, os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	case "compose":
@@ -73,16 +70,6 @@ func act(as string, args []string) int {
 		return code(errors.Join(err, openErr))
 	}
 	return 2
-}
-
-// stubborn is an agent that goes on when its host is gone. What it would write to is gone as well.
-func stubborn(dir string) int {
-	signal.Ignore(syscall.SIGTERM, syscall.SIGPIPE)
-	if err := os.WriteFile(filepath.Join(dir, "pid"), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
-		return code(err)
-	}
-	time.Sleep(time.Hour)
-	return 0
 }
 
 func code(err error) int {

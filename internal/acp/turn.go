@@ -12,10 +12,11 @@ import (
 // turn is one exchange.
 type turn struct {
 	id      string
-	text    string // the prompt
-	stopped bool   // somebody stopped it
-	over    bool   // the agent has answered
-	asked   bool   // the agent has the prompt
+	told    chan struct{} // closed when Orchestron has been told of its end
+	text    string        // the prompt
+	stopped bool          // somebody stopped it
+	over    bool          // the agent has answered
+	asked   bool          // the agent has the prompt
 	answer  strings.Builder
 	message string // the id of the message that the answer ends with
 	broken  bool   // something else came since the last text
@@ -33,7 +34,7 @@ func (h *host) submit() {
 		return
 	}
 	h.box, h.armed, h.notice = "", false, ""
-	t := &turn{id: rand.Text(), text: text}
+	t := &turn{id: rand.Text(), told: make(chan struct{}), text: text}
 	h.turn = t
 	h.group.Go(func() { h.work(t) })
 }
@@ -48,6 +49,7 @@ func (h *host) release() {
 // work is a turn, from the hook that may refuse its prompt to the hook that has its answer. Orchestron counts on this
 // order, and on there being one turn at a time.
 func (h *host) work(t *turn) {
+	defer close(t.told)
 	defer h.do(func() { h.turn = nil })
 	taken, fault := h.hook("UserPromptSubmit", object{"prompt": t.text, "turn_id": t.id}) // once: a second is refused
 	if !taken {
