@@ -179,13 +179,20 @@ func sum(text string) string {
 	return hex.EncodeToString(s[:8])
 }
 
+// record is a line of the records. Its type comes first: it is looked for near the beginning of the file.
+type record struct {
+	Type      string    `json:"type"`
+	Prompt    string    `json:"promptId"`
+	Session   string    `json:"sessionId"`
+	At        time.Time `json:"timestamp"`
+	Sidechain bool      `json:"isSidechain"` // always: the tokens of a whole turn say nothing of how full the context is
+	Message   object    `json:"message"`
+}
+
 // write adds a line to the records of the session, in the form of Claude Code's. What cannot be written is shown: nothing
 // depends on the records but what is counted, and that an agent is seen to work.
 func (h *host) write(t *turn, by string, said object) {
-	line, err := json.Marshal(object{
-		"type": by, "promptId": t.id, "sessionId": h.session, "timestamp": time.Now().UTC().Format(time.RFC3339Nano), "message": said,
-		"isSidechain": true, // the tokens of a whole turn say nothing of how full the context is
-	})
+	line, err := json.Marshal(record{by, t.id, h.session, time.Now().UTC(), true, said})
 	f, openErr := os.OpenFile(h.records, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err = errors.Join(err, openErr); err == nil {
 		_, err = f.Write(append(line, '\n'))
