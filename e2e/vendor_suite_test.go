@@ -29,7 +29,7 @@ type vendorHouse struct {
 	told   *usageapi.Tokens  // what is told of the call in counted, where that is not all; nothing when they are zero
 }
 
-// newVendorHouse makes a house with a program that a variable names. configure writes what the program needs to find the
+// newVendorHouse makes a house with a program that a variable names, in a test that runs beside others. configure writes what the program needs to find the
 // scripted API at a URL into the person's home, and returns further variables of the daemon.
 func newVendorHouse(t *testing.T, driver string, configure func(home, url string) []string) *vendorHouse {
 	t.Helper()
@@ -38,6 +38,7 @@ func newVendorHouse(t *testing.T, driver string, configure func(home, url string
 	if file == "" {
 		t.Skipf("%s does not name a program; make e2e installs one and runs this test with it", variable)
 	}
+	t.Parallel() // these programs wait much: for their start, and before they try again
 	model := api.New()
 	woken := &notices{next: model}
 	server := httptest.NewServer(woken)
