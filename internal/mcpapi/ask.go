@@ -124,7 +124,8 @@ func (s *Server) poseWhile(ctx context.Context, r *run, o op.Op, args json.RawMe
 	return func() { cancel(); <-done }
 }
 
-// pose shows the client what it is asked now, in place of what it was asked before. told gets what the client says.
+// pose shows the client what it is asked now, in place of what it was asked before. Nothing may change asks any more. told gets
+// what the client says.
 func (r *run) pose(asks mcp.InputRequestMap, told func(map[string]json.RawMessage)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

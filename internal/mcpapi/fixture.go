@@ -5,6 +5,8 @@ package mcpapi
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"sync"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -37,21 +39,36 @@ func (f Fixture) Begin(ctx context.Context, req *mcp.CallToolRequest, do func(co
 	})
 }
 
+// ask waits until the client has answered all that it is asked.
 func (r *run) ask(ctx context.Context, asks mcp.InputRequestMap) (map[string]json.RawMessage, error) {
+	var mu sync.Mutex // of these
+	open, all := maps.Clone(asks), map[string]json.RawMessage{}
 	heard := make(chan struct{})
-	r.mu.Lock()
-	r.asked, r.answer, r.heard = map[string]mcp.InputRequest{}, map[string]json.RawMessage{}, heard
-	for id, ask := range asks {
-		r.asked[id] = ask
+	var told func(map[string]json.RawMessage)
+	told = func(answers map[string]json.RawMessage) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(open) == 0 {
+			return
+		}
+		for id, answer := range answers {
+			if _, ok := open[id]; ok {
+				delete(open, id)
+				all[id] = answer
+			}
+		}
+		if len(open) > 0 {
+			r.pose(maps.Clone(open), told)
+			return
+		}
+		r.pose(nil, nil)
+		close(heard)
 	}
-	r.rec.Status = inputRequired
-	r.mu.Unlock()
+	r.pose(asks, told)
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-heard:
+		return all, nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.answer, nil
 }

@@ -80,10 +80,8 @@ type run struct {
 	stored bool
 	result *mcp.CallToolResult // of a job that ended
 	err    error
-	asked  map[string]mcp.InputRequest // what the client must answer before the job goes on
-	answer map[string]json.RawMessage
-	heard  chan struct{}                    // closed when nothing is asked any more
-	told   func(map[string]json.RawMessage) // gets the answers in place of answer and heard
+	asked  mcp.InputRequestMap              // what the client is asked
+	told   func(map[string]json.RawMessage) // gets what the client says to it
 }
 
 func newTasks(store TaskStore, log *slog.Logger) *tasks {
@@ -249,25 +247,13 @@ func (r *run) stopTask(ctx context.Context) error {
 	return r.put(ctx)
 }
 
-// hear takes the client's answers to what was asked; the job goes on when none is missing. Others are ignored.
+// hear takes the client's answers to what it is asked. When nothing is, nobody hears them.
 func (r *run) hear(answers map[string]json.RawMessage) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if told := r.told; told != nil {
-		r.mu.Unlock()
-		defer r.mu.Lock()
+	told := r.told
+	r.mu.Unlock()
+	if told != nil {
 		told(answers)
-		return
-	}
-	for id, answer := range answers {
-		if _, ok := r.asked[id]; ok {
-			delete(r.asked, id)
-			r.answer[id] = answer
-		}
-	}
-	if r.rec.Status == inputRequired && len(r.asked) == 0 {
-		r.rec.Status, r.rec.Updated = working, time.Now().UTC()
-		close(r.heard)
 	}
 }
 

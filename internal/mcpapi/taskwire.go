@@ -158,11 +158,8 @@ func (r *run) view(resultType string) *taskResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := r.rec.view(resultType)
-	if len(r.asked) > 0 && resultType == "complete" {
-		out.InputRequests = mcp.InputRequestMap{}
-		for id, ask := range r.asked {
-			out.InputRequests[id] = ask
-		}
+	if resultType == "complete" {
+		out.InputRequests = r.asked
 	}
 	return out
 }

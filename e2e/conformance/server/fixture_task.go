@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -22,6 +23,7 @@ func taskFixtures(s *mcp.Server, f mcpapi.Fixture) {
 	}
 	fixture(s, "confirm_delete", `{"type":"object","properties":{"filename":{"type":"string"}}}`, idle)
 	fixture(s, "multi_input", noArguments, idle)
+	fixture(s, "protocol_error_job", noArguments, idle)
 	fixture(s, "test_tool_with_task", noArguments, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"user_name": question("What is your name?", "name", "string")}}, nil
 	})
@@ -52,14 +54,23 @@ func asTask(ctx context.Context, f mcpapi.Fixture, call *mcp.CallToolRequest) (m
 	case name == "test_tool_with_task" && len(call.Params.InputResponses) > 0:
 		who, _ := field(call.Params.InputResponses, "user_name", "name")
 		return f.Begin(ctx, call, func(ctx context.Context, _ mcpapi.Ask) (*mcp.CallToolResult, error) {
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second): // what ends at once is no task
-			}
-			return said("Hello, %s!", asJSON(who)), ctx.Err()
+			return said("Hello, %s!", asJSON(who)), aWhile(ctx)
+		})
+	case name == "protocol_error_job": // operations only fail as tools do
+		return f.Begin(ctx, call, func(ctx context.Context, _ mcpapi.Ask) (*mcp.CallToolResult, error) {
+			return nil, errors.Join(aWhile(ctx), errors.New("broken, as it always is"))
 		})
 	}
 	return nil, nil
+}
+
+// aWhile waits, for what ends at once is no task.
+func aWhile(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+	}
+	return ctx.Err()
 }
 
 // asking is a task that ends when the client has answered.

@@ -90,12 +90,6 @@ func operations() []op.Op {
 			}
 			return out{}, orchestron.Errorf(orchestron.Conflict, "the job failed, as it always does")
 		}, op.Long()),
-		op.New("protocol_error_job", op.Read, "Breaks after half a second.", func(ctx context.Context, _ op.Call, _ none) (out, error) {
-			if err := wait(ctx, time.Second/2); err != nil {
-				return out{}, err
-			}
-			panic("broken, as it always is")
-		}, op.Long()),
 	}
 }
 
