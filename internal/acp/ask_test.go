@@ -3,8 +3,10 @@ package acp
 import (
 	"encoding/json"
 	"io"
+	"strings"
 	"testing"
 
+	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
@@ -75,5 +77,44 @@ func TestExactNumbers(t *testing.T) {
 	call := toolCall{Input: json.RawMessage(`{"id": 9007199254740993, "text": "<&>"}`)}
 	if got, want := string(payload(object{"tool_input": call.input()})), `{"tool_input":{"id":9007199254740993,"text":"<&>"}}`; got != want {
 		t.Errorf("the hook is told %s, want %s", got, want)
+	}
+}
+
+// TestAskedInTheEnd: what Orchestron could not be asked it is asked again.
+func TestAskedInTheEnd(t *testing.T) {
+	r := newRig(t, Settings{})
+	r.shows("ready")
+	r.put("PermissionRequest", "fault: no space left")
+	r.put("PermissionRequest.next", `{"hookSpecificOutput":{"hookEventName":"PermissionRequest","decision":{"behavior":"allow"}}}`)
+	r.prompt("@@call shell {}\n@@say {{result}}")
+	if in := r.hook("Stop", 1); in["last_assistant_message"] != "ok" {
+		t.Errorf("the answer is %v", in)
+	}
+	r.shows("Orchestron is not asked: fault: no space left")
+	if got, want := r.order(), "SessionStart UserPromptSubmit PermissionRequest PermissionRequest PostToolUse Stop"; got != want {
+		t.Errorf("hooks = %s, want %s", got, want)
+	}
+}
+
+// TestLongArguments are cut, say so, are no arguments that a rule knows, and are told from others with the same beginning.
+func TestLongArguments(t *testing.T) {
+	told := func(end string) string {
+		raw, err := json.Marshal(object{"command": strings.Repeat("<", 5<<20) + end})
+		if err != nil {
+			t.Fatal(err)
+		}
+		call := toolCall{Input: raw}
+		data := payload(object{"tool_name": "execute", "tool_input": call.input()})
+		var in struct {
+			Input map[string]string `json:"tool_input"`
+		}
+		if err := json.Unmarshal(data, &in); err != nil || len(data) > handoff.MaxPayload || in.Input["command"] != "" ||
+			!strings.Contains(in.Input["notice"], "too long") || !strings.HasPrefix(in.Input["arguments"], `{"command":"`) {
+			t.Errorf("the hook is told %.300s, %v", data, err)
+		}
+		return string(data)
+	}
+	if told("a") == told("b") || told("a") != told("a") {
+		t.Error("long arguments are not told apart")
 	}
 }

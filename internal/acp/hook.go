@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,13 +67,40 @@ func (h *host) hook(event string, fields object) (taken bool, fault string) {
 	return true, said
 }
 
-// hold has Orchestron decide a question, and returns allow, deny, or nothing. The end of ctx takes the question back.
+// hold has Orchestron decide a question, and returns allow, deny, or nothing. A hook that failed is run again: nobody else
+// would ask. The end of ctx takes the question back.
 func (h *host) hold(ctx context.Context, in object) string {
+	data := payload(in)
+	for before := ""; ; {
+		behavior, fault := h.decision(ctx, data)
+		if fault == "" || ctx.Err() != nil {
+			return behavior
+		}
+		if fault != before {
+			h.mutter("Orchestron is not asked: " + fault)
+		}
+		before = fault
+		select {
+		case <-time.After(grace):
+		case <-ctx.Done():
+			return ""
+		}
+	}
+}
+
+// decision runs the hook that waits for a decision. Without one that is nothing; fault is why it did not wait.
+func (h *host) decision(ctx context.Context, in []byte) (behavior, fault string) {
 	args := []string{"PermissionRequest"}
 	if h.set.Hold > 0 {
 		args = append(args, h.set.Hold.String())
 	}
-	out, err := h.hookCommand(ctx, payload(in), args...).Output()
+	var errs bytes.Buffer
+	cmd := h.hookCommand(ctx, in, args...)
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		return "", err.Error() + " " + errs.String()
+	}
 	var said struct {
 		Specific struct {
 			Decision struct {
@@ -80,10 +108,10 @@ func (h *host) hold(ctx context.Context, in object) string {
 			} `json:"decision"`
 		} `json:"hookSpecificOutput"`
 	}
-	if err != nil || json.Unmarshal(out, &said) != nil {
-		return ""
+	if json.Unmarshal(out, &said) != nil {
+		return "", strings.TrimSpace(errs.String())
 	}
-	return said.Specific.Decision.Behavior
+	return said.Specific.Decision.Behavior, ""
 }
 
 func (h *host) hookCommand(ctx context.Context, in []byte, args ...string) *exec.Cmd {
@@ -94,16 +122,43 @@ func (h *host) hookCommand(ctx context.Context, in []byte, args ...string) *exec
 	return cmd
 }
 
-// payload is what a hook is told. An answer that is too long for it is cut, and says so.
+// payload is what a hook is told. What is too long for it is cut, and says so.
 func payload(in object) []byte {
 	for {
 		data := encode(in)
-		text, _ := in["last_assistant_message"].(string)
-		if len(data) <= handoff.MaxPayload || text == "" {
+		if len(data) <= handoff.MaxPayload || !shorten(in) {
 			return data
 		}
-		in["last_assistant_message"] = strings.ToValidUTF8(text[:len(text)/2], "") + "\n[the answer was too long and is cut off here]"
 	}
+}
+
+// shorten cuts what may be long, and reports whether there was something to cut.
+func shorten(in object) bool {
+	if text, _ := in["last_assistant_message"].(string); text != "" {
+		in["last_assistant_message"] = strings.ToValidUTF8(text[:len(text)/2], "") + "\n[the answer was too long and is cut off here]"
+		return true
+	}
+	args, whole := in["tool_input"].(object)
+	if !whole {
+		return false
+	}
+	data := encode(args)
+	in["tool_input"] = excerpt{
+		Notice: fmt.Sprintf("the arguments have %d bytes, which is too long: this is their beginning", len(data)),
+		Begin:  strings.ToValidUTF8(string(data[:min(len(data), longArgs)]), ""), Sum: fmt.Sprintf("%x", sha256.Sum256(data)),
+	}
+	return true
+}
+
+// longArgs is how much is told of arguments that are too long.
+const longArgs = 32 << 10
+
+// excerpt stands for arguments that are too long. It has none of their names, so that no rule takes it for all of them, and
+// is the same for the same arguments only.
+type excerpt struct {
+	Notice string `json:"notice"`
+	Begin  string `json:"arguments"`
+	Sum    string `json:"sha256"`
 }
 
 // encode is JSON without the escapes that web pages need: they make a long text six times as long.

@@ -58,6 +58,9 @@ func act(as string, args []string) int {
 		}
 		if bytes.HasPrefix(reply, []byte("fault")) {
 			_, _ = os.Stderr.Write(reply)
+			if os.Rename(filepath.Join(dir, args[0]+".next"), filepath.Join(dir, args[0])) == nil {
+				return 0
+			}
 			return code(os.Remove(filepath.Join(dir, args[0])))
 		}
 		if bytes.HasPrefix(reply, []byte("break")) {

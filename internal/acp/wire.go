@@ -144,7 +144,7 @@ type toolCall struct {
 
 // tool is what rules and people know the call by: its kind, which is all that the protocol has for a name.
 func (t toolCall) tool() string {
-	if t.Kind == "" || strings.ContainsFunc(t.Kind, func(r rune) bool { return !unicode.IsLetter(r) && r != '_' }) {
+	if t.Kind == "" || len(t.Kind) > 64 || strings.ContainsFunc(t.Kind, func(r rune) bool { return !unicode.IsLetter(r) && r != '_' }) {
 		return "other"
 	}
 	return t.Kind
