@@ -11,12 +11,19 @@ import (
 type ask struct {
 	id       json.RawMessage // of the agent's request
 	request  request
+	size     int                // in bytes
 	selected int                // on the screen
 	withdraw context.CancelFunc // ends the hook that waits for an answer from outside; nil before it runs
 }
 
 // cancelled stands for the answer that nobody chose.
 const cancelled = ""
+
+// What an agent may ask at once.
+const (
+	mostAsks   = 100
+	sizeOfAsks = 2 * maxLine
+)
 
 // permission takes in a question. One after the other is shown.
 func (h *host) permission(m message) {
@@ -25,9 +32,17 @@ func (h *host) permission(m message) {
 		h.respond(m.ID, cancelled) // nobody would be asked in the name of a turn
 		return
 	}
+	size := len(m.Params)
+	for _, a := range h.asks {
+		size += a.size
+	}
+	if len(h.asks) >= mostAsks || size > sizeOfAsks {
+		h.quit(1, "the agent was ended: it asks too much at once")
+		return
+	}
 	h.flush()
 	h.interject()
-	h.asks = append(h.asks, &ask{id: m.ID, request: r, selected: careful(r.Options)})
+	h.asks = append(h.asks, &ask{id: m.ID, request: r, size: len(m.Params), selected: careful(r.Options)})
 	h.putNext()
 }
 
@@ -124,5 +139,5 @@ func (h *host) respond(id json.RawMessage, option string) {
 	if option == cancelled {
 		outcome = object{"outcome": "cancelled"}
 	}
-	_ = h.conn.reply(id, object{"outcome": outcome}) // it can be encoded
+	h.sent(h.conn.reply(id, object{"outcome": outcome}))
 }

@@ -72,7 +72,7 @@ func (h *host) spawn(argv []string) error {
 		state, _ := cmd.Process.Wait() // without a state it ended somehow
 		close(h.gone)
 		if !within(h.conn.over) || !within(told) { // something that it left running holds the pipes
-			_, _ = out.Close(), errs.Close()
+			_, _, _ = in.Close(), out.Close(), errs.Close()
 		}
 		h.finish()
 		h.do(func() { h.quit(exitCode(state), "the agent's program ended: "+state.String()) })
@@ -121,7 +121,7 @@ func (h *host) complaints(r io.Reader) {
 }
 
 func (h *host) mutter(line string) {
-	if line = clean(line); strings.TrimSpace(line) != "" {
+	if line = clean(brief(line)); strings.TrimSpace(line) != "" {
 		h.do(func() { h.screen.Print("! " + line) })
 	}
 }
@@ -178,7 +178,10 @@ func Probe(ctx context.Context, argv, environ []string, dir string) (Said, error
 	c, read, written := newConn(), make(chan struct{}), make(chan struct{})
 	go func() { defer close(written); c.write(in) }()
 	go func() { defer close(read); c.read(out, func(message) {}, func(string) {}) }()
-	kill := context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	kill := context.AfterFunc(ctx, func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = out.Close() // something that it left running may hold it
+	})
 	var w welcome
 	err = c.call("initialize", greeting(), &w)
 	if err == nil && w.Version != version {

@@ -14,6 +14,9 @@ import (
 // maxLine is how long a message of the agent may be. It may hold a picture.
 const maxLine = 32 << 20
 
+// maxUnread is how much may wait for an agent that does not read.
+const maxUnread = 32 << 20
+
 // message is any message of JSON-RPC.
 type message struct {
 	Version string          `json:"jsonrpc"`
@@ -56,6 +59,7 @@ type conn struct {
 	last   int
 	waits  map[int]chan message
 	outbox [][]byte
+	unread int // bytes in the outbox
 	news   chan struct{}
 	hung   chan struct{} // closed when we say no more
 	over   chan struct{} // closed when the agent says no more
@@ -71,17 +75,31 @@ func (c *conn) hangUp() { close(c.hung) }
 // errOver says that the agent ended.
 var errOver = errors.New("the agent ended")
 
+// errDeaf says that nothing more can be said to the agent.
+var errDeaf = errors.New("the agent does not read what it is told")
+
 // call asks the agent and waits for its answer, which it decodes into result.
 func (c *conn) call(method string, params, result any) error {
+	answer, err := c.request(method, params)
+	if err != nil {
+		return err
+	}
+	return c.wait(method, answer, result)
+}
+
+// request asks the agent something that wait has the answer to.
+func (c *conn) request(method string, params any) (<-chan message, error) {
 	answer := make(chan message, 1)
 	c.mu.Lock()
 	c.last++
 	id := c.last
 	c.waits[id] = answer
 	c.mu.Unlock()
-	if err := c.send(message{ID: fmt.Append(nil, id), Method: method}, params); err != nil {
-		return err
-	}
+	return answer, c.send(message{ID: fmt.Append(nil, id), Method: method}, params)
+}
+
+// wait waits for the answer to a request, which it decodes into result.
+func (c *conn) wait(method string, answer <-chan message, result any) error {
 	var m message
 	select {
 	case m = <-answer:
@@ -127,8 +145,15 @@ func (c *conn) send(m message, params any) (err error) {
 		return err
 	}
 	c.mu.Lock()
-	c.outbox = append(c.outbox, append(line, '\n'))
+	deaf := c.unread > maxUnread
+	if !deaf {
+		c.outbox = append(c.outbox, append(line, '\n'))
+		c.unread += len(line)
+	}
 	c.mu.Unlock()
+	if deaf {
+		return errDeaf
+	}
 	select {
 	case c.news <- struct{}{}:
 	default:
@@ -142,7 +167,7 @@ func (c *conn) write(to io.WriteCloser) {
 	for {
 		c.mu.Lock()
 		lines := c.outbox
-		c.outbox = nil
+		c.outbox, c.unread = nil, 0
 		c.mu.Unlock()
 		for _, line := range lines {
 			if _, err := to.Write(line); err != nil {

@@ -19,7 +19,7 @@ func (h *host) take(m message) {
 		h.permission(m)
 	default:
 		if m.ID != nil {
-			_ = h.conn.send(message{ID: m.ID, Error: errUnknown}, nil) // it can be encoded
+			h.sent(h.conn.send(message{ID: m.ID, Error: errUnknown}, nil))
 		}
 	}
 }
@@ -32,14 +32,14 @@ func (h *host) update(u updated) {
 	case "agent_thought_chunk", "user_message_chunk":
 		if !h.ready && u.Update.Kind == "user_message_chunk" { // of the conversation that goes on
 			h.flush()
-			h.screen.Print("❯ " + strings.ReplaceAll(clean(u.text()), "\n", "\n  "))
+			h.screen.Print("❯ " + strings.ReplaceAll(clean(brief(u.text())), "\n", "\n  "))
 		}
 	case "tool_call":
 		h.flush()
 		h.interject()
 		h.screen.Print("⚙ " + oneLine(clean(u.Update.Title)))
 		if h.turn != nil {
-			h.write(h.turn, "tool", object{"title": u.Update.Title})
+			h.write(h.turn, "tool", object{"title": brief(u.Update.Title)})
 		}
 	case "tool_call_update":
 		h.interject()
@@ -78,7 +78,7 @@ func (h *host) said(u updated) {
 		}
 		t.broken, t.message = false, u.Update.Message
 	}
-	h.line += text
+	h.line += brief(text)
 	if i := strings.LastIndexByte(h.line, '\n'); i >= 0 {
 		h.screen.Print(clean(h.line[:i]))
 		h.line = h.line[i+1:]
@@ -96,8 +96,26 @@ func (h *host) flush() {
 	}
 }
 
-// oneLine is a text's first line.
+// oneLine is the first line of a text, as far as it is shown.
 func oneLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
-	return line
+	return brief(line)
+}
+
+// longest is how much of a text is shown.
+const longest = 64 << 10
+
+// brief is a text as far as it is shown: the screen keeps what it shows.
+func brief(text string) string {
+	if len(text) <= longest {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longest], "") + " … the rest is not shown"
+}
+
+// sent ends an agent that could not be told something: it waits for an answer that does not come.
+func (h *host) sent(err error) {
+	if err != nil {
+		h.quit(1, "the agent was ended: "+err.Error())
+	}
 }

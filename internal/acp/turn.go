@@ -72,24 +72,30 @@ func (h *host) work(t *turn) {
 
 // ask gives the agent the prompt and waits for the end of the turn.
 func (h *host) ask(t *turn, result *ended) error {
-	var prompt []object
+	var answer <-chan message
+	var err error
 	h.do(func() {
 		h.write(t, "user", object{"role": "user", "content": t.text})
 		h.screen.Print("❯ " + strings.ReplaceAll(terminal.Shorten(clean(t.text), 40, 4000), "\n", "\n  ") + "\n")
 		if t.stopped {
 			return
 		}
+		var prompt []object
 		if !h.briefed && h.set.Context != "" {
 			prompt = append(prompt, object{"type": "text", "text": h.set.Context})
 		}
 		prompt = append(prompt, object{"type": "text", "text": t.text})
 		h.briefed, t.asked = true, true
+		answer, err = h.conn.request("session/prompt", object{"sessionId": h.session, "prompt": prompt}) // before any cancel
 	})
-	if prompt == nil {
+	switch {
+	case err != nil:
+		return err
+	case answer == nil:
 		result.Reason = "cancelled"
 		return nil
 	}
-	return h.conn.call("session/prompt", object{"sessionId": h.session, "prompt": prompt}, result)
+	return h.conn.wait("session/prompt", answer, result)
 }
 
 // outcome says how a turn ended, in the words of hooks.
@@ -139,17 +145,19 @@ func status(err error) int {
 	return f.Code
 }
 
-func (h *host) say(text string) { h.do(func() { h.screen.Print(clean(text) + "\n") }) }
+func (h *host) say(text string) { h.do(func() { h.screen.Print(clean(brief(text)) + "\n") }) }
 
-// interrupt stops the turn.
+// interrupt stops the turn. It can be said again to an agent that did not stop.
 func (h *host) interrupt() {
 	t := h.turn
-	if t == nil || t.stopped || t.over {
+	if t == nil || t.over {
 		return
 	}
-	t.stopped, h.armed = true, false
+	if !t.stopped {
+		t.stopped, h.armed = true, false
+	}
 	if t.asked {
-		_ = h.conn.notify("session/cancel", object{"sessionId": h.session}) // it can be encoded
+		h.sent(h.conn.notify("session/cancel", object{"sessionId": h.session}))
 	}
 	h.dismiss()
 }
