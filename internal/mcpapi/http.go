@@ -52,8 +52,12 @@ func (s *Server) Handler() http.Handler {
 
 // lend serves a request that opens a stream.
 func (s *Server) lend(next http.Handler, w http.ResponseWriter, r *http.Request, l *sse.Loan) {
+	out, ours := w.(*response)
+	if ours {
+		out.last = true
+	}
 	taken := sse.Lend(next, w, r, l)
-	if out, ours := w.(*response); ours {
+	if ours {
 		out.gone = taken
 	}
 }

@@ -26,6 +26,7 @@ type response struct {
 	control *http.ResponseController
 	id      []byte // of the request, raw; nil when not known
 	plain   bool   // an error in plain text is being written
+	last    bool   // the connection ends with it, and the client must not use it for its next request
 	gone    bool   // the connection was taken over
 }
 
@@ -38,6 +39,9 @@ func (r *response) WriteHeader(status int) {
 		r.plain = true
 		h.Set("Content-Type", jsonType)
 		h.Del("Content-Length")
+	}
+	if r.last {
+		r.Header().Set("Connection", "close") // the SDK says that it is kept alive
 	}
 	r.ResponseWriter.WriteHeader(status)
 }

@@ -117,4 +117,7 @@ func TestOneStreamOfASession(t *testing.T) {
 		t.Errorf("the stream broke off: %v", err)
 	}
 	_ = third.Body.Close()
+	if !third.Close { // else a client that reads so may use it for its next request, which then fails
+		t.Error("the stream does not say that its connection ends with it")
+	}
 }
