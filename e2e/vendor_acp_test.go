@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -285,6 +288,46 @@ func TestACPApprovals(t *testing.T) {
 	finally(h.send(v.ID, "@@call careful {\"command\":\"rm \\u001b]0;x\\u0007 -r .\"}\n@@say {{result}}", false), "ok")
 	if free := h.spawn("some", func(in *agentapi.SpawnIn) { in.PermissionMode = "bypassPermissions" }); h.ask(free.ID, "@@call x {}\n@@say {{result}}").Response != "ok" {
 		t.Errorf("the mode does not reach the agent\n%s", h.screen(free))
+	}
+}
+
+// TestACPLong gives an agent a message of which every byte is escaped somewhere, and has it ask with long arguments.
+func TestACPLong(t *testing.T) {
+	h := newACPHouse(t)
+	v := h.spawn("some")
+	long := strings.Repeat("<", 1_000_000)
+	unix := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", h.socket())
+	}}
+	defer unix.CloseIdleConnections()
+	body := fmt.Sprintf(`{"instanceId":%q,"text":"%s"}`, v.ID, long)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://daemon/api/v1/tools/send", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := (&http.Client{Transport: unix}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("the message is answered %s, %v", said, err)
+	}
+	h.checkAnswer(v, "next", testkit.Echo("next"))
+	if got := h.took(h.status(v.ID).SessionID); len(got) != 2 || got[0] != long {
+		t.Errorf("the agent took %d prompts: %.100q, want the long one and another", len(got), got)
+	}
+	id := h.send(v.ID, "@@bulk 5000000\n@@call careful {\"command\":\"rm -r .\"}\n@@say {{result}}", false)
+	var list approvalapi.ListOut
+	h.mustCall("list_approvals", approvalapi.ListIn{State: approvalapi.Pending, Limit: 10, Timeout: 60}, &list)
+	if list.Count != 1 || !strings.Contains(list.Approvals[0].Subject, "too long") {
+		t.Fatalf("what waits is %.300v\n%s", list.Approvals, h.screen(v))
+	}
+	h.mustCall("answer_approval", approvalapi.AnswerIn{ID: string(list.Approvals[0].ID), Decision: approvalapi.AllowOnce}, nil)
+	if out := h.waited(v.ID, id, 60); out.Response != "ok" {
+		t.Errorf("the agent says %+v\n%s", out, h.screen(v))
 	}
 }
 

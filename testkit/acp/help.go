@@ -18,6 +18,7 @@ Lines of a prompt tell it what to do, in order:
   @@delay 200ms            work for that long
   @@hold [DURATION]        the same; without a duration until it is cancelled
   @@call NAME {json}       ask for permission to use a tool, and wait for the answer; in the mode auto it does not ask
+  @@bulk N                 let the next call have an argument "bulk" with N characters
   @@write PATH TEXT        write a file in the working directory
   @@mcp TOOL {json}        call a tool of an MCP server; its text is part of the answer
   @@plan TEXT              tell its plan, a step of each word

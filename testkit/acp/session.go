@@ -33,6 +33,7 @@ type session struct {
 	quota  *testkit.Usage
 	reason string
 	calls  int
+	bulk   int // of the next call
 }
 
 type exchange struct{ Prompt, Answer string }
@@ -108,6 +109,8 @@ func (s *session) step(ctx context.Context, d testkit.Directive) *failure {
 		wait(ctx, d.Rest)
 	case "call":
 		s.call(ctx, word, rest)
+	case "bulk":
+		s.bulk, _ = strconv.Atoi(word)
 	case "write":
 		s.complain(os.WriteFile(filepath.Join(s.cwd, filepath.Base(word)), []byte(testkit.Text(rest)), 0o600))
 	case "mcp":
@@ -177,6 +180,10 @@ func (s *session) say(said string) {
 func (s *session) call(ctx context.Context, name, input string) {
 	if input == "" {
 		input = "{}"
+	}
+	if s.bulk > 0 {
+		input = strings.TrimSuffix(input, "}") + `,"bulk":"` + strings.Repeat("x", s.bulk) + `"}`
+		s.bulk = 0
 	}
 	s.calls++
 	id := "call-" + strconv.Itoa(s.calls)
