@@ -22,7 +22,7 @@ const cancelled = ""
 // What an agent may ask at once.
 const (
 	mostAsks   = 100
-	sizeOfAsks = 2 * maxLine
+	sizeOfAsks = maxLine
 )
 
 // permission takes in a question. One after the other is shown.

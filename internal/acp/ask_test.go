@@ -99,11 +99,7 @@ func TestAskedInTheEnd(t *testing.T) {
 // TestLongArguments are cut, say so, are no arguments that a rule knows, and are told from others with the same beginning.
 func TestLongArguments(t *testing.T) {
 	told := func(end string) string {
-		raw, err := json.Marshal(object{"command": strings.Repeat("<", 5<<20) + end})
-		if err != nil {
-			t.Fatal(err)
-		}
-		call := toolCall{Input: raw}
+		call := toolCall{Input: json.RawMessage(`{"command":"` + strings.Repeat("<", handoff.MaxPayload) + end + `"}`)}
 		data := payload(object{"tool_name": "execute", "tool_input": call.input()})
 		var in struct {
 			Input map[string]string `json:"tool_input"`

@@ -49,7 +49,7 @@ func rogue(how, dir string) int {
 				case "curious":
 					say(`{"jsonrpc":"2.0","method":"session/request_permission","id":` + strconv.Itoa(n) + `,"params":{"sessionId":"s","toolCall":{},"options":[{"optionId":"o"}]}}`)
 				case "verbose":
-					say(`{"jsonrpc":"2.0","method":"session/request_permission","id":` + strconv.Itoa(n) + `,"params":{"sessionId":"s","toolCall":{"title":"` + strings.Repeat("x", 16<<20) + `"},"options":[{"optionId":"o"}]}}`)
+					say(`{"jsonrpc":"2.0","method":"session/request_permission","id":` + strconv.Itoa(n) + `,"params":{"sessionId":"s","toolCall":{"title":"` + strings.Repeat("x", 12<<20) + `"},"options":[{"optionId":"o"}]}}`)
 				}
 			}
 		}
