@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,9 +200,9 @@ func cancelled(t *testing.T, begin func(h *house) error, after int) (killed bool
 func TestASpecialistThatNobodyKnewIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, agents, k := newShelf(), newCrowd(boss, ann, bob, cid), &knife{left: -1}
-		full := true
+		var room atomic.Bool
 		agents.fails = func(call string, _ orchestron.AgentID) error {
-			if call == "spawn" && full {
+			if call == "spawn" && !room.Load() {
 				return orchestron.Errorf(orchestron.Limit, "there is no room")
 			}
 			return nil
@@ -209,14 +210,14 @@ func TestASpecialistThatNobodyKnewIsEnded(t *testing.T) {
 		h := run(t, store, agents, k)
 		must[coordinateapi.ExecuteOut](h, "executeParallel", work(1, args{"wait": false}))
 		synctest.Wait()
-		full = false
-		agents.spawning = func() {
-			agents.spawning = nil
+		room.Store(true)
+		spawning := func() {
 			must[coordinateapi.RunOut](h, "cancel_run", args{"run_id": "RUN-1"})
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			k.left = 0
 		}
+		agents.spawning.Store(&spawning)
 		time.Sleep(pause)
 		synctest.Wait()
 		if !k.dead || agents.specialists() != 1 {

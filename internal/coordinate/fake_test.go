@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,8 +241,8 @@ type crowd struct {
 	// reply is what an agent answers to a prompt; empty leaves the message for later.
 	reply func(id orchestron.AgentID, text string) string
 	fails func(call string, id orchestron.AgentID) error
-	// spawning is called when a specialist is there and its caller does not know it yet.
-	spawning func()
+	// spawning is called once, when a specialist is there and its caller does not know it yet.
+	spawning atomic.Pointer[func()]
 }
 
 func newCrowd(ids ...orchestron.AgentID) *crowd {
@@ -356,8 +357,8 @@ func (c *crowd) Outcome(_ context.Context, id orchestron.MessageID) (orchestron.
 }
 
 func (c *crowd) Spawn(_ context.Context, _ orchestron.Actor, key string, s coordinate.Specialist) (orchestron.AgentID, error) {
-	if c.spawning != nil {
-		defer c.spawning() // when the lock is free
+	if spawning := c.spawning.Swap(nil); spawning != nil {
+		defer (*spawning)() // when the lock is free
 	}
 	if err := c.refuse("spawn", s.Parent); err != nil {
 		return "", err

@@ -29,7 +29,7 @@ func (s *Service) Ops() []op.Op {
 		op.New("reply_to_caller", op.Write, "Answer whoever sent you the message that you work on, before your turn ends or later. An agent gets it in its inbox, a person sees it at once. It is delivered once.",
 			s.reply, in, all, op.Keyed()),
 		op.New("get_pending_replies", op.Write, "The replies that wait for you, oldest first, 100 at most. What you get here is not delivered again. With wait_timeout it waits for the first.",
-			s.replies, in, all, op.Long()),
+			s.replies, in, all, op.Long(), op.Keyed()),
 		op.New("spawn_multiple_instances", op.Write, "Start several agents at the same time. Each succeeds or fails by itself.",
 			s.spawn, in, lead, op.Long(), op.Keyed()),
 		op.New("broadcast_to_children", op.Write, "Give all children of an agent that are alive the same prompt, each as a message of its own; with wait_for_responses gather their answers.",
