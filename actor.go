@@ -34,6 +34,11 @@ func (a Actor) Author() string {
 // PassingOn is Orchestron itself with a text of an actor's: it may reach whom it will, and the text stays the actor's.
 func PassingOn(by Actor) Actor { return Actor{Kind: System, Agent: by.Agent} }
 
+// Caller is the agent as whoever calls with its credential.
+func (a Agent) Caller() Actor {
+	return Actor{Kind: AgentCall, Agent: a.ID, Level: a.Level, Dir: a.Workspace, Project: a.Project}
+}
+
 func (a Actor) String() string {
 	if a.Kind == AgentCall {
 		return string(a.Agent)

@@ -97,3 +97,23 @@ func TestClaudeHandsOver(t *testing.T) {
 		t.Errorf("the fresh conversation was told %.300q", got)
 	}
 }
+
+// TestWaitOutlastsARestart: whoever waits for an answer waits on while Orchestron itself starts the agent again, to hand over
+// or after a crash.
+func TestWaitOutlastsARestart(t *testing.T) {
+	h := newHouse(t, program)
+	h.configure("health:\n  restart: on_crash\n")
+	h.start()
+	id := h.spawn("scripted").ID
+	h.mustCall("hand_over_instance", fields{"instance_id": id}, nil)
+	if out := h.ask(id, "@@say here"); out.Response != "here" {
+		t.Errorf("asked while it hands over it answers %+v", out)
+	}
+	h.send(id, "@@crash 3", false)
+	if out := h.ask(id, "@@say still here"); out.Response != "still here" {
+		t.Errorf("asked while it crashes it answers %+v", out)
+	}
+	if got := h.status(id).Generation; got != 3 {
+		t.Errorf("it is in run %d, want the third", got)
+	}
+}

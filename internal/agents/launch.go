@@ -132,14 +132,14 @@ func (s *Service) Authenticate(ctx context.Context, token string) (orchestron.Ac
 		return orchestron.Actor{}, false
 	}
 	a, known := s.Agent(id)
-	return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level, Dir: a.Workspace, Project: a.Project}, known && a.Alive()
+	return a.Caller(), known && a.Alive()
 }
 
 // OwnerOf returns the agent whose program is among the processes, if any is.
 func (s *Service) OwnerOf(line []orchestron.Process) (orchestron.Actor, bool) {
 	for _, a := range s.All() {
 		if a.Alive() && slices.ContainsFunc(line, func(p orchestron.Process) bool { return p == a.Process || p == a.Pane.Process }) {
-			return orchestron.Actor{Kind: orchestron.AgentCall, Agent: a.ID, Level: a.Level, Dir: a.Workspace, Project: a.Project}, true
+			return a.Caller(), true
 		}
 	}
 	return orchestron.Actor{}, false

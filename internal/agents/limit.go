@@ -8,14 +8,6 @@ import (
 	"github.com/orchestron/orchestron/internal/op"
 )
 
-// checkBounds refuses limits that nobody would hold the agent to.
-func (s *Service) checkBounds(b agentapi.Bounds) error {
-	if s.set.Limits != nil {
-		return nil
-	}
-	return b.Refuse()
-}
-
 // bound makes the limits that a spawn asks for durable. The agent is not there yet: it never works without them.
 func (s *Service) bound(ctx context.Context, call op.Call, id orchestron.AgentID, b agentapi.Bounds) error {
 	if s.set.Limits == nil || b == (agentapi.Bounds{}) {
@@ -43,3 +35,6 @@ func (s *Service) withheld(h *handle, m orchestron.Message) string {
 	}
 	return reason
 }
+
+// returns reports whether an agent that does not run is about to run again by itself.
+func (s *Service) returns(a orchestron.Agent) bool { return s.set.Limits != nil && s.set.Limits.Returns(a) }

@@ -24,6 +24,12 @@ func (b *bounded) Admit(orchestron.Agent) error {
 	return b.full
 }
 
+func (b *bounded) Returns(orchestron.Agent) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held
+}
+
 func (b *bounded) Held(orchestron.Message) (string, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

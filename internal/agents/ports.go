@@ -83,6 +83,8 @@ type Limits interface {
 	Bound(ctx context.Context, actor orchestron.Actor, id orchestron.AgentID, b agentapi.Bounds) error
 	// Held reports whether an agent is not given a message now, and why.
 	Held(m orchestron.Message) (reason string, held bool)
+	// Returns reports whether an agent that does not run is about to run again without anybody's doing. It asks no agent.
+	Returns(a orchestron.Agent) bool
 }
 
 // Driver knows one agent program. Its methods are safe for concurrent use.

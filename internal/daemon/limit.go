@@ -38,6 +38,9 @@ func (b bounds) Held(m orchestron.Message) (string, bool) {
 	return b.d.nurse.Held(m)
 }
 
+// Returns reports whether an agent that does not run is about to run again without anybody's doing.
+func (b bounds) Returns(a orchestron.Agent) bool { return b.d.nurse.Returns(a) }
+
 // Bound makes an agent's own limits durable.
 func (b bounds) Bound(ctx context.Context, actor orchestron.Actor, id orchestron.AgentID, in agentapi.Bounds) error {
 	tokens, minutes := int64(in.Tokens), int64(in.Minutes)

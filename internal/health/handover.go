@@ -230,6 +230,18 @@ func (s *Service) Replacing(id orchestron.AgentID) bool {
 	return r.Replacing || r.Handover != nil && r.Handover.Stage == healthapi.Written
 }
 
+// Returns reports whether an agent that does not run is about to run again by what looks after its health. It asks no agent.
+func (s *Service) Returns(a orchestron.Agent) bool {
+	if a.Alive() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.recoveries[a.ID]
+	handsOver := r.Handover != nil && r.Handover.Stage == healthapi.Written
+	return r.Replacing || handsOver || s.policy.Restart == healthapi.OnCrash && crashed(a) && r.GaveUp != a.Generation
+}
+
 // handOverNow answers hand_over_instance.
 func (s *Service) handOverNow(ctx context.Context, call op.Call, in healthapi.Ref) (healthapi.View, error) {
 	return s.order(call, in, func(a orchestron.Agent, r healthapi.Recovery) error {

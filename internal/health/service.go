@@ -261,9 +261,10 @@ func (s *Service) get(ctx context.Context, call op.Call, in healthapi.In) (healt
 
 // unmeasured reports whether a program runs that was not looked at yet.
 func (s *Service) unmeasured() bool {
+	all := s.agents.All() // before the lock: Returns is asked by those who hold an agent
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.agents.All(), func(a orchestron.Agent) bool {
+	return slices.ContainsFunc(all, func(a orchestron.Agent) bool {
 		last := s.samples[a.ID]
 		return a.Alive() && (last.generation != a.Generation || a.Process.PID > 0 && !last.measured)
 	})
