@@ -37,4 +37,6 @@ func (s *Service) withheld(h *handle, m orchestron.Message) string {
 }
 
 // returns reports whether an agent that does not run is about to run again by itself.
-func (s *Service) returns(a orchestron.Agent) bool { return s.set.Limits != nil && s.set.Limits.Returns(a) }
+func (s *Service) returns(a orchestron.Agent) bool {
+	return s.set.Limits != nil && s.set.Limits.Returns(a)
+}

@@ -26,7 +26,7 @@ type tool struct {
 	Risk    approvalapi.Risk `yaml:"risk"`
 	Subject string           `yaml:"subject"` // the argument that says what it does it to
 	Kind    string           `yaml:"kind"`
-	Whole   bool             `yaml:"whole"` // without a path it means the workspace
+	Whole   bool             `yaml:"whole"`   // without a path it means the workspace
 	Pattern string           `yaml:"pattern"` // the argument with a pattern of paths, below the subject or elsewhere
 }
 

@@ -2,11 +2,11 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/board"
 	"github.com/orchestron/orchestron/internal/boardstore"
@@ -105,12 +105,7 @@ func (w workers) Session(id orchestron.AgentID) string {
 
 // Post puts a message into the agent's inbox.
 func (w workers) Post(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error {
-	args, err := json.Marshal(map[string]any{"instanceId": id, "text": text, "urgent": urgent})
-	if err != nil {
-		return err
-	}
-	_, err = w.catalogue().Call(ctx, "send", args, op.Call{Actor: orchestron.Actor{Kind: orchestron.System}, Key: key})
-	return err
+	return w.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "send", agentapi.SendIn{InstanceID: string(id), Text: text, Urgent: urgent}, &agentapi.MessageOut{})
 }
 
 // tellOfBoards tells MCP clients which resources of boards changed.

@@ -42,24 +42,20 @@ func (p patients) Restart(ctx context.Context, id orchestron.AgentID, key string
 	return p.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "restart", in, &agentapi.View{})
 }
 
+// Tell puts a message into the agent's inbox.
+func (p patients) Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error {
+	_, err := p.charges.Tell(ctx, id, key, text, urgent)
+	return err
+}
+
 // Ask puts a message into the agent's inbox that goes before all others.
 func (p patients) Ask(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
-	var out agentapi.MessageOut
-	in := agentapi.SendIn{InstanceID: string(id), Text: text, Urgent: true}
-	err := p.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "send", in, &out)
-	return out.MessageID, err
+	return p.charges.Tell(ctx, id, key, text, true)
 }
 
 // Message returns a message as it is now.
 func (p patients) Message(ctx context.Context, id orchestron.MessageID) (orchestron.Message, error) {
 	return p.db.Message(ctx, id)
-}
-
-// Withdraw takes a message out of the agent's inbox of which nothing was typed.
-func (p patients) Withdraw(ctx context.Context, id orchestron.AgentID, m orchestron.MessageID) error {
-	return p.Alter(ctx, id, func(tx state.Tx, st *state.State) error {
-		return state.GiveUp(tx, st, "it is not needed any more", func(o orchestron.Message) bool { return o.ID == m && state.Waits(o) })
-	})
 }
 
 // Turns returns the last turns of an agent.
@@ -84,14 +80,7 @@ func (p patients) Answers(a orchestron.Agent) bool { return p.Abilities(a.ID).An
 
 // Release lets an agent work again that its vendor refused. One that is not refused is left alone.
 func (p patients) Release(ctx context.Context, id orchestron.AgentID) error {
-	return p.Alter(ctx, id, func(_ state.Tx, st *state.State) error {
-		if st.Agent.Status == orchestron.Limited {
-			state.Apply(&st.Agent, orchestron.Fact{
-				Kind: orchestron.FactStatus, Source: orchestron.FromDaemon, Status: orchestron.Idle, At: time.Now(), Detail: "its vendor is asked again",
-			})
-		}
-		return nil
-	})
+	return p.Alter(ctx, id, func(_ state.Tx, st *state.State) error { state.Release(st, time.Now()); return nil })
 }
 
 // Moved is when the agent's transcripts were last written to, those of its sub-agents among them.

@@ -9,6 +9,7 @@ import (
 	"github.com/orchestron/orchestron/internal/limit"
 	"github.com/orchestron/orchestron/internal/limitapi"
 	"github.com/orchestron/orchestron/internal/limitstore"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // limiting makes the limits on what agents use, and takes over those that are stored.
@@ -52,8 +53,15 @@ func (b bounds) Bound(ctx context.Context, actor orchestron.Actor, id orchestron
 type charges struct{ workers }
 
 // Tell puts a message into the agent's inbox.
-func (c charges) Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error {
-	return c.Post(ctx, id, key, text, urgent)
+func (c charges) Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) (orchestron.MessageID, error) {
+	var out agentapi.MessageOut
+	err := c.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "send", agentapi.SendIn{InstanceID: string(id), Text: text, Urgent: urgent}, &out)
+	return out.MessageID, err
+}
+
+// Withdraw takes a message out of the agent's inbox of which nothing was typed.
+func (c charges) Withdraw(ctx context.Context, id orchestron.AgentID, m orchestron.MessageID) error {
+	return c.Alter(ctx, id, func(tx state.Tx, st *state.State) error { return state.TakeBack(tx, st, m) })
 }
 
 // Interrupt stops the agent's running turn.

@@ -27,8 +27,9 @@ type world struct {
 	ordinals  int
 	events    []orchestron.Event
 	told      map[string]string // by agent and key
-	effects   []string          // what was done to agents, in order
-	restarted map[string]bool   // by key
+	withdrawn []orchestron.MessageID
+	effects   []string        // what was done to agents, in order
+	restarted map[string]bool // by key
 	changed   signal.Signal
 	counted   signal.Signal
 	ready     chan struct{} // closed when what was used is counted; nil: it is
@@ -162,8 +163,17 @@ func (l *life) Within(actor orchestron.Actor, id orchestron.AgentID) bool {
 	return actor.Trusted() || actor.Agent == id || actor.Agent == "exec_1"
 }
 
-func (l *life) Tell(_ context.Context, id orchestron.AgentID, key, text string, _ bool) error {
-	return l.do(func() error {
+func (l *life) Withdraw(_ context.Context, _ orchestron.AgentID, m orchestron.MessageID) error {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	if m != "" {
+		l.withdrawn = append(l.withdrawn, m)
+	}
+	return nil
+}
+
+func (l *life) Tell(_ context.Context, id orchestron.AgentID, key, text string, _ bool) (orchestron.MessageID, error) {
+	return orchestron.MessageID(key), l.do(func() error {
 		l.world.mu.Lock()
 		defer l.world.mu.Unlock()
 		if before, known := l.told[key]; known && before != text {

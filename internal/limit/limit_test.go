@@ -104,6 +104,9 @@ func TestToldInterruptedStoppedResumed(t *testing.T) {
 		synctest.Wait()
 		stopped := []string{"tell exec_1", "tell exec_1", "interrupt exec_1", "stop exec_1"}
 		expect(t, "after the time to come to an end", w.did(), stopped...)
+		if len(w.withdrawn) != 1 || !strings.HasSuffix(string(w.withdrawn[0]), "-reached") {
+			t.Errorf("%q is taken back, want what told of the end", w.withdrawn)
+		}
 		if err := s.Admit(w.agents[0]); orchestron.KindOf(err) != orchestron.Limit || !strings.Contains(err.Error(), "100 tokens of 100") {
 			t.Errorf("Admit = %v, want a limit with the figures", err)
 		}

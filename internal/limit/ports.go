@@ -28,8 +28,10 @@ type Agents interface {
 	Changed() <-chan struct{}
 	// Within reports whether the actor may know of the agent.
 	Within(actor orchestron.Actor, id orchestron.AgentID) bool
-	// Tell puts a message into the agent's inbox, urgent when it is to be given to an agent that works.
-	Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error
+	// Tell puts a message into the agent's inbox, urgent when it is to be given to an agent that works, and returns its id.
+	Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) (orchestron.MessageID, error)
+	// Withdraw takes a message out of the agent's inbox of which nothing was typed. Any other is left alone.
+	Withdraw(ctx context.Context, id orchestron.AgentID, m orchestron.MessageID) error
 	Interrupt(ctx context.Context, id orchestron.AgentID) error
 	// Stop ends an agent, and keeps its conversation and its inbox. One that has ended is no error.
 	Stop(ctx context.Context, id orchestron.AgentID) error

@@ -251,7 +251,7 @@ func (s *Service) warn(ctx context.Context, all []orchestron.Agent) error {
 func (s *Service) tellWarning(ctx context.Context, l limitapi.Limit, f finding) error {
 	key := fmt.Sprintf("limit-warned-%s-%s-%d", l.Scope.Agent, f.what, wasWarned(l, f).Number)
 	text := fmt.Sprintf("A limit is nearly reached: %s. At 100 percent you are interrupted and stopped. Finish what matters most and say where you are.", f)
-	if err := s.agents.Tell(ctx, l.Scope.Agent, key, text, true); refused(err) {
+	if _, err := s.agents.Tell(ctx, l.Scope.Agent, key, text, true); refused(err) {
 		return err
 	}
 	l.Warned = slices.Clone(l.Warned)

@@ -128,7 +128,7 @@ func (s *Service) clear(ctx context.Context, st limitapi.Standing) (limitapi.Sta
 	}
 	if stop.Cut {
 		text := fmt.Sprintf("You were stopped by a limit (%s), which was raised. Go on with what you were doing.", reasonOf(stop))
-		if err := s.agents.Tell(ctx, st.Agent, fmt.Sprintf("limit-%d-go-on", stop.Number), text, false); refused(err) {
+		if _, err := s.agents.Tell(ctx, st.Agent, fmt.Sprintf("limit-%d-go-on", stop.Number), text, false); refused(err) {
 			return st, err
 		}
 	}
@@ -147,9 +147,13 @@ func (s *Service) end(ctx context.Context, id orchestron.AgentID) error {
 	if st.Stop.Stage == limitapi.Reached {
 		if s.status(id) == orchestron.Busy {
 			text := fmt.Sprintf("A limit is reached: %s. You are interrupted in %s and then stopped. Say in one line where you are and end your turn.", reasonOf(*st.Stop), grace)
-			if err := s.agents.Tell(ctx, id, fmt.Sprintf("limit-%d-reached", st.Stop.Number), text, true); refused(err) {
+			notice, err := s.agents.Tell(ctx, id, fmt.Sprintf("limit-%d-reached", st.Stop.Number), text, true)
+			if refused(err) {
 				return err
 			}
+			next := *st.Stop
+			next.Notice = notice
+			st.Stop = &next
 		}
 		if err := s.reach(ctx, &st, limitapi.Told); err != nil {
 			return err
@@ -175,7 +179,8 @@ func (s *Service) end(ctx context.Context, id orchestron.AgentID) error {
 	if s.leads(id) {
 		err = fmt.Errorf("agents that %s leads have not ended", id)
 	} else {
-		err = s.agents.Stop(ctx, id)
+		// The next run shall not be told that it is stopped.
+		err = errors.Join(s.agents.Stop(ctx, id), s.agents.Withdraw(ctx, id, st.Stop.Notice))
 	}
 	if err != nil {
 		pause(ctx, retry)

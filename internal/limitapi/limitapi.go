@@ -102,6 +102,8 @@ type Stop struct {
 	Cut        bool      `json:"cut,omitempty"`   // a turn was interrupted for it
 	Event      int64     `json:"event"`           // the number of the event that told of it
 	Tries      int       `json:"tries,omitempty"` // starts that failed since the limit was raised
+
+	Notice orchestron.MessageID `json:"notice,omitempty"` // what tells a working agent of it
 }
 
 // Standing is what limits know of an agent.

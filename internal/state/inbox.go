@@ -124,6 +124,11 @@ func Unsent(m orchestron.Message) bool { return m.State.Outcome() == orchestron.
 // Waits matches the messages of which nothing was typed.
 func Waits(m orchestron.Message) bool { return m.State == orchestron.Queued }
 
+// TakeBack gives a message up of which nothing was typed, because it is not needed any more.
+func TakeBack(tx Tx, st *State, id orchestron.MessageID) error {
+	return GiveUp(tx, st, "it is not needed any more", func(m orchestron.Message) bool { return m.ID == id && Waits(m) })
+}
+
 // Expired matches the messages that have waited longer than life for an agent that does not run.
 func (st State) Expired(now time.Time, life time.Duration) func(orchestron.Message) bool {
 	return func(m orchestron.Message) bool {

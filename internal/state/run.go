@@ -86,6 +86,15 @@ func Lost(tx Tx, st *State, pane orchestron.Pane, why string, at time.Time, acce
 	return nil
 }
 
+// Release has an agent that its vendor refused take prompts again. One that is not refused is left alone.
+func Release(st *State, at time.Time) {
+	if st.Agent.Status == orchestron.Limited {
+		Apply(&st.Agent, orchestron.Fact{
+			Kind: orchestron.FactStatus, Source: orchestron.FromDaemon, Status: orchestron.Idle, At: at, Detail: "its vendor is asked again",
+		})
+	}
+}
+
 // News reports whether facts would change what is known of an agent.
 func News(a orchestron.Agent, facts []orchestron.Fact) bool {
 	news := false
