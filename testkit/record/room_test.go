@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,7 +33,7 @@ func TestALineIsWrittenOnceOnAFullDisk(t *testing.T) {
 }
 
 func TestOtherErrorsEndTheWriting(t *testing.T) {
-	if err := untilRoom(func() error { return syscall.EIO }); err != syscall.EIO {
+	if err := untilRoom(func() error { return syscall.EIO }); !errors.Is(err, syscall.EIO) {
 		t.Errorf("%v, want EIO", err)
 	}
 }
