@@ -9,7 +9,7 @@ CLAUDE := $(CURDIR)/e2e/node_modules/@anthropic-ai/claude-code-$(ARCH)/claude
 MODULES := $(CURDIR)/e2e/node_modules
 VENDORS = ORCHESTRON_CODEX=$$(ls $(MODULES)/@openai/codex-$(ARCH)/vendor/*/bin/codex) \
 	ORCHESTRON_OPENCODE=$(MODULES)/opencode-$(ARCH)/bin/opencode ORCHESTRON_GEMINI=$(MODULES)/.bin/gemini
-GO_TEST := go test -timeout 20m -count=1
+GO_TEST := go test -timeout 28m -count=1
 DEMO :=
 
 .PHONY: help
