@@ -63,7 +63,29 @@ func Write(path string, data []byte, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	return fill(f, path, data, mode)
+}
+
+// WriteAlone is Write for a file that nobody writes at the same time, in a directory where a write that was cut off shall
+// leave nothing: the next one takes its remains away.
+func WriteAlone(path string, data []byte, mode os.FileMode) error {
+	remains := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".orchestron")
+	if err := os.Remove(remains); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if old, err := os.ReadFile(path); err == nil && string(old) == string(data) {
+		return os.Chmod(path, mode)
+	}
+	f, err := os.OpenFile(remains, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	return fill(f, path, data, mode)
+}
+
+// fill writes a new file and puts it in the place of another.
+func fill(f *os.File, path string, data []byte, mode os.FileMode) error {
+	_, err := f.Write(data)
 	err = errors.Join(err, f.Chmod(mode), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)

@@ -129,7 +129,7 @@ func writeMemory(l orchestron.Launch) (bool, error) {
 	if err := bin.Write(last, []byte(l.Context), 0o600); err != nil {
 		return false, err
 	}
-	return true, bin.Write(file, []byte(l.Context), 0o600)
+	return true, bin.WriteAlone(file, []byte(l.Context), 0o600)
 }
 
 func arguments(l orchestron.Launch, permission, appended string) []string {
