@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/approvalapi"
 )
 
@@ -19,19 +18,10 @@ func TestCodexApproval(t *testing.T) {
 	h := newCodexHouse(t)
 	h.start()
 	v := h.spawn("codex")
-	after := ""
 	ask := func(name string) (orchestron.MessageID, approvalapi.Approval) {
 		t.Helper()
-		var out agentapi.MessageOut
-		h.mustCall("send", agentapi.SendIn{InstanceID: string(v.ID), Text: fmt.Sprintf(
-			"@@call exec_command {\"cmd\":\"touch %s\",\"sandbox_permissions\":\"require_escalated\",\"justification\":\"a test\"}\n@@say got {{result}}", filepath.Join(h.home, name))}, &out)
-		var list approvalapi.ListOut
-		h.mustCall("list_approvals", approvalapi.ListIn{State: approvalapi.Pending, After: after, Limit: 10, Timeout: 60}, &list)
-		if list.Count != 1 || list.Approvals[0].Tool != "Bash" || !strings.Contains(list.Approvals[0].Subject, name) {
-			t.Fatalf("what waits is %+v\n%s", list.Approvals, h.screen(v))
-		}
-		after = string(list.Approvals[0].ID)
-		return out.MessageID, list.Approvals[0]
+		return h.asks(v, "Bash", name, fmt.Sprintf(
+			"@@call exec_command {\"cmd\":\"touch %s\",\"sandbox_permissions\":\"require_escalated\",\"justification\":\"a test\"}\n@@say got {{result}}", filepath.Join(h.home, name)))
 	}
 	made := func(name string) bool { _, err := os.Stat(filepath.Join(h.home, name)); return err == nil }
 

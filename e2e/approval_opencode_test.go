@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/approvalapi"
 )
 
@@ -18,19 +17,10 @@ func TestOpenCodeApproval(t *testing.T) {
 	h := newOpenCodeHouse(t)
 	h.start()
 	v := h.spawn("opencode")
-	after := ""
 	ask := func(name string) (orchestron.MessageID, approvalapi.Approval) {
 		t.Helper()
-		var out agentapi.MessageOut
-		h.mustCall("send", agentapi.SendIn{InstanceID: string(v.ID), Text: fmt.Sprintf(
-			"@@call bash {\"command\":\"touch %s\",\"description\":\"a test\"}\n@@say got {{result}}", filepath.Join(h.status(v.ID).Workspace, name))}, &out)
-		var list approvalapi.ListOut
-		h.mustCall("list_approvals", approvalapi.ListIn{State: approvalapi.Pending, After: after, Limit: 10, Timeout: 60}, &list)
-		if list.Count != 1 || list.Approvals[0].Tool != "bash" || !strings.Contains(list.Approvals[0].Subject, name) {
-			t.Fatalf("what waits is %+v\n%s", list.Approvals, h.screen(v))
-		}
-		after = string(list.Approvals[0].ID)
-		return out.MessageID, list.Approvals[0]
+		return h.asks(v, "bash", name, fmt.Sprintf(
+			"@@call bash {\"command\":\"touch %s\",\"description\":\"a test\"}\n@@say got {{result}}", filepath.Join(h.status(v.ID).Workspace, name)))
 	}
 	made := func(name string) bool {
 		_, err := os.Stat(filepath.Join(h.status(v.ID).Workspace, name))

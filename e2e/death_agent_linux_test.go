@@ -16,7 +16,7 @@ import (
 	"github.com/orchestron/orchestron/internal/agentapi"
 )
 
-// TestAgentStopped is R-18: two agents are stopped while five megabytes wait for each, one that takes messages through its
+// TestAgentStopped: two agents are stopped while five megabytes wait for each, one that takes messages through its
 // input box and one into whose terminal they are pasted. The others get theirs as fast as before, tmux does not swell, and
 // when the two go on they have everything exactly once.
 func TestAgentStopped(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"github.com/orchestron/orchestron/internal/envelope"
 )
 
-// TestUndeliverable is R-20: agents of a team die, are ended and started again, and the daemon is killed, while messages
+// TestUndeliverable: agents of a team die, are ended and started again, and the daemon is killed, while messages
 // are sent to the dead and the living, to unknown ids and from agents below that have no leader any more. Every message
 // ends: its agent has it once, or it is undeliverable with a reason, of which its sender is told once. None is left that
 // waits for nothing.

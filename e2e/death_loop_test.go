@@ -10,7 +10,7 @@ import (
 	"github.com/orchestron/orchestron/internal/healthapi"
 )
 
-// TestCrashLoop is L-13: an agent that crashes whenever it has its prompt is started again later each time, at most five
+// TestCrashLoop: an agent that crashes whenever it has its prompt is started again later each time, at most five
 // times, and then it stays down with one alert, whoever looks and however often the daemon is killed.
 func TestCrashLoop(t *testing.T) {
 	h := newHouse(t, program)

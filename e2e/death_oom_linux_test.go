@@ -13,7 +13,7 @@ import (
 	"github.com/orchestron/orchestron/internal/agentapi"
 )
 
-// TestOutOfMemory is R-06: agents that hold tasks get 64 MB each and ask for 300. The kernel ends them; that is known
+// TestOutOfMemory: agents that hold tasks get 64 MB each and ask for 300. The kernel ends them; that is known
 // within five seconds and by its name, each is started again once, its task is returned once, and nobody else notices.
 func TestOutOfMemory(t *testing.T) {
 	const rounds = 4

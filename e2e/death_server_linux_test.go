@@ -17,7 +17,7 @@ import (
 	"github.com/orchestron/orchestron/internal/agentapi"
 )
 
-// TestServerKilled is R-07: the tmux server is killed under twenty agents that take messages, five of which do not mind
+// TestServerKilled: the tmux server is killed under twenty agents that take messages, five of which do not mind
 // losing their terminal. Each loss is known within five seconds, within thirty all are back in their conversations, no
 // workspace has two agents at any time, and no message is lost or doubled.
 func TestServerKilled(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 	"github.com/orchestron/orchestron/testkit/audience"
 )
 
-// TestDaemonStopped is R-17: the daemon stands still for longer than any step of its own may take, and goes on. Calls that
+// TestDaemonStopped: the daemon stands still for longer than any step of its own may take, and goes on. Calls that
 // their clients gave up and repeated meanwhile have one effect, who lost a task while nobody looked cannot write to it,
 // no second daemon takes over, and every client's session goes on within five seconds.
 func TestDaemonStopped(t *testing.T) {

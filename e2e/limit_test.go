@@ -83,7 +83,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestLimitKilled is L-12: agents with queues of costly prompts, and a daemon that is killed again and again. Each ends at
+// TestLimitKilled: agents with queues of costly prompts, and a daemon that is killed again and again. Each ends at
 // its limit or one turn behind it, and what was spent is exactly what the accepted prompts cost.
 func TestLimitKilled(t *testing.T) {
 	const agents, each, budget, kills = 4, 100, 5000, 50

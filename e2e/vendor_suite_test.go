@@ -14,6 +14,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/approvalapi"
 	"github.com/orchestron/orchestron/internal/usageapi"
 	"github.com/orchestron/orchestron/testkit"
 	"github.com/orchestron/orchestron/testkit/api"
@@ -26,6 +27,7 @@ type vendorHouse struct {
 	model  string            // of its agents
 	placed map[string]string // bodies that the driver changes, besides those that all change
 	pause  func()            // before it goes on with a conversation; may be nil
+	asked  string            // the last approval that was asked for
 	told   *usageapi.Tokens  // what is told of the call in counted, where that is not all; nothing when they are zero
 }
 
@@ -205,4 +207,17 @@ func (h *vendorHouse) doctor() string {
 	cmd.Env = h.env
 	out, _ := cmd.CombinedOutput() // it fails when anything is not well
 	return string(out)
+}
+
+// asks gives an agent a prompt, and returns what it then asks permission for: to use a tool on something of a name.
+func (h *vendorHouse) asks(v agentapi.View, tool, name, prompt string) (orchestron.MessageID, approvalapi.Approval) {
+	h.t.Helper()
+	message := h.send(v.ID, prompt, false)
+	var list approvalapi.ListOut
+	h.mustCall("list_approvals", approvalapi.ListIn{State: approvalapi.Pending, After: h.asked, Limit: 10, Timeout: 60}, &list)
+	if list.Count != 1 || list.Approvals[0].Tool != tool || !strings.Contains(list.Approvals[0].Subject, name) {
+		h.t.Fatalf("what waits is %+v\n%s", list.Approvals, h.screen(v))
+	}
+	h.asked = string(list.Approvals[0].ID)
+	return message, list.Approvals[0]
 }

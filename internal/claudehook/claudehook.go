@@ -20,6 +20,7 @@ type Call struct {
 	Reason      string           `json:"reason"`
 	Prompt      string           `json:"prompt"`
 	PromptID    string           `json:"prompt_id"`
+	Turn        string           `json:"turn_id"` // what other programs have in its place
 	Error       string           `json:"error"`
 	LastMessage string           `json:"last_assistant_message"`
 	Tool        string           `json:"tool_name"`
@@ -34,38 +35,46 @@ type backgroundTask struct {
 
 // Read turns one call of a hook into facts. It is pure. What it does not understand gives no facts.
 func Read(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
-	var call Call
-	if json.Unmarshal(payload, &call) != nil {
+	call, event, understood := parse(event, payload)
+	if !understood {
 		return nil
 	}
-	if event == "" {
-		event = call.Event
-	}
-	f := orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
-	if !call.Tell(event, &f) {
-		return nil
-	}
-	return []orchestron.Fact{f}
+	return call.facts(event, at)
 }
 
 // ReadVendor turns one call of a hook that speaks as Claude Code's do into facts. It knows one hook more: Interrupt.
 func ReadVendor(event string, payload json.RawMessage, at time.Time) []orchestron.Fact {
-	var call struct {
-		Call
-		Turn string `json:"turn_id"`
-	}
-	if json.Unmarshal(payload, &call) != nil {
+	call, event, understood := parse(event, payload)
+	if !understood {
 		return nil
+	}
+	call.PromptID = call.Turn
+	if event == "Interrupt" {
+		f := call.fact(at)
+		f.Kind, f.Text, f.PromptID, f.Detail = orchestron.FactTurnFailed, "interrupted", call.Turn, "interrupted in the terminal"
+		return []orchestron.Fact{f}
+	}
+	return call.facts(event, at)
+}
+
+// parse reads what a hook was told, and the event's name where the caller does not know it.
+func parse(event string, payload json.RawMessage) (call Call, name string, understood bool) {
+	if json.Unmarshal(payload, &call) != nil {
+		return Call{}, "", false
 	}
 	if event == "" {
 		event = call.Event
 	}
-	call.PromptID = call.Turn
-	f := orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
-	if event == "Interrupt" {
-		f.Kind, f.Text, f.PromptID, f.Detail = orchestron.FactTurnFailed, "interrupted", call.Turn, "interrupted in the terminal"
-		return []orchestron.Fact{f}
-	}
+	return call, event, true
+}
+
+// fact is what every call tells.
+func (call Call) fact(at time.Time) orchestron.Fact {
+	return orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
+}
+
+func (call Call) facts(event string, at time.Time) []orchestron.Fact {
+	f := call.fact(at)
 	if !call.Tell(event, &f) {
 		return nil
 	}

@@ -179,7 +179,7 @@ func TestRemedies(t *testing.T) {
 	}
 }
 
-// TestCrashLoop is L-13.
+// TestCrashLoop: a program that ends again and again is started again later each time, and given up after the fifth start.
 func TestCrashLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(someone("exec_1", orchestron.Idle))

@@ -338,7 +338,7 @@ func kindOf(err error) orchestron.Kind {
 	return orchestron.KindOf(err)
 }
 
-// TestKilled is L-12: whatever is killed when, an agent that has used up its budget ends, no turn begins after it was
+// TestKilled: whatever is killed when, an agent that has used up its budget ends, no turn begins after it was
 // noticed, each thing is told once, and after the limit was raised it is started again once.
 func TestKilled(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
