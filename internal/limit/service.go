@@ -231,7 +231,7 @@ func (s *Service) warn(ctx context.Context, all []orchestron.Agent) error {
 				continue // its time has nothing to end
 			}
 			if f.verdict() == warned && w == nil {
-				l.Warned = append(slices.Clone(l.Warned), limitapi.Warning{What: f.what, Ceiling: f.ceiling, Told: l.Scope.Agent == ""})
+				l.Warned = append(slices.Clone(l.Warned), limitapi.Warning{What: f.what, Used: f.used, Ceiling: f.ceiling, Told: l.Scope.Agent == ""})
 				if err := s.keep(ctx, &l, s.event(limitapi.Warned, f, orchestron.System)); err != nil {
 					return err
 				}
@@ -249,7 +249,9 @@ func (s *Service) warn(ctx context.Context, all []orchestron.Agent) error {
 }
 
 func (s *Service) tellWarning(ctx context.Context, l limitapi.Limit, f finding) error {
-	key := fmt.Sprintf("limit-warned-%s-%s-%d", l.Scope.Agent, f.what, wasWarned(l, f).Number)
+	w := wasWarned(l, f)
+	key := fmt.Sprintf("limit-warned-%s-%s-%d", l.Scope.Agent, f.what, w.Number)
+	f.used = w.Used // what a key stands for does not change
 	text := fmt.Sprintf("A limit is nearly reached: %s. At 100 percent you are interrupted and stopped. Finish what matters most and say where you are.", f)
 	if _, err := s.agents.Tell(ctx, l.Scope.Agent, key, text, true); refused(err) {
 		return err

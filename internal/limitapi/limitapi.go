@@ -73,6 +73,7 @@ func (l Limit) Empty() bool {
 // Warning is that it was said that most of a limit is used.
 type Warning struct {
 	What    What  `json:"what"`
+	Used    int64 `json:"used"`           // when it was said
 	Ceiling int64 `json:"ceiling"`        // the limit that it was said of
 	Number  int64 `json:"number"`         // no two have the same
 	Told    bool  `json:"told,omitempty"` // the agent knows
