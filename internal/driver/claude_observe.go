@@ -72,10 +72,11 @@ func (c *Claude) Observe(a orchestron.Agent, dir string) ([]orchestron.Fact, err
 	if !ok {
 		return nil, nil
 	}
-	facts := []orchestron.Fact{now}
+	var facts []orchestron.Fact
 	if now.Status == orchestron.Idle && a.Status != orchestron.Idle && a.Transcript != "" {
-		facts = append(facts, lastTurn(a, now.At)...)
+		facts = lastTurn(a, now.At) // within one millisecond the turn ends first
 	}
+	facts = append(facts, now)
 	slices.SortStableFunc(facts, func(x, y orchestron.Fact) int { return x.At.Compare(y.At) })
 	return facts, nil
 }

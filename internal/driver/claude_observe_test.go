@@ -46,14 +46,14 @@ func observed(t *testing.T, state, transcript string) []string {
 	return got
 }
 
-// idleAfter is a state file of a program that became idle when a transcript ends.
-func idleAfter(t *testing.T, transcript string) string {
+// idleAfter is a state file of a program that became idle some time after a transcript ends.
+func idleAfter(t *testing.T, transcript string, later time.Duration) string {
 	t.Helper()
 	last, ok := claudefile.LastEntry(bytesLines(transcript))
 	if !ok {
 		t.Fatal("the transcript has no entry")
 	}
-	data, err := json.Marshal(map[string]any{"status": "idle", "startedAt": 1, "statusUpdatedAt": last.Time.Add(20 * time.Millisecond).UnixMilli()})
+	data, err := json.Marshal(map[string]any{"status": "idle", "startedAt": 1, "statusUpdatedAt": last.Time.Add(later).UnixMilli()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,10 +90,12 @@ func TestObserveTurn(t *testing.T) {
 		"background_agent":          "transcript turn_ended  started it",
 	} {
 		transcript := fixture(t, "transcript/"+name+".jsonl")
-		if diff := cmp.Diff([]string{want, "state_file status idle"}, observed(t, idleAfter(t, transcript), transcript)); diff != "" {
-			t.Errorf("Observe of the transcript %s differs (-want +got):\n%s", name, diff)
+		for _, later := range []time.Duration{0, 20 * time.Millisecond} {
+			if diff := cmp.Diff([]string{want, "state_file status idle"}, observed(t, idleAfter(t, transcript, later), transcript)); diff != "" {
+				t.Errorf("Observe of the transcript %s, idle after %s, differs (-want +got):\n%s", name, later, diff)
+			}
 		}
-		busy := strings.Replace(idleAfter(t, transcript), "idle", "busy", 1)
+		busy := strings.Replace(idleAfter(t, transcript, 0), "idle", "busy", 1)
 		if diff := cmp.Diff([]string{"state_file status busy"}, observed(t, busy, transcript)); diff != "" {
 			t.Errorf("Observe of the transcript %s while busy differs (-want +got):\n%s", name, diff)
 		}
@@ -102,7 +104,7 @@ func TestObserveTurn(t *testing.T) {
 
 func TestObserveLongTranscript(t *testing.T) {
 	transcript := fixture(t, "transcript/answered.jsonl")
-	state := idleAfter(t, transcript)
+	state := idleAfter(t, transcript, 0)
 	line := `{"type":"api-request-blob","content":"` + strings.Repeat("x", 100_000) + `"}` + "\n"
 	want := []string{"transcript turn_ended  done", "state_file status idle"}
 	if diff := cmp.Diff(want, observed(t, state, strings.Repeat(line, 200)+transcript)); diff != "" {

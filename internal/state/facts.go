@@ -57,7 +57,27 @@ func Apply(a *orchestron.Agent, f orchestron.Fact) bool {
 // stale reports whether a fact was read from files or the screen, where old facts stay, and is not newer than the
 // evidence at hand. Hooks come in order and are never stale.
 func stale(a orchestron.Agent, f orchestron.Fact) bool {
-	return f.Source != orchestron.FromHook && f.Source != orchestron.FromProcess && !f.At.After(a.Evidence.At)
+	if f.Source == orchestron.FromHook || f.Source == orchestron.FromProcess || f.At.After(a.Evidence.At) {
+		return false
+	}
+	return !f.At.Equal(a.Evidence.At) || !follows(a, f)
+}
+
+// follows reports whether a fact of the same time as what a program's state file said came after it. Programs count in
+// milliseconds, and may answer a dialog and end the turn in one: the file holds what is true now, and the end of a turn
+// in the transcript is behind what the file said of the turn.
+func follows(a orchestron.Agent, f orchestron.Fact) bool {
+	if a.Evidence.Source != orchestron.FromStateFile {
+		return false
+	}
+	switch f.Kind {
+	case orchestron.FactStatus:
+		return f.Source == orchestron.FromStateFile && f.Status != a.Status
+	case orchestron.FactTurnEnded, orchestron.FactTurnFailed:
+		return f.Source == orchestron.FromTranscript && (a.Status == orchestron.Busy || a.Status == orchestron.Waiting)
+	case orchestron.FactReady, orchestron.FactSubmitted, orchestron.FactAsked, orchestron.FactWorking, orchestron.FactGone:
+	}
+	return false
 }
 
 func settle(a *orchestron.Agent, status orchestron.Status, f orchestron.Fact) bool {

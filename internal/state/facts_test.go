@@ -62,3 +62,37 @@ func TestApply(t *testing.T) {
 		})
 	}
 }
+
+// TestApplyWithinOneMillisecond holds that a dialog that is answered and a turn that ends within the millisecond in which
+// programs count leave the agent idle, and that the same word again changes nothing.
+func TestApplyWithinOneMillisecond(t *testing.T) {
+	at := time.UnixMilli(1_700_000_000_123)
+	file, transcript := orchestron.FromStateFile, orchestron.FromTranscript
+	says := func(s orchestron.Status) orchestron.Fact {
+		return orchestron.Fact{Kind: orchestron.FactStatus, Status: s, Source: file, At: at}
+	}
+	ended := orchestron.Fact{Kind: orchestron.FactTurnFailed, Source: transcript, At: at, Text: "interrupted"}
+	tests := []struct {
+		name string
+		from orchestron.Status
+		by   orchestron.Source
+		fact orchestron.Fact
+		want orchestron.Status
+		news bool
+	}{
+		{"the file is overwritten", orchestron.Busy, file, says(orchestron.Idle), orchestron.Idle, true},
+		{"the file says the same", orchestron.Busy, file, says(orchestron.Busy), orchestron.Busy, false},
+		{"the turn ends in the transcript", orchestron.Busy, file, ended, orchestron.Idle, true},
+		{"the dialog ends with the turn", orchestron.Waiting, file, ended, orchestron.Idle, true},
+		{"the transcript tells the end again", orchestron.Idle, file, ended, orchestron.Idle, false},
+		{"the file is behind the transcript", orchestron.Idle, transcript, says(orchestron.Busy), orchestron.Idle, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := orchestron.Agent{Status: tt.from, Evidence: orchestron.Evidence{Source: tt.by, At: at}}
+			if news := Apply(&a, tt.fact); news != tt.news || a.Status != tt.want {
+				t.Errorf("Apply = %t and makes %s, want %t and %s", news, a.Status, tt.news, tt.want)
+			}
+		})
+	}
+}
