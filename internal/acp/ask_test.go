@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/orchestron/orchestron/internal/handoff"
-	"github.com/orchestron/orchestron/testkit/terminal"
+	"github.com/orchestron/orchestron/internal/terminal"
 )
 
 // bare is a host without programs, whose loop is over.

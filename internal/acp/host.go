@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron/internal/bin"
-	"github.com/orchestron/orchestron/testkit/terminal"
+	"github.com/orchestron/orchestron/internal/terminal"
 )
 
 // Settings are how an agent is hosted. They hold no secrets.

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orchestron/orchestron/testkit/terminal"
+	"github.com/orchestron/orchestron/internal/terminal"
 )
 
 // rogue is an agent that misbehaves.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/orchestron/orchestron/testkit/terminal"
+	"github.com/orchestron/orchestron/internal/terminal"
 )
 
 // draw brings the screen up to date.

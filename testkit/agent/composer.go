@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/orchestron/orchestron/testkit/terminal"
+	"github.com/orchestron/orchestron/internal/terminal"
 )
 
 // composer is the input box. What is typed goes to its end.

@@ -3,8 +3,8 @@ package agent
 import (
 	"sync"
 
+	"github.com/orchestron/orchestron/internal/terminal"
 	"github.com/orchestron/orchestron/testkit/hook"
-	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // dialog is a permission question on the screen. It is answered once: by a key or by a hook, whichever comes first.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/orchestron/orchestron/internal/terminal"
 	"github.com/orchestron/orchestron/testkit"
 	"github.com/orchestron/orchestron/testkit/record"
-	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // escapeWait is how long an escape character may be the beginning of a sequence.

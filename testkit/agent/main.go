@@ -13,10 +13,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/orchestron/orchestron/internal/terminal"
 	"github.com/orchestron/orchestron/testkit/hook"
 	"github.com/orchestron/orchestron/testkit/mcpclient"
 	"github.com/orchestron/orchestron/testkit/record"
-	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // Main runs the agent in the terminal of stdin and stdout and returns the exit code of the command. It takes its

@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/orchestron/orchestron/testkit/terminal"
+	"github.com/orchestron/orchestron/internal/terminal"
 )
 
 func TestParse(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
+	"github.com/orchestron/orchestron/internal/terminal"
 	"github.com/orchestron/orchestron/testkit/agent"
-	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // TestMain lets the test binary be the agent, its hooks and its editor.

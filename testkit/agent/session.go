@@ -11,10 +11,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/orchestron/orchestron/internal/terminal"
 	"github.com/orchestron/orchestron/testkit/hook"
 	"github.com/orchestron/orchestron/testkit/mcpclient"
 	"github.com/orchestron/orchestron/testkit/record"
-	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // version is the Claude Code whose interfaces the agent imitates.

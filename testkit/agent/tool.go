@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/orchestron/orchestron/internal/terminal"
 	"github.com/orchestron/orchestron/testkit"
 	"github.com/orchestron/orchestron/testkit/hook"
 	"github.com/orchestron/orchestron/testkit/record"
-	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // toolUse is one call of a tool.

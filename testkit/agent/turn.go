@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/orchestron/orchestron/internal/terminal"
 	"github.com/orchestron/orchestron/testkit"
 	"github.com/orchestron/orchestron/testkit/hook"
 	"github.com/orchestron/orchestron/testkit/record"
-	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // errRefused ends a turn like an interrupt: a person said no to a tool.

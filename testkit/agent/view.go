@@ -3,8 +3,8 @@ package agent
 import (
 	"strings"
 
+	"github.com/orchestron/orchestron/internal/terminal"
 	"github.com/orchestron/orchestron/testkit/record"
-	"github.com/orchestron/orchestron/testkit/terminal"
 )
 
 // update brings the state file and the screen up to date; both are derived here and nowhere else.

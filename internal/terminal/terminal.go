@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Terminal is the terminal that the agent runs in.
+// Terminal is the terminal that a program runs in.
 type Terminal struct {
 	In, Out *os.File
-	cooked  *unix.Termios // its modes before the agent came
+	cooked  *unix.Termios // its modes before it came
 
 	Want chan time.Duration // asks the reader for one Chunk; 0 waits without end
 	Got  chan Chunk
@@ -81,7 +81,7 @@ func waitReadable(fd, stop int, timeout time.Duration) (bool, error) {
 	}
 }
 
-// Raw gives every key to the agent.
+// Raw gives every key to the program.
 func (t *Terminal) Raw() {
 	m := *t.cooked
 	m.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
