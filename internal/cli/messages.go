@@ -39,7 +39,7 @@ func (a *app) send() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		limit, err := console.Seconds(cmd, timeout)
+		limit, err := console.Seconds(cmd, "timeout", timeout)
 		if err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func (a *app) wait() *cobra.Command {
 	cmd.Flags().StringVar(&id, "message", "", "wait for the answer to this message")
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait")
 	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {
-		limit, err := console.Seconds(cmd, timeout)
+		limit, err := console.Seconds(cmd, "timeout", timeout)
 		if err != nil {
 			return err
 		}

@@ -50,10 +50,10 @@ func flagError(cmd *cobra.Command, err error) error {
 // Longest is the longest time that an operation waits.
 const Longest = 24 * time.Hour
 
-// Seconds is the value of a command's --timeout in whole seconds, rounded up.
-func Seconds(cmd *cobra.Command, d time.Duration) (int, error) {
+// Seconds is the value of one of a command's flags in whole seconds, rounded up.
+func Seconds(cmd *cobra.Command, flag string, d time.Duration) (int, error) {
 	if d < 0 || d > Longest {
-		return 0, Usage(cmd, "--timeout %s is not between 0s and %s", d, Longest)
+		return 0, Usage(cmd, "--%s %s is not between 0s and %s", flag, d, Longest)
 	}
 	return int(math.Ceil(d.Seconds())), nil
 }

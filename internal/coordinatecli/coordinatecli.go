@@ -55,7 +55,7 @@ func (r *room) begin(ctx context.Context, cmd *cobra.Command, w waiting, operati
 	if w.background && cmd.Flags().Changed("timeout") {
 		return console.Usage(cmd, "--timeout is how long to wait, and --background does not wait")
 	}
-	limit, err := console.Seconds(cmd, w.timeout)
+	limit, err := console.Seconds(cmd, "timeout", w.timeout)
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func (r *room) runs() *cobra.Command {
 		case len(pos) == 0:
 			return r.list(ctx, console.Args{}.With("state", state).With("limit", limit))
 		case given("wait"):
-			most, err := console.Seconds(cmd, wait)
+			most, err := console.Seconds(cmd, "wait", wait)
 			if err != nil {
 				return err
 			}

@@ -127,7 +127,7 @@ func (r *room) broadcast() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		limit, err := console.Seconds(cmd, timeout)
+		limit, err := console.Seconds(cmd, "timeout", timeout)
 		if err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func (r *room) replies() *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, "show also what was seen")
 	console.Completes(cmd, "wait", console.Words())
 	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {
-		limit, err := console.Seconds(cmd, wait)
+		limit, err := console.Seconds(cmd, "wait", wait)
 		if err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ models:
 		}
 	}
 	lists := p.Lists()
-	if len(lists) != 2 || cmp.Diff(usageapi.List{Date: "2026-11-01", Source: "our contract"}, lists[0]) != "" || lists[1].Date == "" {
+	if len(lists) != 2 || cmp.Diff(usageapi.List{Date: "2026-11-01", Source: "our contract"}, lists[0]) != "" || lists[1].Date == "" || lists[1].Source == "" {
 		t.Errorf("the prices come from %v", lists)
 	}
 	if p.mark == builtIn(t).mark {

@@ -111,9 +111,16 @@ func tell(a *console.App, out usageapi.Out) {
 	if out.Skipped > 0 {
 		a.Say("%s of transcripts made no sense and could not be counted.", console.Count(int(out.Skipped), "line"))
 	}
+	if out.Total.Unpriced == out.Total.Total {
+		return // none counted
+	}
 	var dates []string
 	for _, l := range out.Prices {
-		dates = append(dates, fmt.Sprintf("%s (%s)", console.Cell(l.Date), console.Cell(l.Source)))
+		date := console.Cell(l.Date)
+		if l.Source != "" {
+			date += " (" + console.Cell(l.Source) + ")"
+		}
+		dates = append(dates, date)
 	}
 	a.Say("Prices of %s.", strings.Join(dates, ", then of "))
 }

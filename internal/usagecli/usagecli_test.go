@@ -63,6 +63,17 @@ total                        8      1,234,577  0           3            0       
 	}
 }
 
+// TestPricesThatCounted are told, and none when nothing has a price.
+func TestPricesThatCounted(t *testing.T) {
+	prices := []usageapi.List{{Date: "2026-11-21"}}
+	for want, total := range map[string]usageapi.Amount{"": amount(1, 10, 0, 13), "Prices of 2026-11-21.\n": amount(1, 10, 5_000_000_000, 0)} {
+		d := daemon(usageapi.Out{Rows: []usageapi.Row{{Model: "m", Amount: total}}, Total: total, Prices: prices})
+		if ran := consoletest.Run(t, d, usagecli.Commands, "", "usage"); ran.Stderr != want {
+			t.Errorf("with %d tokens that have no price it says %q, want %q", total.Unpriced, ran.Stderr, want)
+		}
+	}
+}
+
 func TestArguments(t *testing.T) {
 	dir, err := filepath.Abs(".")
 	if err != nil {
