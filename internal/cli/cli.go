@@ -30,6 +30,8 @@ type Program struct {
 	Exec func(argv, env []string) error
 	// Roles are the role templates.
 	Roles func() (role.Set, error)
+	// Configured says what is wrong with the configuration, if anything is.
+	Configured func() error
 	// Checks are what doctor looks at, in order.
 	Checks []Check
 	// BindKeys adds Orchestron's keys to the person's own Claude Code and says what it did.

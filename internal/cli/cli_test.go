@@ -302,6 +302,15 @@ func TestUpAndDown(t *testing.T) {
 	}
 }
 
+// TestUpRefusesWhatTheNextStartWould, also when a daemon runs.
+func TestUpRefusesWhatTheNextStartWould(t *testing.T) {
+	p, stdout, stderr := program(newFake(), "")
+	p.Configured = func() error { return orchestron.Errorf(orchestron.Invalid, "config.yaml: line 3") }
+	if code := cli.Run(t.Context(), p, []string{"up"}); code != 2 || stdout.Len() > 0 || !strings.Contains(stderr.String(), "line 3") {
+		t.Errorf("got %d %q %q, want 2 and what is wrong", code, stdout, stderr)
+	}
+}
+
 // A daemon that does not answer is not one that does not run.
 func TestDownDoesNotMistakeTroubleForAbsence(t *testing.T) {
 	p, stdout, stderr := program(newFake(), "")

@@ -141,6 +141,9 @@ func (a *app) up() *cobra.Command {
 		Args:    console.Need(), ValidArgsFunction: console.Words(),
 	}
 	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		if err := a.program.Configured(); err != nil { // also when one runs: the next one would not start
+			return err
+		}
 		said := "runs already"
 		if _, err := a.Connect(ctx, false); err != nil {
 			said = "has started" // by the question
@@ -223,73 +226,5 @@ func (a *app) gone(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-	}
-}
-
-// checkTime is how long one check of doctor may take.
-const checkTime = 20 * time.Second
-
-func (a *app) doctor() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "doctor", Short: "Check that Orchestron has what it needs",
-		Long:    "Check that Orchestron has what it needs, and say how to repair what is wrong. Exits with 1 when a check failed.",
-		Example: "orchestron doctor",
-		Args:    console.Need(), ValidArgsFunction: console.Words(),
-	}
-	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
-		type result struct {
-			Name string `json:"name"`
-			Finding
-		}
-		results := []result{}
-		bad := 0
-		for _, c := range a.program.Checks {
-			r := result{c.Name, within(ctx, checkTime, c.Run)}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if r.State == Fail {
-				bad++
-			}
-			results = append(results, r)
-			if !a.JSON {
-				a.found(r.Name, r.Finding)
-			}
-		}
-		if a.JSON {
-			raw, err := json.Marshal(map[string]any{"checks": results, "ok": bad == 0})
-			if err != nil {
-				return err
-			}
-			if err := a.ShowJSON(raw); err != nil {
-				return err
-			}
-		}
-		if bad > 0 {
-			return &console.Exit{Code: console.Failed}
-		}
-		return nil
-	})
-	return cmd
-}
-
-func within(ctx context.Context, d time.Duration, check func(context.Context) Finding) Finding {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	return check(ctx)
-}
-
-func (a *app) found(name string, f Finding) {
-	c := console.Green
-	switch f.State {
-	case OK:
-	case Warn:
-		c = console.Yellow
-	case Fail:
-		c = console.Red
-	}
-	fmt.Fprintf(a.Stdout, "%s  %-18s %s\n", a.Out.Paint(c, fmt.Sprintf("%-4s", f.State)), console.Cell(name), console.Cell(f.Detail))
-	if f.Remedy != "" && f.State != OK {
-		fmt.Fprintf(a.Stdout, "%s%s %s\n", strings.Repeat(" ", 25), a.Out.Paint(console.Faint, "try:"), console.Cell(f.Remedy))
 	}
 }

@@ -178,7 +178,7 @@ func program(f *fake, stdin string) (cli.Program, *bytes.Buffer, *bytes.Buffer) 
 	roles := func() (role.Set, error) {
 		return role.Set{"executive": {}, "manager": {}, "specialist": {}, "tester": {}}, nil
 	}
-	return cli.Program{Process: p, Version: "1.0", Self: "/usr/bin/orchestron", Roles: roles}, stdout, stderr
+	return cli.Program{Process: p, Version: "1.0", Self: "/usr/bin/orchestron", Roles: roles, Configured: func() error { return nil }}, stdout, stderr
 }
 
 type ran struct {

@@ -4,6 +4,7 @@ package config
 import (
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -74,6 +75,9 @@ type ACP struct {
 	Login string            // the way to log in, by its name for it
 	Modes map[string]string // permission modes, from our names to its own
 }
+
+// Prices is the file of the person's own prices, which need not be there.
+func (c Config) Prices() string { return filepath.Join(c.Dir, "prices.yaml") }
 
 // LogValue is the configuration as it may be logged: commands of custom agents can hold anything and are left out.
 func (c Config) LogValue() slog.Value {

@@ -194,7 +194,7 @@ func TestWrongConfigurations(t *testing.T) {
 		environ []string
 		want    []string // parts of the error
 	}{
-		"unknown key":        {text: "listen: 127.0.0.1:1\nmax_instance: 3\n", want: []string{"c.yaml", "line 2", "max_instance"}},
+		"unknown key":        {text: "listen: 127.0.0.1:1\nmax_instance: 3\n", want: []string{"c.yaml", "line 2: there is no setting max_instance"}},
 		"unknown key inside": {text: "claude:\n  env: []\n  modell: x\n", want: []string{"line 3", "modell"}},
 		"twice":              {text: "tmux: a\ntmux: b\n", want: []string{"line 2", "tmux"}},
 		"no YAML":            {text: "listen: [\n", want: []string{"c.yaml", "L2"}},
@@ -255,6 +255,32 @@ func TestWrongConfigurations(t *testing.T) {
 				t.Errorf("Load = %v, which shows a secret", err)
 			}
 		})
+	}
+}
+
+// TestPlacesNeedNoFile: what a wrong file cannot change is the same without it.
+func TestPlacesNeedNoFile(t *testing.T) {
+	_, environ := person(t)
+	c := load(t, environ, "")
+	want := Config{Home: c.Home, Dir: c.Dir, RolesDir: c.RolesDir, DaemonSocket: c.DaemonSocket, TmuxSocket: c.TmuxSocket, LogFile: c.LogFile}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(c.Dir, "config.yaml"), []byte("tmux: [\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(environ, ""); err == nil {
+		t.Error("a wrong file is loaded")
+	}
+	got, err := Places(environ)
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("Places = %v (-want +got):\n%s", err, diff)
+	}
+	if err := os.Chmod(c.Home, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Places(environ); orchestron.KindOf(err) != orchestron.Forbidden {
+		t.Errorf("Places in a home that others reach = %v, want forbidden", err)
 	}
 }
 

@@ -47,6 +47,17 @@ func Load(environ []string, file string) (Config, error) {
 	return c, c.makeDirs()
 }
 
+// Places returns where things are, which no file changes: enough to reach a daemon that runs although the configuration
+// is wrong. It makes and refuses directories as Load does.
+func Places(environ []string) (Config, error) {
+	c, err := places(environmentOf(environ))
+	if err != nil {
+		return Config{}, err
+	}
+	c.LogFile = c.defaults().LogFile
+	return c, c.makeDirs()
+}
+
 // settings is the file. Every field has its default before the file is read.
 type settings struct {
 	Listen       string             `yaml:"listen"`

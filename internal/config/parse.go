@@ -16,7 +16,8 @@ func (s *settings) parse(data []byte, file string, env environment) error {
 		return nil
 	}
 	refuse := func(err error) error {
-		return orchestron.Errorf(orchestron.Invalid, "the configuration %s: %w", file, err).
+		text := unknown.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: construct errors: "), "there is no setting $1")
+		return orchestron.Errorf(orchestron.Invalid, "the configuration %s: %s", file, text).
 			Try("orchestron help config shows every field")
 	}
 	var doc yaml.Node
@@ -46,6 +47,7 @@ func (s *settings) note(n *yaml.Node, file, prefix string) {
 }
 
 var (
+	unknown     = regexp.MustCompile(`field (\S+) not found in type \S+`)
 	settingless = regexp.MustCompile(`^(?:[ \t]*(?:#[^\n]*)?(?:\r?\n|$))*$`)
 
 	reference = regexp.MustCompile(`\$?\$\{[^}]*\}?`)

@@ -12,11 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/acpdriver"
 	"github.com/orchestron/orchestron/internal/cli"
 	"github.com/orchestron/orchestron/internal/driver"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/usage"
 )
 
 // checks are what doctor looks at.
@@ -26,8 +26,9 @@ func (c commands) checks() []cli.Check {
 	}
 	all := []cli.Check{
 		{Name: "configuration", Run: c.checkConfig},
+		{Name: "prices", Run: c.checkPrices},
 		{Name: "tmux", Run: c.checkTmux},
-		{Name: "git", Run: func(ctx context.Context) cli.Finding { return c.checkVersion(ctx, "git", "git", "--version", nil) }},
+		{Name: "git", Run: func(ctx context.Context) cli.Finding { return cli.CheckVersion(ctx, "git", "git", "--version", nil) }},
 		{Name: "claude", Run: c.checkClaude},
 		vendor("codex"),
 		vendor("opencode"),
@@ -45,7 +46,7 @@ func (c commands) checks() []cli.Check {
 func checkHosted(ctx context.Context, a *acpdriver.Driver) cli.Finding {
 	version, err := a.Check(ctx)
 	if err != nil {
-		return failed(err)
+		return cli.Broken(err)
 	}
 	return cli.Finding{State: cli.OK, Detail: version}
 }
@@ -54,7 +55,7 @@ func checkHosted(ctx context.Context, a *acpdriver.Driver) cli.Finding {
 func (c commands) checkVendor(ctx context.Context, name string) cli.Finding {
 	cfg, err := c.config()
 	if err != nil {
-		return unchecked()
+		return cli.Unchecked()
 	}
 	all := vendors(cfg, c.Environ, nil)
 	v := all[slices.IndexFunc(all, func(v vendor) bool { return v.Name() == name })]
@@ -63,7 +64,7 @@ func (c commands) checkVendor(ctx context.Context, name string) cli.Finding {
 	}
 	version, err := v.Check(ctx)
 	if err != nil {
-		f := failed(err)
+		f := cli.Broken(err)
 		f.State = cli.Warn
 		return f
 	}
@@ -76,7 +77,7 @@ func (c commands) checkVendor(ctx context.Context, name string) cli.Finding {
 func (c commands) checkConfig(context.Context) cli.Finding {
 	cfg, err := c.config()
 	if err != nil {
-		return failed(err)
+		return cli.Broken(err)
 	}
 	file := filepath.Join(cfg.Dir, "config.yaml")
 	used := "configuration " + file
@@ -86,19 +87,18 @@ func (c commands) checkConfig(context.Context) cli.Finding {
 	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("home %s, %s", cfg.Home, used)}
 }
 
-// checkVersion asks a program for its version.
-func (c commands) checkVersion(ctx context.Context, name, program, flag string, unfit func(version string) string) cli.Finding {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, program, flag).Output()
-	version := strings.TrimSpace(string(out))
-	switch {
-	case err != nil:
-		return cli.Finding{State: cli.Fail, Detail: fmt.Sprintf("%s does not run: %v", name, err), Remedy: "install " + name + " with your package manager"}
-	case unfit != nil && unfit(version) != "":
-		return cli.Finding{State: cli.Fail, Detail: version, Remedy: unfit(version)}
+// checkPrices reads the person's own prices, without which the daemon does not start either.
+func (c commands) checkPrices(context.Context) cli.Finding {
+	cfg, _, err := c.found()
+	if err != nil {
+		return cli.Unchecked()
 	}
-	return cli.Finding{State: cli.OK, Detail: version}
+	prices, err := usage.LoadPrices(cfg.Prices())
+	if err != nil {
+		return cli.Broken(err)
+	}
+	first := prices.Lists()[0]
+	return cli.Finding{State: cli.OK, Detail: first.Date + ", " + first.Source}
 }
 
 // checkTmux looks at the tmux that the daemon would start.
@@ -107,22 +107,13 @@ func (c commands) checkTmux(ctx context.Context) cli.Finding {
 	if cfg, err := c.config(); err == nil && cfg.Tmux != "" {
 		program = cfg.Tmux
 	}
-	return c.checkVersion(ctx, "tmux", program, "-V", tmuxTooOld)
-}
-
-// tmuxTooOld says what to do about a tmux before 3.2.
-func tmuxTooOld(version string) string {
-	var major, minor int
-	if _, err := fmt.Sscanf(version, "tmux %d.%d", &major, &minor); err == nil && (major < 3 || major == 3 && minor < 2) {
-		return "install tmux 3.2 or newer"
-	}
-	return ""
+	return cli.CheckVersion(ctx, "tmux", program, "-V", cli.TmuxTooOld)
 }
 
 func (c commands) checkClaude(ctx context.Context) cli.Finding {
 	cfg, err := c.config()
 	if err != nil {
-		return unchecked()
+		return cli.Unchecked()
 	}
 	claude := driver.NewClaude(claudeSettings(cfg, c.Environ))
 	version, err := claude.Check(ctx)
@@ -130,7 +121,7 @@ func (c commands) checkClaude(ctx context.Context) cli.Finding {
 		_, err = claude.Permission("")
 	}
 	if err != nil {
-		return failed(err)
+		return cli.Broken(err)
 	}
 	return cli.Finding{State: cli.OK, Detail: "Claude Code " + version}
 }
@@ -139,7 +130,7 @@ func (c commands) checkClaude(ctx context.Context) cli.Finding {
 func (c commands) checkHook(ctx context.Context) cli.Finding {
 	root, err := os.MkdirTemp("", "orchestron-doctor-*")
 	if err != nil {
-		return failed(err)
+		return cli.Broken(err)
 	}
 	defer os.RemoveAll(root)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -151,49 +142,32 @@ func (c commands) checkHook(ctx context.Context) cli.Finding {
 	out, err := cmd.CombinedOutput()
 	took := time.Since(began)
 	if err != nil {
-		return failed(fmt.Errorf("%s hook: %w: %s", c.self, err, out))
+		return cli.Broken(fmt.Errorf("%s hook: %w: %s", c.self, err, out))
 	}
 	entries, err := os.ReadDir(handoff.Home{Root: root}.Spool())
 	if err != nil || len(entries) != 1 {
-		return failed(errors.Join(errors.New("the hook left no record"), err))
+		return cli.Broken(errors.Join(errors.New("the hook left no record"), err))
 	}
 	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("a hook was recorded after %d ms", took.Milliseconds())}
 }
 
-// unchecked is what is found where the configuration would say what to look at and cannot be read.
-func unchecked() cli.Finding {
-	return cli.Finding{State: cli.Warn, Detail: "not checked", Remedy: "repair the configuration first"}
-}
-
 func (c commands) checkDaemon(ctx context.Context) cli.Finding {
 	if _, err := c.config(); err != nil {
-		return unchecked()
+		return cli.Unchecked()
 	}
 	cl, err := c.client(ctx, false)
 	if err != nil {
-		f := failed(err)
+		f := cli.Broken(err)
 		f.State = cli.Warn // no daemon needs to run
 		return f
 	}
 	raw, err := cl.Call(ctx, "get_daemon_status", nil, "", nil)
 	if err != nil {
-		return failed(err)
+		return cli.Broken(err)
 	}
 	var s Status
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return failed(err)
+		return cli.Broken(err)
 	}
 	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("%s, process %d, %s", s.Version, s.PID, s.URL)}
-}
-
-func failed(err error) cli.Finding {
-	f := cli.Finding{State: cli.Fail, Detail: err.Error(), Remedy: "see the message"}
-	var e *orchestron.Error
-	if errors.As(err, &e) {
-		f.Detail = e.Message
-		if e.Remedy != "" {
-			f.Remedy = e.Remedy
-		}
-	}
-	return f
 }

@@ -36,13 +36,13 @@ func (p Process) Command(ctx context.Context) int {
 		fmt.Fprintln(p.Stderr, "orchestron:", err)
 		return 1
 	}
-	c := commands{Process: p, self: self}
+	c := commands{Process: p, self: self, warned: new(sync.Once)}
 	return cli.Run(ctx, cli.Program{
 		Process: console.Process{
 			Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Environ: p.Environ, Now: time.Now, Dial: c.dial,
 		},
 		Version: p.Version, Self: self, Config: config.Example(),
-		Serve: c.serve, Bridge: c.bridge, Attach: c.attach, Exec: replace, Roles: c.roles, Checks: c.checks(), BindKeys: c.bindKeys,
+		Serve: c.serve, Bridge: c.bridge, Attach: c.attach, Exec: replace, Roles: c.roles, Configured: c.configured, Checks: c.checks(), BindKeys: c.bindKeys,
 		Hook:      func(_ context.Context, args []string) int { return p.hook(args) },
 		Compose:   func(_ context.Context, args []string) int { return p.compose(args) },
 		AgentExec: func(_ context.Context, args []string) int { return p.agentExec(args) },
@@ -65,10 +65,22 @@ func replace(argv, env []string) error { return syscall.Exec(argv[0], argv, env)
 // commands is what the command line reaches through its functions.
 type commands struct {
 	Process
-	self string
+	self   string
+	warned *sync.Once // of what is wrong with the configuration
 }
 
 func (c commands) config() (config.Config, error) { return config.Load(c.Environ, "") }
+
+func (c commands) configured() error { _, err := c.config(); return err }
+
+// found is where things are, also when the configuration is wrong: a daemon that runs does not need it any more.
+func (c commands) found() (cfg config.Config, wrong, err error) {
+	if cfg, wrong = c.config(); wrong == nil {
+		return cfg, nil, nil
+	}
+	cfg, err = config.Places(c.Environ)
+	return cfg, wrong, err
+}
 
 func (c commands) dial(ctx context.Context, start bool) (console.Daemon, error) {
 	cl, err := c.client(ctx, start)
@@ -79,7 +91,7 @@ func (c commands) dial(ctx context.Context, start bool) (console.Daemon, error) 
 }
 
 func (c commands) client(ctx context.Context, start bool) (*client.Client, error) {
-	cfg, err := c.config()
+	cfg, wrong, err := c.found()
 	if err != nil {
 		return nil, err
 	}
@@ -92,14 +104,22 @@ func (c commands) client(ctx context.Context, start bool) (*client.Client, error
 		dir = "" // it was removed, and is no default for anything
 	}
 	find := client.Find
-	if start {
+	if start && wrong == nil {
 		find = client.Start
 	}
 	cl, err := find(ctx, client.Launcher{
 		Socket: cfg.DaemonSocket, Token: token, Argv: []string{c.self, "serve", "--ready-fd", "3"}, Env: c.Environ, Dir: cfg.Home,
 		Lock: filepath.Join(cfg.Home, "start.lock"), Log: cfg.LogFile,
 	})
+	if wrong != nil && start && errors.Is(err, client.ErrNone) {
+		return nil, wrong // it would not start
+	}
 	if err == nil {
+		if wrong != nil {
+			c.warned.Do(func() {
+				fmt.Fprintf(c.Stderr, "orchestron: %v; the daemon goes on with what it was started with\n", wrong)
+			})
+		}
 		var once sync.Once // a command says it once, however often it calls
 		cl.Dir = dir
 		cl.Notice = func(text string) { once.Do(func() { fmt.Fprintln(c.Stderr, "orchestron:", text) }) }
@@ -165,7 +185,7 @@ func (c commands) bridge(ctx context.Context, how cli.Bridge) error {
 }
 
 func (c commands) attach(_ context.Context, session string) ([]string, error) {
-	cfg, err := c.config()
+	cfg, _, err := c.found()
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +197,7 @@ func (c commands) attach(_ context.Context, session string) ([]string, error) {
 }
 
 func (c commands) roles() (role.Set, error) {
-	cfg, err := c.config()
+	cfg, _, err := c.found()
 	if err != nil {
 		return nil, err
 	}

@@ -83,9 +83,14 @@ func (p patients) Release(ctx context.Context, id orchestron.AgentID) error {
 	return p.Alter(ctx, id, func(_ state.Tx, st *state.State) error { state.Release(st, time.Now()); return nil })
 }
 
-// Moved is when the agent's transcripts were last written to, those of its sub-agents among them.
+// Moved is when the agent's transcript was last written to, and while it works also those of its sub-agents: to find them
+// takes longer than all else that is measured.
 func (p patients) Moved(a orchestron.Agent) (last time.Time) {
-	for _, file := range append(p.files.Transcripts(a), a.Transcript) {
+	files := []string{a.Transcript}
+	if a.Status == orchestron.Busy {
+		files = append(files, p.files.Transcripts(a)...)
+	}
+	for _, file := range files {
 		if info, err := os.Stat(file); err == nil && info.ModTime().After(last) {
 			last = info.ModTime()
 		}

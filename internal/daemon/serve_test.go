@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,16 @@ func TestDoctorOnConfiguration(t *testing.T) {
 	}
 	if f := c.checkConfig(t.Context()); f.State != cli.Fail {
 		t.Errorf("a wrong file is found %v", f)
+	}
+	if f := c.checkPrices(t.Context()); f.State != cli.OK || !strings.Contains(f.Detail, "built in") {
+		t.Errorf("without prices of one's own doctor finds %v", f)
+	}
+	prices := filepath.Join(dir, "c", "prices.yaml")
+	if err := os.WriteFile(prices, []byte("date: 2026-11-21\nmodels: [{model: x}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if f := c.checkPrices(t.Context()); f.State != cli.Fail || !strings.Contains(f.Detail, prices+": line 2") {
+		t.Errorf("wrong prices are found %v", f)
 	}
 	for name, check := range map[string]func(context.Context) cli.Finding{"claude": c.checkClaude, "daemon": c.checkDaemon} {
 		if f := check(t.Context()); f.State == cli.Fail || f.Detail != "not checked" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -44,7 +43,7 @@ func (d *daemon) keep(ctx context.Context, s subject) error {
 
 // others are the subjects that stand on agents and know nothing of each other.
 func (d *daemon) others(ctx context.Context, w workers, roles role.Set) ([]subject, error) {
-	prices, err := usage.LoadPrices(filepath.Join(d.cfg.Dir, "prices.yaml"))
+	prices, err := usage.LoadPrices(d.cfg.Prices())
 	if err != nil {
 		return nil, err
 	}

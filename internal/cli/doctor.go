@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/console"
+)
+
+// checkTime is how long one check of doctor may take.
+const checkTime = 20 * time.Second
+
+func (a *app) doctor() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Check that Orchestron has what it needs",
+		Long:    "Check that Orchestron has what it needs, and say how to repair what is wrong. Exits with 1 when a check failed.",
+		Example: "orchestron doctor",
+		Args:    console.Need(), ValidArgsFunction: console.Words(),
+	}
+	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
+		type result struct {
+			Name string `json:"name"`
+			Finding
+		}
+		results := []result{}
+		bad := 0
+		for _, c := range a.program.Checks {
+			r := result{c.Name, within(ctx, checkTime, c.Run)}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if r.State == Fail {
+				bad++
+			}
+			results = append(results, r)
+			if !a.JSON {
+				a.found(r.Name, r.Finding)
+			}
+		}
+		if a.JSON {
+			raw, err := json.Marshal(map[string]any{"checks": results, "ok": bad == 0})
+			if err != nil {
+				return err
+			}
+			if err := a.ShowJSON(raw); err != nil {
+				return err
+			}
+		}
+		if bad > 0 {
+			return &console.Exit{Code: console.Failed}
+		}
+		return nil
+	})
+	return cmd
+}
+
+func within(ctx context.Context, d time.Duration, check func(context.Context) Finding) Finding {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return check(ctx)
+}
+
+func (a *app) found(name string, f Finding) {
+	c := console.Green
+	switch f.State {
+	case OK:
+	case Warn:
+		c = console.Yellow
+	case Fail:
+		c = console.Red
+	}
+	fmt.Fprintf(a.Stdout, "%s  %-18s %s\n", a.Out.Paint(c, fmt.Sprintf("%-4s", f.State)), console.Cell(name), console.Cell(f.Detail))
+	if f.Remedy != "" && f.State != OK {
+		fmt.Fprintf(a.Stdout, "%s%s %s\n", strings.Repeat(" ", 25), a.Out.Paint(console.Faint, "try:"), console.Cell(f.Remedy))
+	}
+}
+
+// CheckVersion asks a program for its version. unfit, which may be nil, says what to do about one that does not do.
+func CheckVersion(ctx context.Context, name, program, flag string, unfit func(version string) string) Finding {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, flag).Output()
+	version := strings.TrimSpace(string(out))
+	switch {
+	case err != nil:
+		return Finding{State: Fail, Detail: fmt.Sprintf("%s does not run: %v", name, err), Remedy: "install " + name + " with your package manager"}
+	case unfit != nil && unfit(version) != "":
+		return Finding{State: Fail, Detail: version, Remedy: unfit(version)}
+	}
+	return Finding{State: OK, Detail: version}
+}
+
+// TmuxTooOld says what to do about a tmux before 3.2.
+func TmuxTooOld(version string) string {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "tmux %d.%d", &major, &minor); err == nil && (major < 3 || major == 3 && minor < 2) {
+		return "install tmux 3.2 or newer"
+	}
+	return ""
+}
+
+// Unchecked is what is found where the configuration would say what to look at and cannot be read.
+func Unchecked() Finding {
+	return Finding{State: Warn, Detail: "not checked", Remedy: "repair the configuration first"}
+}
+
+// Broken is the finding that something does not work.
+func Broken(err error) Finding {
+	f := Finding{State: Fail, Detail: err.Error(), Remedy: "see the message"}
+	var e *orchestron.Error
+	if errors.As(err, &e) {
+		f.Detail = e.Message
+		if e.Remedy != "" {
+			f.Remedy = e.Remedy
+		}
+	}
+	return f
+}
