@@ -292,6 +292,7 @@ type View struct {
 	PaneTarget  string               `json:"paneTarget"`
 	Children    []orchestron.AgentID `json:"children"`
 	Abilities   orchestron.Abilities `json:"abilities"`
+	Held        string               `json:"held,omitempty" jsonschema:"why an idle agent is not given the first message in its inbox"`
 	Inbox       []QueuedMessage      `json:"inbox,omitempty" jsonschema:"the messages that the agent has not been given, in order; not in lists"`
 }
 

@@ -2,6 +2,7 @@ package agentapi
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/orchestron/orchestron"
@@ -28,6 +29,16 @@ func Show(a orchestron.Agent, children []orchestron.AgentID, can orchestron.Abil
 		children = []orchestron.AgentID{}
 	}
 	return View{Agent: a, SessionName: a.SessionName(), PaneTarget: a.PaneTarget(), Children: children, Abilities: can}
+}
+
+// Listed is an agent as a list shows it: with what keeps an idle agent from the first message in it.
+func Listed(a orchestron.Agent, inbox []orchestron.Message, children []orchestron.AgentID, can orchestron.Abilities) View {
+	v := Show(a, children, can)
+	waits := func(m orchestron.Message) bool { return m.State.Outcome() == orchestron.Queued }
+	if i := slices.IndexFunc(inbox, waits); i >= 0 && a.Status == orchestron.Idle {
+		v.Held = Reason(a, inbox, inbox[i])
+	}
+	return v
 }
 
 // Matches reports whether the agent is asked for.

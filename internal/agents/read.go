@@ -13,7 +13,7 @@ import (
 // view is an agent as callers see it who ask for it alone.
 func (s *Service) view(h *handle) agentapi.View {
 	st := h.current()
-	v := agentapi.Show(st.Agent, s.tree.Children(st.Agent.ID), h.driver.Abilities())
+	v := agentapi.Listed(st.Agent, st.Inbox, s.tree.Children(st.Agent.ID), h.driver.Abilities())
 	v.Inbox = agentapi.Inbox(st.Agent, st.Inbox)
 	return v
 }
@@ -26,9 +26,8 @@ func (s *Service) list(ctx context.Context, call op.Call, in agentapi.ListIn) (a
 	handles := s.all()
 	out := agentapi.ListOut{Instances: make([]agentapi.View, 0, len(handles))}
 	for _, h := range handles {
-		a := h.snapshot()
-		if in.Matches(a) && s.Within(call.Actor, a.ID) {
-			out.Instances = append(out.Instances, agentapi.Show(a, s.tree.Children(a.ID), h.driver.Abilities()))
+		if st := h.current(); in.Matches(st.Agent) && s.Within(call.Actor, st.Agent.ID) {
+			out.Instances = append(out.Instances, agentapi.Listed(st.Agent, st.Inbox, s.tree.Children(st.Agent.ID), h.driver.Abilities()))
 		}
 	}
 	out.Count = len(out.Instances)

@@ -72,6 +72,11 @@ func (c charges) Interrupt(ctx context.Context, id orchestron.AgentID) error {
 // Stop ends the agent's program and leaves those that it leads alone. What waits in its inbox waits on.
 func (c charges) Stop(ctx context.Context, id orchestron.AgentID) error { return c.Halt(ctx, id) }
 
+// Explain notes at an agent that was stopped why it was.
+func (c charges) Explain(ctx context.Context, id orchestron.AgentID, why string) error {
+	return c.Alter(ctx, id, func(_ state.Tx, st *state.State) error { state.StoppedBy(&st.Agent, why); return nil })
+}
+
 // Restart starts an agent that has ended, and resumes its conversation.
 func (c charges) Restart(ctx context.Context, id orchestron.AgentID, key string) error {
 	return c.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "restart", agentapi.RestartIn{InstanceID: string(id)}, &agentapi.View{})

@@ -214,6 +214,17 @@ func (l *life) Stop(_ context.Context, id orchestron.AgentID) error {
 	})
 }
 
+func (l *life) Explain(_ context.Context, id orchestron.AgentID, why string) error {
+	return l.do(func() error {
+		l.alter(id, func(a *orchestron.Agent) {
+			if a.Status == orchestron.Stopped {
+				a.Evidence.Detail = why
+			}
+		})
+		return nil
+	})
+}
+
 func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string) (err error) {
 	return l.do(func() error {
 		l.alter(id, func(a *orchestron.Agent) {

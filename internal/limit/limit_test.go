@@ -139,6 +139,9 @@ func TestIdleEndsAtOnce(t *testing.T) {
 		w.spend("exec_1", 1, 1)
 		synctest.Wait()
 		expect(t, "at the limit", w.did(), "stop exec_1")
+		if got, want := w.agents[0].Evidence.Detail, "stopped by a limit: max_cost of exec_1: $0.5 of $0.5 used"; got != want {
+			t.Errorf("the agent says of its end %q, want %q", got, want)
+		}
 	})
 }
 
@@ -409,6 +412,9 @@ func killed(t *testing.T, rt *rapid.T, chance *chance) {
 	overBudget := w.tokens() >= budget
 	if got := w.status("exec_1"); overBudget != (got == orchestron.Stopped) {
 		rt.Errorf("%d of %d tokens are used and the agent is %s", w.tokens(), budget, got)
+	}
+	if why := w.agents[0].Evidence.Detail; overBudget && !strings.HasPrefix(why, "stopped by a limit: ") {
+		rt.Errorf("the agent that was stopped says of it %q", why)
 	}
 	if overBudget && begun > crossed+1 {
 		rt.Errorf("%d turns began after the one that used up the budget, want one at most", begun-crossed)

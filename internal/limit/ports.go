@@ -35,6 +35,8 @@ type Agents interface {
 	Interrupt(ctx context.Context, id orchestron.AgentID) error
 	// Stop ends an agent, and keeps its conversation and its inbox. One that has ended is no error.
 	Stop(ctx context.Context, id orchestron.AgentID) error
+	// Explain notes at an agent that was ended, and not by itself, why it was.
+	Explain(ctx context.Context, id orchestron.AgentID, why string) error
 	// Restart starts an agent that has ended. It is a Conflict when it runs.
 	Restart(ctx context.Context, id orchestron.AgentID, key string) error
 }

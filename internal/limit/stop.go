@@ -41,8 +41,9 @@ func (s *Service) act(ctx context.Context, group *errgroup.Group, a orchestron.A
 		}
 		s.beside(group, a.ID, func() error { return s.end(ctx, a.ID) })
 	case st.Stop == nil:
+	case over && st.Stop.Stage != limitapi.Ended:
+		return errors.Join(s.explain(ctx, st), s.reach(ctx, &st, limitapi.Ended))
 	case over:
-		return s.reach(ctx, &st, limitapi.Ended)
 	case a.Alive():
 		_, err := s.clear(ctx, st) // the limit was raised before anything was done
 		return err
@@ -180,13 +181,18 @@ func (s *Service) end(ctx context.Context, id orchestron.AgentID) error {
 		err = fmt.Errorf("agents that %s leads have not ended", id)
 	} else {
 		// The next run shall not be told that it is stopped.
-		err = errors.Join(s.agents.Stop(ctx, id), s.agents.Withdraw(ctx, id, st.Stop.Notice))
+		err = errors.Join(s.agents.Stop(ctx, id), s.agents.Withdraw(ctx, id, st.Stop.Notice), s.explain(ctx, st))
 	}
 	if err != nil {
 		pause(ctx, retry)
 		return err
 	}
 	return s.reach(ctx, &st, limitapi.Ended)
+}
+
+// explain says at an agent which limit ended it.
+func (s *Service) explain(ctx context.Context, st limitapi.Standing) error {
+	return s.agents.Explain(ctx, st.Agent, "stopped by a limit: "+reasonOf(*st.Stop))
 }
 
 // resume starts an agent again whose limit was raised, once. One that somebody ended meanwhile stays ended.

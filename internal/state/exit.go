@@ -1,6 +1,7 @@
 package state
 
 import (
+	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -31,6 +32,16 @@ func Exited(tx Tx, st *State, exit orchestron.Exit, accepted Accepted) error {
 	return AddEvent(tx, orchestron.AgentExited, a.ID, "", map[string]any{
 		"code": exit.Code, "signal": exit.Signal, "reason": exit.Reason, "generation": a.Generation,
 	})
+}
+
+// StoppedBy notes what stopped an agent that is stopped. What its program's exit tells stays.
+func StoppedBy(a *orchestron.Agent, why string) {
+	if a.Status != orchestron.Stopped || a.Exit == nil || strings.HasPrefix(a.Exit.Reason, why) {
+		return
+	}
+	exit := *a.Exit // others may hold the one before
+	exit.Reason = strings.TrimSuffix(why+"; "+exit.Reason, "; ")
+	a.Exit, a.Evidence.Detail = &exit, exit.String()
 }
 
 // recoverSubmitted notes the messages that the agent's program accepted although no hook came to tell.
