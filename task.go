@@ -134,12 +134,12 @@ type Task struct {
 }
 
 // Lease says who works on a task, and until when nobody else may. A holder that is an agent keeps it as long as the
-// agent lives.
+// agent lives; a person keeps it until it is given back, unless a time was asked for.
 type Lease struct {
 	Number int64     `json:"number"`            // grows with each claim: whoever shows an older one has lost the task
 	Holder string    `json:"holder,omitempty"`  // empty when nobody holds the task
 	Since  time.Time `json:"since,omitzero"`    // when it was claimed
-	Until  time.Time `json:"until,omitzero"`    // zero for an agent's
+	Until  time.Time `json:"until,omitzero"`    // zero when it has no end of its own
 	Last   string    `json:"previous,omitzero"` // who held it before
 	Ended  time.Time `json:"endedAt,omitzero"`  // when that ended
 }
@@ -167,7 +167,7 @@ func (t *Task) Ready() bool {
 }
 
 // Move brings the task into another state. It is a Conflict when the task cannot go there from where it is, when it
-// would begin before what it depends on is over, and when it would be done before its children are. A small item of
+// would begin before what it depends on is over, and when it would be over before its children are. A small item of
 // type TODO may be done without having been begun.
 func (t *Task) Move(to TaskStatus, openChildren int, now time.Time) error {
 	if t.Status == to {
@@ -183,9 +183,9 @@ func (t *Task) Move(to TaskStatus, openChildren int, now time.Time) error {
 	case to == InProgress && t.Waits > 0:
 		return Errorf(Conflict, "%s waits for %d of the tasks that it depends on", t.ID, t.Waits).
 			Try("orchestron_task_get %s names them under dependsOn", t.ID)
-	case to == Done && openChildren > 0:
+	case to.Over() && openChildren > 0:
 		return Errorf(Conflict, "%s has children that are not over: %d", t.ID, openChildren).
-			Try("list them with parent %s", t.ID)
+			Try("finish or cancel them first; list them with parent %s", t.ID)
 	}
 	t.Status = to
 	t.Finished = time.Time{}

@@ -108,6 +108,18 @@ func (m *model) depends(t *task, on id) bool {
 	return t.id == on || slices.ContainsFunc(t.needs, func(need id) bool { return m.depends(m.find("operator", need), on) })
 }
 
+// away reports whether somebody is an agent that does not run.
+func (m *model) away(name string) bool { return orchestron.AgentID(name).Valid() && !m.alive[name] }
+
+// bury gives back what those hold who do not run.
+func (m *model) bury() {
+	for _, t := range m.tasks {
+		if m.away(t.holder) {
+			t.abandon()
+		}
+	}
+}
+
 func (t *task) release() {
 	if t.holder != "" {
 		t.holder, t.last, t.until = "", t.holder, time.Time{}
@@ -228,10 +240,11 @@ func (m *model) update(by string, in boardapi.TaskUpdateIn) error {
 		t.labels = *in.Labels
 	}
 	if in.Assignee != nil && *in.Assignee != t.assignee {
-		switch {
-		case *in.Assignee == "" && t.status == "IN_PROGRESS":
+		switch begun := t.status == "IN_PROGRESS"; {
+		case begun && (*in.Assignee == "" || m.away(*in.Assignee)):
 			t.giveBack()
-		case t.status == "IN_PROGRESS" && orchestron.AgentID(*in.Assignee).Valid() && m.alive[*in.Assignee]:
+			t.assignee = *in.Assignee
+		case begun && orchestron.AgentID(*in.Assignee).Valid() && len(m.children(t.id)) == 0:
 			t.take(*in.Assignee, time.Time{})
 		default:
 			t.release()
@@ -261,8 +274,12 @@ func (m *model) advance(by string, t *task, in boardapi.TaskUpdateIn) error {
 		}
 		t.progress = *in.Progress
 	}
-	if to == "IN_PROGRESS" && by != "operator" && t.holder == "" && children == 0 && in.Assignee == nil {
-		t.take(by, time.Time{})
+	holder := t.assignee
+	if by != "operator" && in.Assignee == nil {
+		holder = by
+	}
+	if to == "IN_PROGRESS" && t.holder == "" && children == 0 && orchestron.AgentID(holder).Valid() {
+		t.take(holder, time.Time{})
 	}
 	return nil
 }
@@ -271,7 +288,8 @@ func (m *model) move(t *task, to orchestron.TaskStatus) error {
 	children := m.children(t.id)
 	allowed := slices.Contains(words(moves[t.status]), string(to)) || t.kind == "TODO" && t.status == "TODO" && to == "DONE"
 	open := slices.ContainsFunc(children, func(c *task) bool { return !over(c) })
-	if !allowed || to == "IN_PROGRESS" && m.waits(t) > 0 || to == "DONE" && open {
+	ends, parent := to == "DONE" || to == "CANCELLED", m.find("operator", t.parent)
+	if !allowed || to == "IN_PROGRESS" && m.waits(t) > 0 || ends && open || over(t) && !ends && parent != nil && over(parent) {
 		return errRefused
 	}
 	t.status = to
@@ -288,7 +306,7 @@ func (m *model) move(t *task, to orchestron.TaskStatus) error {
 func (m *model) best(project, label, holder string) *task {
 	var best *task
 	for _, t := range m.tasks {
-		if t.project == project && m.ready(t) && (label == "" || slices.Contains(t.labels, label)) && (t.assignee == "" || t.assignee == holder) &&
+		if t.project == project && m.ready(t) && (label == "" || slices.Contains(t.labels, label)) && (t.assignee == "" || t.assignee == holder || m.away(t.assignee)) &&
 			(best == nil || t.priority.Rank() < best.priority.Rank()) {
 			best = t
 		}
@@ -306,6 +324,9 @@ func (m *model) claim(by string, in boardapi.TaskClaimIn) (*task, error) {
 		t = m.best(in.Project, in.Label, holder)
 	}
 	until := m.now.Add(time.Duration(in.Minutes) * time.Minute)
+	if in.Minutes == 0 {
+		until = time.Time{}
+	}
 	if orchestron.AgentID(holder).Valid() {
 		until = time.Time{}
 		if !m.alive[holder] {

@@ -205,7 +205,10 @@ func (p *play) updateBoth(t *rapid.T, by string, in boardapi.TaskUpdateIn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.agree(t, fmt.Sprintf("%s updates %s", by, raw), p.call(by, "", "orchestron_task_update", in, &got), refused)
+	if p.agree(t, fmt.Sprintf("%s updates %s", by, raw), p.call(by, "", "orchestron_task_update", in, &got), refused) {
+		p.bury()
+		p.settleLeases(t)
+	}
 }
 
 func (p *play) updateTask(t *rapid.T) {
@@ -241,7 +244,7 @@ func (p *play) reparent(t *rapid.T) {
 
 func (p *play) claimTask(t *rapid.T) {
 	by := p.by(t)
-	in := boardapi.TaskClaimIn{Project: project(t, by), Label: aLabel.Draw(t, "label"), Minutes: rapid.SampledFrom([]int{30, 300}).Draw(t, "minutes")}
+	in := boardapi.TaskClaimIn{Project: project(t, by), Label: aLabel.Draw(t, "label"), Minutes: rapid.SampledFrom([]int{0, 30, 300}).Draw(t, "minutes")}
 	in.Assignee, _ = maybe(t, "for", aName)
 	if one, drawn := maybe(t, "a certain one", rapid.Just(true)); drawn && one {
 		in.TaskID, in.Label = p.aTask(t, "task"), ""
@@ -283,11 +286,7 @@ func (p *play) dies(t *rapid.T) {
 	if p.alive[name] {
 		return
 	}
-	for _, task := range p.tasks {
-		if task.holder == name {
-			task.abandon()
-		}
-	}
+	p.bury()
 	p.settleLeases(t)
 }
 

@@ -35,7 +35,9 @@ func (s *Service) claim(ctx context.Context, call op.Call, in boardapi.TaskClaim
 	var t orchestron.Task
 	err = s.write(ctx, call, "orchestron_task_claim", in, func(e *edit) (string, error) {
 		f := in.Filter(project)
-		f.For = holder
+		if f.For, err = e.takable(project, holder); err != nil {
+			return "", err
+		}
 		if t, err = e.tx.NextReady(f); err != nil {
 			if orchestron.KindOf(err) == orchestron.NotFound {
 				err = orchestron.Errorf(orchestron.NotFound, "no task is ready in %s", project).
@@ -55,11 +57,33 @@ func (s *Service) claim(ctx context.Context, call op.Call, in boardapi.TaskClaim
 	return t, err
 }
 
-// give claims a task for a holder. The lease of an agent lasts as long as the agent lives.
+// takable is whose tasks a holder may take: nobody's, its own, and those of agents that do not run. They wait for nobody.
+func (e *edit) takable(project, holder string) ([]string, error) {
+	names := []string{"", holder}
+	all, err := e.tx.ReadyFor(project)
+	for _, name := range all {
+		if name != holder && away(e.agents, name) {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// away reports whether somebody is an agent that does not run.
+func away(agents Agents, name string) bool {
+	id := orchestron.AgentID(name)
+	return id.Valid() && !agents.Alive(id)
+}
+
+// give claims a task for a holder. The lease of an agent lasts as long as the agent lives, that of anybody else as many
+// minutes as were asked for, or until it is released.
 func (e *edit) give(t *orchestron.Task, holder string, minutes int) error {
-	id := orchestron.AgentID(holder)
+	id, until := orchestron.AgentID(holder), time.Time{}
 	if !id.Valid() {
-		return t.Claim(holder, e.now.Add(time.Duration(minutes)*time.Minute), e.now)
+		if minutes > 0 {
+			until = e.now.Add(time.Duration(minutes) * time.Minute)
+		}
+		return t.Claim(holder, until, e.now)
 	}
 	if err := e.belongs(holder, t.Project); err != nil {
 		return err
@@ -67,7 +91,7 @@ func (e *edit) give(t *orchestron.Task, holder string, minutes int) error {
 	if !e.agents.Alive(id) {
 		return orchestron.Errorf(orchestron.Conflict, "%s does not run", id).Try("restart it first, or name another")
 	}
-	return t.Claim(holder, time.Time{}, e.now)
+	return t.Claim(holder, until, e.now)
 }
 
 // belongs checks that an agent which is to work on a task can see it.

@@ -19,7 +19,6 @@ type Store interface {
 	Tasks(ctx context.Context, f boardapi.Filter) ([]orchestron.Task, error) // the most urgent first, then the oldest
 	Leased(ctx context.Context) ([]orchestron.Task, error)                   // all tasks that somebody holds
 	Changes(ctx context.Context, f boardapi.ChangeFilter) ([]orchestron.Change, error)
-	LastChange(ctx context.Context) (int64, error) // 0 when there is none
 
 	Projects(ctx context.Context) ([]string, error)                                  // that have tasks, sprints or notes, sorted
 	Sprints(ctx context.Context, project string) ([]orchestron.Sprint, error)        // oldest first
@@ -43,6 +42,7 @@ type Tx interface {
 	PutTask(before, after orchestron.Task) error                  // what did not change is not written
 	Task(id orchestron.TaskID) (orchestron.Task, error)           // NotFound when there is none
 	NextReady(f boardapi.Filter) (orchestron.Task, error)         // the first that is Ready; NotFound when there is none
+	ReadyFor(project string) ([]string, error)                    // who is to do tasks that are ready, each once
 	Rollup(parent orchestron.TaskID) (boardapi.Rollup, error)     // over the children of a task
 	Dependents(id orchestron.TaskID) ([]orchestron.TaskID, error) // the tasks that depend on this one
 	// Chain returns how from depends on to, both included, or nothing when it does not.

@@ -186,6 +186,11 @@ func (s *Service) list(ctx context.Context, call op.Call, in boardapi.TaskListIn
 		out.Cursor = boardapi.PlaceOf(last).String()
 	}
 	out.Count = len(out.Tasks)
+	for _, t := range out.Tasks {
+		if !t.Status.Over() && away(s.agents, t.Assignee) && !slices.Contains(out.Away, t.Assignee) {
+			out.Away = append(out.Away, t.Assignee)
+		}
+	}
 	return out, nil
 }
 

@@ -127,16 +127,16 @@ func (e *edit) describe(t *orchestron.Task, in boardapi.TaskUpdateIn) error {
 }
 
 // reassign gives a task to another. What is in progress goes on with an agent that runs, and back to where others find
-// it when nobody is named.
+// it when nobody is named, or an agent that does not run.
 func (e *edit) reassign(t *orchestron.Task, to string) error {
 	if err := e.belongs(to, t.Project); err != nil {
 		return err
 	}
-	agent := orchestron.AgentID(to)
-	switch {
-	case to == "" && t.Status == orchestron.InProgress:
+	switch begun := t.Status == orchestron.InProgress; {
+	case begun && (to == "" || away(e.agents, to)):
 		t.Return(e.now)
-	case t.Status == orchestron.InProgress && agent.Valid() && e.agents.Alive(agent):
+		t.Assignee = to
+	case begun && orchestron.AgentID(to).Valid() && t.Children == 0:
 		t.Take(to, time.Time{}, e.now)
 	default:
 		t.Release(e.now)
@@ -145,7 +145,7 @@ func (e *edit) reassign(t *orchestron.Task, to string) error {
 	return nil
 }
 
-// advance moves a task and sets its progress. An agent that begins a task that nobody holds claims it by that.
+// advance moves a task and sets its progress. What is begun without a claim is claimed by that.
 func (e *edit) advance(t *orchestron.Task, in boardapi.TaskUpdateIn) error {
 	to := orchestron.TaskStatus(in.Status)
 	if in.Progress != nil && t.Children > 0 && *in.Progress != t.Progress {
@@ -153,6 +153,9 @@ func (e *edit) advance(t *orchestron.Task, in boardapi.TaskUpdateIn) error {
 			Try("set the progress of a child")
 	}
 	if to != "" && to != t.Status {
+		if err := e.mayReopen(*t, to); err != nil {
+			return err
+		}
 		sum, err := e.tx.Rollup(t.ID)
 		if err != nil {
 			return err
@@ -167,11 +170,34 @@ func (e *edit) advance(t *orchestron.Task, in boardapi.TaskUpdateIn) error {
 		}
 		t.Progress = *in.Progress
 	}
-	begins := to == orchestron.InProgress && e.call.Actor.Kind == orchestron.AgentCall && t.Lease.Holder == "" && t.Children == 0
-	if begins && in.Assignee == nil {
-		t.Take(e.by(), time.Time{}, e.now)
+	if to == orchestron.InProgress && t.Lease.Holder == "" && t.Children == 0 {
+		e.begin(t, in.Assignee != nil)
 	}
 	return nil
+}
+
+// begin gives a task that was begun without a claim to whom it is with: the agent that says so, unless it names another,
+// or the one that it is assigned to. One that does not run loses it as any holder that ends does.
+func (e *edit) begin(t *orchestron.Task, named bool) {
+	holder := t.Assignee
+	if e.call.Actor.Kind == orchestron.AgentCall && !named {
+		holder = e.by()
+	}
+	if orchestron.AgentID(holder).Valid() {
+		t.Take(holder, time.Time{}, e.now)
+	}
+}
+
+// mayReopen checks that what is over stays so while what it is a part of is over: a parent that is over has no open parts.
+func (e *edit) mayReopen(t orchestron.Task, to orchestron.TaskStatus) error {
+	if !t.Status.Over() || to.Over() || t.Parent == "" {
+		return nil
+	}
+	parent, err := e.tx.Task(t.Parent)
+	if err == nil && parent.Status.Over() {
+		err = orchestron.Errorf(orchestron.Conflict, "%s is a part of %s, which is %s", t.ID, parent.ID, parent.Status).Try("reopen %s first", parent.ID)
+	}
+	return err
 }
 
 func (s *Service) depend(ctx context.Context, call op.Call, in boardapi.TaskDependIn) (orchestron.Task, error) {

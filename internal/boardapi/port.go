@@ -22,10 +22,10 @@ type Filter struct {
 	Label      string
 	Text       string // words that all stand in the title or the description, the last one perhaps unfinished
 	Ready      bool
-	For        string // only tasks that nobody or this one is to do, when it is not empty
-	After      Place  // only tasks behind this place in the order
-	ByNumber   bool   // in the order of their numbers instead, and After.Number counts alone
-	Limit      int    // 0 means all
+	For        []string // only tasks that one of these is to do, "" being nobody, when it is not empty
+	After      Place    // only tasks behind this place in the order
+	ByNumber   bool     // in the order of their numbers instead, and After.Number counts alone
+	Limit      int      // 0 means all
 }
 
 // Place is where a task stands in the order of tasks.

@@ -145,6 +145,7 @@ type TaskListOut struct {
 	Project string            `json:"project"`
 	Tasks   []orchestron.Task `json:"tasks"`
 	Count   int               `json:"count"`
+	Away    []string          `json:"away,omitempty" jsonschema:"assignees of these that are agents and do not run: their tasks that are ready go to whoever claims next"`
 	Cursor  string            `json:"cursor,omitempty" jsonschema:"ask with it for more; empty at the end"`
 }
 
@@ -180,7 +181,7 @@ func (TaskUpdateIn) Amend(s *jsonschema.Schema) { amendTask(s) }
 type TaskClaimIn struct {
 	TaskID   string  `json:"taskId,omitempty" jsonschema:"without it the best task that is ready"`
 	Assignee string  `json:"assignee,omitempty" jsonschema:"who works on it, when that is not you"`
-	Minutes  int     `json:"lease_minutes,omitempty" jsonschema:"how long the lease lasts; that of an agent lasts as long as the agent lives"`
+	Minutes  int     `json:"lease_minutes,omitempty" jsonschema:"give the task back after so long; 0 keeps it until it is released; that of an agent lasts as long as the agent lives"`
 	Type     Choices `json:"type,omitempty"`
 	Label    string  `json:"label,omitempty"`
 	Sprint   string  `json:"sprint,omitempty"`
@@ -190,7 +191,7 @@ type TaskClaimIn struct {
 // Amend adds the choices, the default and the bounds.
 func (TaskClaimIn) Amend(s *jsonschema.Schema) {
 	s.Properties["type"].Items.Enum = enum(orchestron.TaskTypes)
-	limit(s.Properties["lease_minutes"], 60, 1, 7*24*60)
+	limit(s.Properties["lease_minutes"], 0, 0, 7*24*60)
 	longest(s.Properties["assignee"], MaxName)
 }
 

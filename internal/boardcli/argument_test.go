@@ -137,7 +137,7 @@ func TestBadArguments(t *testing.T) {
 		{words("task update TASK-9 --progress 1"), 3, "try: orchestron task list shows the tasks"},
 		{words("task depend TASK-1 --remove"), 2, "orchestron task depend needs --on"},
 		{words("task priority TASK-1"), 2, "orchestron task priority needs --set"},
-		{words("task claim --minutes 0"), 2, "--minutes: 0 is less than 1"},
+		{words("task claim --minutes -1"), 2, "--minutes: -1 is less than 0"},
 		{words("task clarify TASK-1", ""), 2, "TEXT: "},
 		{words("handoff TASK-1"), 2, "give --done, --left or --notes"},
 		{words("context save"), 2, "give --file, --notes or --checkpoint"},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -79,6 +80,7 @@ func (r *room) allTasks(ctx context.Context, cmd *cobra.Command, in console.Args
 		Project string            `json:"project"`
 		Tasks   []json.RawMessage `json:"tasks"`
 		Count   int               `json:"count"`
+		Away    []string          `json:"away,omitempty"`
 	}
 	whole := answer{Tasks: []json.RawMessage{}}
 	var out boardapi.TaskListOut
@@ -92,16 +94,26 @@ func (r *room) allTasks(ctx context.Context, cmd *cobra.Command, in console.Args
 		if err := json.Unmarshal(raw, &part); err != nil {
 			return out, nil, err
 		}
-		out.Project, out.Tasks = got.Project, append(out.Tasks, got.Tasks...)
+		out.Project, out.Tasks, out.Away = got.Project, append(out.Tasks, got.Tasks...), append(out.Away, got.Away...)
 		whole.Project, whole.Tasks = part.Project, append(whole.Tasks, part.Tasks...)
 		if got.Cursor == "" {
 			break
 		}
 		in["cursor"] = got.Cursor
 	}
-	whole.Count = len(whole.Tasks)
+	slices.Sort(out.Away)
+	out.Away = slices.Compact(out.Away)
+	whole.Count, whole.Away = len(whole.Tasks), out.Away
 	raw, err := json.Marshal(whole)
 	return out, raw, err
+}
+
+// worker is who is to do a task, and whether that one is an agent that does not run.
+func worker(t orchestron.Task, away []string) string {
+	if !t.Status.Over() && slices.Contains(away, t.Assignee) {
+		return t.Assignee + " (away)"
+	}
+	return cmp.Or(t.Assignee, "-")
 }
 
 func (r *room) listed(got boardapi.TaskListOut) error {
@@ -112,7 +124,7 @@ func (r *room) listed(got boardapi.TaskListOut) error {
 	table := &console.Table{Header: []string{"ID", "TYPE", "STATUS", "PRIORITY", "DONE", "WHO", "TITLE"}}
 	for _, t := range got.Tasks {
 		table.Paint([]console.Color{console.None, console.None, color(t.Status), urgency(t.Priority)},
-			string(t.ID), string(t.Type), state(t), string(t.Priority), fmt.Sprintf("%d%%", t.Progress), console.Cell(cmp.Or(t.Assignee, "-")), console.Cell(t.Title))
+			string(t.ID), string(t.Type), state(t), string(t.Priority), fmt.Sprintf("%d%%", t.Progress), console.Cell(worker(t, got.Away)), console.Cell(t.Title))
 	}
 	if err := r.PrintTable(table); err != nil {
 		return err

@@ -240,7 +240,7 @@ func (r *room) claim() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "claim [TASK]", Short: "Take a task so that nobody else does",
 		Long: "Take a task, or without TASK the best one that is ready, so that nobody else does. Prints it, with what the one\n" +
-			"before left. The lease of an agent lasts as long as the agent lives, that of a person --minutes.",
+			"before left. An agent keeps it as long as it lives, a person until it is released, or for --minutes.",
 		Example: "orchestron task claim\norchestron task claim TASK-3 --minutes 240\norchestron task claim --label web --assignee spec_1_1_1",
 		Args:    console.Between("TASK"), ValidArgsFunction: r.taskIDs(),
 		Annotations: map[string]string{
@@ -249,7 +249,7 @@ func (r *room) claim() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.String("assignee", "", "who works on it, when that is not you")
-	f.Int("minutes", 60, "how long the lease of a person lasts")
+	f.Int("minutes", 0, "give it back after so long; 0 keeps it (not for agents)")
 	f.Var(someOf(orchestron.TaskTypes), "type", "only of these types")
 	f.String("label", "", "only with this label")
 	f.String("sprint", "", "only of this sprint")

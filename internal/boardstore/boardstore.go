@@ -93,11 +93,6 @@ func (b Store) Changes(ctx context.Context, f boardapi.ChangeFilter) ([]orchestr
 	return found, err
 }
 
-// LastChange returns the number of the newest change, and 0 when there is none.
-func (b Store) LastChange(ctx context.Context) (int64, error) {
-	return sqlite.ReadOne(ctx, b.db, sqlite.ScanInt, nil, `SELECT coalesce(max(seq), 0) FROM changes`)
-}
-
 const boardID = `(SELECT id FROM boards WHERE project = ?)`
 
 // limit is how SQLite is told a limit that is none when it is 0.

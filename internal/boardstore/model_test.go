@@ -188,7 +188,7 @@ func finds(text string, t orchestron.Task) bool {
 func matches(f boardapi.Filter, t orchestron.Task) bool {
 	return (f.Project == "" || f.Project == t.Project) && has(f.Statuses, t.Status) && has(f.Types, t.Type) && has(f.Priorities, t.Priority) &&
 		(f.Assignee == "" || f.Assignee == t.Assignee) && (f.Sprint == "" || f.Sprint == t.Sprint) && (f.Parent == "" || f.Parent == t.Parent) &&
-		(f.Label == "" || slices.Contains(t.Labels, f.Label)) && finds(f.Text, t) && (!f.Ready || t.Ready())
+		(f.Label == "" || slices.Contains(t.Labels, f.Label)) && finds(f.Text, t) && (!f.Ready || t.Ready()) && (len(f.For) == 0 || slices.Contains(f.For, t.Assignee))
 }
 
 func (m *boardModel) chosen(f boardapi.Filter) []orchestron.Task {
@@ -240,6 +240,9 @@ func (m *boardModel) check(t *rapid.T) {
 	same(t, "Progress of "+sprint, done, m.progress(sprint), err)
 	f = m.drawFilter(t)
 	f.Project, f.Ready, f.Limit = "/p", true, 1
+	if f.For = maybe(t, "for", rapid.SliceOfN(aName, 1, 3)); len(f.For) > 0 { // as claims ask
+		f.Text, f.ByNumber = "", false
+	}
 	one, other := m.someTask(t, "one"), m.someTask(t, "other")
 	m.write(t, func(tx Tx) error {
 		got, err := tx.NextReady(f)
@@ -248,11 +251,25 @@ func (m *boardModel) check(t *rapid.T) {
 		} else if len(want) > 0 {
 			same(t, fmt.Sprintf("NextReady(%+v)", f), got, want[0], err)
 		}
+		names, err := tx.ReadyFor("/p")
+		same(t, "ReadyFor", names, m.readyFor(), err)
 		sum, err := tx.Rollup(one)
 		same(t, "Rollup", sum, m.rollup(one), err)
 		m.checkNeeds(t, tx, one, other)
 		return nil
 	})
+}
+
+// readyFor is who is to do tasks that are ready.
+func (m *boardModel) readyFor() []string {
+	all := []string{}
+	for _, t := range m.tasks {
+		if t.Project == "/p" && t.Ready() && t.Assignee != "" {
+			all = append(all, t.Assignee)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func (m *boardModel) progress(sprint string) boardapi.Progress {

@@ -58,18 +58,17 @@ func (tx Tx) NextReady(f boardapi.Filter) (orchestron.Task, error) {
 	return found[0], nil
 }
 
-// nextReady finds the first of nobody's tasks and the first of those that somebody is to do, each by the index, and
-// returns the one that comes before the other.
+// nextReady finds the first of the tasks of each whose tasks are wanted, by the index, and returns the first of these.
 func nextReady(q sqlite.Query, f boardapi.Filter) ([]orchestron.Task, error) {
-	if f.For == "" {
+	if len(f.For) == 0 {
 		return findTasks(q, f)
 	}
 	var first []orchestron.Task
-	for _, assignee := range []string{"", f.For} {
+	for _, assignee := range f.For {
 		s := selection{from: `tasks t INDEXED BY tasks_free`, place: byRow}
 		s.and(`t.ready = 1 AND t.board = `+boardID+` AND t.assignee = ?`, f.Project, assignee)
 		rest := f
-		rest.For = ""
+		rest.For = nil
 		text, args := s.tasks(rest)
 		found, err := sqlite.Collect(q, scanTask, text, args...)
 		if err != nil {
@@ -80,6 +79,16 @@ func nextReady(q sqlite.Query, f boardapi.Filter) ([]orchestron.Task, error) {
 		}
 	}
 	return first, nil
+}
+
+// ReadyFor returns who is to do tasks of a project that are ready, from name to name by the index.
+func (tx Tx) ReadyFor(project string) ([]string, error) {
+	return sqlite.Collect(tx.Query, sqlite.ScanText, `WITH RECURSIVE names (name) AS (
+		SELECT ''
+		UNION ALL
+		SELECT (SELECT min(assignee) FROM tasks INDEXED BY tasks_free WHERE ready = 1 AND board = `+boardID+` AND assignee > name)
+		FROM names WHERE name IS NOT NULL
+	) SELECT name FROM names WHERE name <> ''`, project)
 }
 
 func before(a, b orchestron.Task) bool {
@@ -215,9 +224,7 @@ func (s *selection) match(f boardapi.Filter) {
 	}
 	in(s, `t.status`, f.Statuses)
 	in(s, `t.type`, f.Types)
-	if f.For != "" {
-		s.and(`t.assignee IN ('', ?)`, f.For)
-	}
+	in(s, `t.assignee`, f.For)
 	in(s, `t.rank`, ranks(f.Priorities))
 }
 
