@@ -62,6 +62,9 @@ func TestLimit(t *testing.T) {
 	h.start()
 	h.ask(a.ID, "@@usage in=150 out=0\n@@say three")
 	eventually(t, "it is stopped", 60*time.Second, func() bool { return h.agent(a.ID).Status == orchestron.Stopped })
+	eventually(t, "it says by what", 20*time.Second, func() bool {
+		return strings.Contains(h.agent(a.ID).Evidence.Detail, "stopped by a limit: max_total_tokens of "+string(a.ID))
+	})
 	out := h.limits(a.ID)
 	if len(out.Stopped) != 1 || !strings.Contains(out.Stopped[0].Reason, "of 1000 tokens used") {
 		t.Errorf("get_limits says %+v, want the agent stopped with the figures", out)

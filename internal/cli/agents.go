@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -87,8 +86,8 @@ func (a *app) awaitReady(ctx context.Context, id orchestron.AgentID) (view, json
 	if err != nil {
 		return view{}, nil, err
 	}
-	if err := endedEarly(w.Agent); err != nil {
-		return view{}, nil, err
+	if ended := endedEarly(w.Agent); ended != nil {
+		return view{}, nil, ended
 	}
 	if !w.Done {
 		return view{}, nil, notYet(w.Agent)
@@ -99,7 +98,7 @@ func (a *app) awaitReady(ctx context.Context, id orchestron.AgentID) (view, json
 }
 
 // endedEarly is the error of an agent that does not run although somebody waits for it.
-func endedEarly(v view) error {
+func endedEarly(v view) *console.Exit {
 	if v.Alive() || v.Status == "" {
 		return nil
 	}
@@ -126,36 +125,6 @@ func notYet(v view) *console.Exit {
 	return late
 }
 
-func (a *app) list() *cobra.Command {
-	var role, parent, status string
-	cmd := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "Show the agents as a tree",
-		Example: "orchestron list\norchestron list --status active --role manager\norchestron list --json",
-		Args:    console.Need(), ValidArgsFunction: console.Words(),
-		Annotations: map[string]string{"parentId": "--parent"},
-	}
-	cmd.Flags().StringVar(&role, "role", "", "only agents of a role or level")
-	cmd.Flags().StringVar(&parent, "parent", "", "only agents that this one leads")
-	cmd.Flags().StringVar(&status, "status", "", "only agents in a state; active means all that run")
-	console.Completes(cmd, "parent", a.AgentIDs())
-	console.Completes(cmd, "role", a.roleNames)
-	console.Completes(cmd, "status", console.Words("active", "starting", "idle", "busy", "waiting", "limited", "stopped", "failed", "lost"))
-	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
-		got, raw, err := console.Ask[struct{ Instances []view }](ctx, a.App, "list",
-			console.Args{}.With("role", role).With("parentId", parent).With("status", status))
-		if err != nil {
-			return err
-		}
-		if role != "" && len(got.Instances) == 0 { // an agent's role is one, whatever is known of it here
-			if err := a.checkRole(cmd, role); err != nil {
-				return err
-			}
-		}
-		return a.Show(raw, func() error { return a.tree(got.Instances) })
-	})
-	return cmd
-}
-
 // checkRole refuses what is neither a level nor a role.
 func (a *app) checkRole(cmd *cobra.Command, role string) error {
 	roles, err := a.program.Roles()
@@ -177,51 +146,6 @@ func (a *app) roleNames(cmd *cobra.Command, given []string, typed string) ([]cob
 		known = nil
 	}
 	return console.Words(known.Names()...)(cmd, given, typed)
-}
-
-// tree prints agents below the agents that lead them.
-func (a *app) tree(agents []view) error {
-	if len(agents) == 0 {
-		a.Say("no agents")
-		return nil
-	}
-	known := map[orchestron.AgentID]bool{}
-	for _, v := range agents {
-		known[v.ID] = true
-	}
-	children := map[orchestron.AgentID][]view{}
-	for _, v := range agents {
-		parent := v.Parent
-		if !known[parent] || parent == v.ID {
-			parent = ""
-		}
-		children[parent] = append(children[parent], v)
-	}
-	t := &console.Table{Header: []string{"ID", "NAME", "ROLE", "STATUS", "AGE", "QUEUED", "MODEL"}}
-	a.branch(t, children, "", "")
-	return a.PrintTable(t)
-}
-
-func (a *app) branch(t *console.Table, children map[orchestron.AgentID][]view, parent orchestron.AgentID, indent string) {
-	for i, v := range children[parent] {
-		mark, deeper := "", ""
-		if parent != "" {
-			mark, deeper = "├─ ", "│  "
-			if i == len(children[parent])-1 {
-				mark, deeper = "└─ ", "   "
-			}
-		}
-		t.Paint([]console.Color{console.None, console.None, console.None, statusColor(v.Status)},
-			indent+mark+console.Cell(string(v.ID)), console.Cell(v.Name), console.Cell(v.Role), console.Cell(string(v.Status)), a.Since(v.Created), queued(v.Queued), console.Cell(v.Model))
-		a.branch(t, children, v.ID, indent+deeper)
-	}
-}
-
-func queued(n int) string {
-	if n == 0 {
-		return "-"
-	}
-	return strconv.Itoa(n)
 }
 
 func statusColor(s orchestron.Status) console.Color {

@@ -32,7 +32,7 @@ func TestHumanOutput(t *testing.T) {
 	}
 	f.add("spec_1_1_1", "mgr_1_1", "tester", orchestron.Failed, 30*time.Second)
 	f.add("mgr_1_2", "exec_1", "manager", orchestron.Waiting, 90*time.Hour)
-	f.add("spec_9_1", "mgr_9", "写代码", orchestron.Stopped, time.Hour)
+	f.add("spec_9_1", "mgr_9", "写代码", orchestron.Stopped, time.Hour).Exit = &orchestron.Exit{Code: 143, Reason: "stopped by a limit: max_cost of spec_9_1"}
 	f.text = "line 1\nline 2\n"
 	f.todos = `[{"content":"plan","status":"completed"},{"subject":"build","status":"in_progress"},{"content":"ship","status":"pending"}]`
 	f.turns = []orchestron.Turn{
@@ -50,12 +50,12 @@ func TestHumanOutput(t *testing.T) {
 		want ran
 	}{
 		"list": {"list", ran{0, strings.TrimPrefix(`
-ID                NAME          ROLE       STATUS   AGE  QUEUED  MODEL
+ID                NAME          ROLE       STATUS   AGE  QUEUED  MODEL  REASON
 exec_1            n-exec_1      executive  idle     3h   -       haiku
-├─ mgr_1_1        n-mgr_1_1     manager    busy     5m   2       haiku
+├─ mgr_1_1        n-mgr_1_1     manager    busy     5m   2       haiku  asks: Bash ls
 │  └─ spec_1_1_1  n-spec_1_1_1  tester     failed   30s  -       haiku
 └─ mgr_1_2        n-mgr_1_2     manager    waiting  3d   -       haiku
-spec_9_1          n-spec_9_1    写代码     stopped  1h   -       haiku
+spec_9_1          n-spec_9_1    写代码     stopped  1h   -       haiku  stopped by a limit: max_cost of spec_9_1
 `, "\n"), ""}},
 		"status": {"status", ran{0, strings.TrimPrefix(`
 daemon  1.0, process 77, started 3h ago
@@ -99,6 +99,68 @@ queued  m-9 by exec_1, 1m ago
 }
 
 // Every command that prints an answer prints it verbatim with --json.
+// TestListLeavesOutThePast: agents that ended long ago are counted, unless they lead others or are asked for.
+func TestListLeavesOutThePast(t *testing.T) {
+	f := newFake()
+	f.add("exec_1", "", "executive", orchestron.Lost, 90*time.Hour)
+	f.add("mgr_1_1", "exec_1", "manager", orchestron.Idle, 90*time.Hour)
+	f.add("mgr_1_2", "exec_1", "manager", orchestron.Stopped, 25*time.Hour)
+	f.add("spec_1_2_1", "mgr_1_2", "tester", orchestron.Failed, 24*time.Hour)
+	f.add("exec_2", "", "executive", orchestron.Failed, 23*time.Hour)
+	for args, want := range map[string][]string{
+		"list":                  {"exec_1", "└─ mgr_1_1", "exec_2"},
+		"list --all":            {"exec_1", "├─ mgr_1_1", "└─ mgr_1_2", "   └─ spec_1_2_1", "exec_2"},
+		"list --status stopped": {"exec_1", "├─ mgr_1_1", "└─ mgr_1_2", "   └─ spec_1_2_1", "exec_2"},
+	} {
+		got := run(t, f, "", strings.Fields(args)...)
+		var ids []string
+		for _, line := range strings.Split(strings.TrimSpace(got.Stdout), "\n")[1:] {
+			ids = append(ids, line[:strings.Index(line, "  n-")])
+		}
+		for i := range ids {
+			ids[i] = strings.TrimRight(ids[i], " ")
+		}
+		if diff := cmp.Diff(want, ids); diff != "" {
+			t.Errorf("orchestron %s (-want +got):\n%s", args, diff)
+		}
+		if hidden := strings.Contains(got.Stderr, "2 agents that ended more than 24 hours ago not shown; orchestron list --all"); hidden != (args == "list") {
+			t.Errorf("orchestron %s says %q", args, got.Stderr)
+		}
+	}
+	if got := run(t, f, "", "list", "--json"); !strings.Contains(got.Stdout, `"count":5}`) || got.Stderr != "" {
+		t.Errorf("as JSON: %+v", got)
+	}
+}
+
+// TestReasons: why an agent does not work is where one looks first.
+func TestReasons(t *testing.T) {
+	for want, v := range map[string]func(v *agentapi.View){
+		"asks: APR-3 Bash ls": func(v *agentapi.View) {
+			v.Question = &orchestron.Question{Tool: "Bash", Detail: "ls", Approval: "APR-3"}
+		},
+		"its vendor refuses: usage_limit, for another 2h": func(v *agentapi.View) {
+			v.Refusal = &orchestron.Refusal{Reason: orchestron.UsageLimit, Until: now.Add(2 * time.Hour)}
+		},
+		"its vendor refuses: billing":                          func(v *agentapi.View) { v.Refusal = &orchestron.Refusal{Reason: orchestron.Billing} },
+		"it is held to its limits: max_cost of the project /p": func(v *agentapi.View) { v.Held = "it is held to its limits: max_cost of the project /p" },
+		"exit code 1: no such file": func(v *agentapi.View) {
+			v.Status, v.Exit = orchestron.Failed, &orchestron.Exit{Code: 1, Reason: "no such file"}
+		},
+		"its terminal is gone": func(v *agentapi.View) { v.Status, v.Evidence.Detail = orchestron.Lost, "its terminal is gone" },
+	} {
+		f := newFake()
+		v(f.add("exec_1", "", "executive", orchestron.Idle, time.Hour))
+		if got := run(t, f, "", "list").Stdout; !strings.HasSuffix(got, "haiku  "+want+"\n") {
+			t.Errorf("list shows\n%swant %q at its end", got, want)
+		}
+	}
+	f := newFake()
+	f.add("exec_1", "", "executive", orchestron.Limited, time.Hour).Refusal = &orchestron.Refusal{Reason: orchestron.RateLimit, Until: now.Add(time.Minute)}
+	if got := run(t, f, "", "status", "exec_1").Stdout; !strings.Contains(got, "refused rate_limit, for another 1m\n") {
+		t.Errorf("status shows\n%s", got)
+	}
+}
+
 func TestJSON(t *testing.T) {
 	f := newFake()
 	f.add("exec_1", "", "executive", orchestron.Idle, time.Hour)

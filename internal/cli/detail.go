@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -48,7 +47,10 @@ func (a *app) describe(v detail) {
 	}
 	a.field("status", "%s", status)
 	if v.Question != nil {
-		a.field("asks", "%s", strings.TrimSpace(v.Question.Approval+" "+v.Question.Tool+" "+v.Question.Detail))
+		a.field("asks", "%s", asked(v.view))
+	}
+	if v.Refusal != nil {
+		a.field("refused", "%s", a.refused(*v.Refusal))
 	}
 	if v.Exit != nil && !v.Alive() {
 		a.field("ended", "%s", *v.Exit)

@@ -57,6 +57,26 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestWaitForTheEnded: nobody shall take an agent that does not run for one that is done.
+func TestWaitForTheEnded(t *testing.T) {
+	f := newFake()
+	f.add("exec_1", "", "executive", orchestron.Stopped, 0).Exit = &orchestron.Exit{Code: 143}
+	want := ran{1, "", "orchestron: exec_1 is stopped: exit code 143\n  try: orchestron read exec_1 shows its last screen; orchestron restart exec_1 starts it again\n"}
+	if diff := cmp.Diff(want, run(t, f, "", "wait", "exec_1")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := run(t, f, "", "wait", "exec_1", "--json"); got.Code != 1 || !strings.HasPrefix(got.Stdout, `{"done":true`) || got.Stderr != "" {
+		t.Errorf("as JSON: %+v, want 1 and the answer", got)
+	}
+	if got := run(t, f, "", "wait", "exec_1", "--message", "m-1"); got.Code != 0 || got.Stdout != "42\n" {
+		t.Errorf("for a message that was answered before: %+v", got)
+	}
+	f.idle = false // it is about to be started again
+	if got := run(t, f, "", "wait", "exec_1"); got.Code != 8 {
+		t.Errorf("for one that returns: %+v, want 8", got)
+	}
+}
+
 // What an operation says to do about an error is said in the words of the command that called it.
 func TestRemediesNameFlags(t *testing.T) {
 	tests := []struct{ args, remedy, want string }{

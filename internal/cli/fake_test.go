@@ -77,7 +77,7 @@ func (f *fake) find(id string) (agentapi.View, error) {
 func (f *fake) add(id, parent, role string, status orchestron.Status, age time.Duration) *agentapi.View {
 	v := agentapi.View{Agent: orchestron.Agent{
 		ID: orchestron.AgentID(id), Parent: orchestron.AgentID(parent), Name: "n-" + id, Role: role, Status: status,
-		Model: "haiku", Created: now.Add(-age), Workspace: "/w/" + id,
+		Model: "haiku", Created: now.Add(-age), Evidence: orchestron.Evidence{At: now.Add(-age)}, Workspace: "/w/" + id,
 	}, SessionName: "claude_" + id}
 	f.agents = append(f.agents, v)
 	return &f.agents[len(f.agents)-1]

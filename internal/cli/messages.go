@@ -129,7 +129,8 @@ func (a *app) wait() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "wait ID", Short: "Wait for an agent, or for the answer to a message",
 		Long: "Wait until an agent is idle and has no message left, or with --message until that message is answered; prints the answer then.\n" +
-			"Exits with 8 when the time is over first. --timeout 0s only looks.",
+			"Exits with 8 when the time is over first, and with 1 when the agent does not run, and nobody starts it again, or the message\n" +
+			"has no answer. --timeout 0s only looks.",
 		Example: "orchestron wait exec_1\norchestron wait exec_1 --message $id --timeout 1h",
 		Args:    console.Need("ID"), ValidArgsFunction: a.AgentIDs(),
 		Annotations: map[string]string{"message_id": "--message", "timeout_seconds": "--timeout"},
@@ -150,17 +151,30 @@ func (a *app) wait() *cobra.Command {
 			return err
 		}
 		if a.JSON {
-			if err := a.ShowJSON(raw); err != nil || w.Done {
+			if err := a.ShowJSON(raw); err != nil {
 				return err
 			}
-			return &console.Exit{Code: console.TimedOut}
 		}
-		if !w.Done {
-			return notYet(w.Agent)
-		}
-		return a.Print(fmt.Sprintf("%s is %s", w.Agent.ID, w.Agent.Status))
+		return a.waited(w)
 	})
 	return cmd
+}
+
+// waited says how an agent is that was waited for, or returns why it cannot be given a prompt.
+func (a *app) waited(w waited) error {
+	e := endedEarly(w.Agent)
+	if !w.Done {
+		e = notYet(w.Agent)
+	}
+	switch {
+	case e == nil && a.JSON:
+		return nil
+	case e == nil:
+		return a.Print(fmt.Sprintf("%s is %s", w.Agent.ID, w.Agent.Status))
+	case a.JSON: // the answer has said it
+		e.Err = nil
+	}
+	return e
 }
 
 func (a *app) read() *cobra.Command {

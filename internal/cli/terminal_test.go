@@ -50,8 +50,8 @@ func TestTableFitsTerminal(t *testing.T) {
 		}
 	}
 	_, got := onTerminal(t, wide(), 80, []string{"NO_COLOR=1"}, "list")
-	want := "ID      NAME                 ROLE       STATUS  AGE  QUEUED  MODEL\n" +
-		"exec_1  名名名名名名名名名…  executive  failed  1h   -       mmmmmmmmmmmmmmmmmm…\n"
+	want := "ID      NAME             ROLE       STATUS  AGE  QUEUED  MODEL            REASON\n" +
+		"exec_1  名名名名名名名…  executive  failed  1h   -       mmmmmmmmmmmmmm…\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("on 80 columns (-want +got):\n%s", diff)
 	}

@@ -13,6 +13,7 @@ import (
 type view struct {
 	orchestron.Agent
 	SessionName string `json:"sessionName"`
+	Held        string `json:"held"`
 }
 
 // message is what the commands use of what became of a message.
