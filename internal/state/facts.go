@@ -5,6 +5,7 @@ package state
 import (
 	"cmp"
 	"fmt"
+	"time"
 
 	"github.com/orchestron/orchestron"
 )
@@ -61,6 +62,16 @@ func stale(a orchestron.Agent, f orchestron.Fact) bool {
 		return false
 	}
 	return !f.At.Equal(a.Evidence.At) || !follows(a, f)
+}
+
+// SetBack has what a program's files say count again after the system's clock was set back, by as much as they may be
+// behind now: nothing would be newer than evidence from a time to come. It reports whether there was such evidence.
+func SetBack(a *orchestron.Agent, now time.Time, behind time.Duration) bool {
+	if !a.Evidence.At.After(now.Add(time.Second)) {
+		return false
+	}
+	a.Evidence.At = now.Add(-behind)
+	return true
 }
 
 // follows reports whether a fact of the same time as what a program's state file said came after it. Programs count in

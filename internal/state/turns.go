@@ -64,7 +64,7 @@ func EndTurns(tx Tx, st *State, f orchestron.Fact, out Outcome) error {
 	if err != nil {
 		return err
 	}
-	open = slices.DeleteFunc(open, func(t orchestron.Turn) bool { return !out.Gone && t.Started.After(f.At) })
+	open = slices.DeleteFunc(open, func(t orchestron.Turn) bool { return !out.Gone && !begun(t, f) })
 	if wentOn(st, open, f) {
 		open[0].Failure = "interrupted; the agent went on to the next prompt"
 		if err := EndTurn(tx, st, open[0], f.At); err != nil {
@@ -96,6 +96,16 @@ func EndTurns(tx Tx, st *State, f orchestron.Fact, out Outcome) error {
 		}
 	}
 	return nil
+}
+
+// overtaken is by how much one record may overtake another.
+const overtaken = 10 * time.Second
+
+// begun reports whether a turn had begun before the end that f tells, and was not begun by a record that overtook it. What
+// seems to have ended long before it began has done so by a clock that was set back.
+func begun(t orchestron.Turn, f orchestron.Fact) bool {
+	early := t.Started.Sub(f.At)
+	return early <= 0 || f.PromptID != "" && t.PromptID == f.PromptID || f.Source == orchestron.FromHook && early > overtaken
 }
 
 // mayWait reports whether a turn's prompt was given while another turn ran and has not been through an end yet.
@@ -163,6 +173,10 @@ func EndTurn(tx Tx, st *State, t orchestron.Turn, at time.Time) error {
 	return PutMessage(tx, *m)
 }
 
+// unseen is for how long a turn may run and nothing but its beginning is known. A clock that was set back could make it
+// newer than all that comes.
+const unseen = 30 * time.Second
+
 // EndSilently ends the turns whose end nothing told although the agent has been idle since.
 func EndSilently(tx Tx, st *State, now time.Time) error {
 	open, err := tx.OpenTurns(st.Agent.ID)
@@ -172,7 +186,7 @@ func EndSilently(tx Tx, st *State, now time.Time) error {
 	for _, t := range open {
 		switch {
 		case t.Answer != "":
-		case t.Started.After(st.Agent.Evidence.At):
+		case t.Started.After(st.Agent.Evidence.At) && now.Sub(t.Started).Abs() < unseen:
 			continue
 		case st.Agent.Evidence.Source == orchestron.FromStateFile:
 			t.Failure = "the turn was interrupted"
