@@ -19,15 +19,6 @@ func (in SpawnClaudeIn) Bounds() Bounds {
 	return Bounds{Tokens: in.MaxTotalTokens, Cost: in.MaxCost, Minutes: in.TimeoutMinutes}
 }
 
-// Refuse is nil when nothing is limited, and otherwise says that nobody holds agents to limits.
-func (b Bounds) Refuse() error {
-	if b == (Bounds{}) {
-		return nil
-	}
-	return orchestron.Errorf(orchestron.Invalid, "max_total_tokens, max_cost and timeout_minutes are not enforced here").
-		Try("leave them out, and watch the agent with get_instance_status")
-}
-
 // Spawn is the same request in the words of spawn.
 func (in SpawnClaudeIn) Spawn() SpawnIn {
 	return SpawnIn{

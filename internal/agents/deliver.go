@@ -29,7 +29,7 @@ func (s *Service) deliver(ctx context.Context, h *handle) error {
 	case <-ctx.Done():
 		return nil
 	}
-	pause, vanished := firstPause, 0
+	pause := firstPause
 	for {
 		m, ok := s.next(ctx, h)
 		if !ok {
@@ -46,21 +46,13 @@ func (s *Service) deliver(ctx context.Context, h *handle) error {
 		s.explain(ctx, h, m.ID, obstacle)
 		switch obstacle {
 		case "":
-			pause, vanished = firstPause, 0
+			pause = firstPause
 			continue
 		case draft:
 			s.awaitDraft(ctx, h)
 		case noAnswer:
 			if err := s.lookAtScreen(ctx, h); err != nil {
 				s.log.Debug("a screen cannot be read", "err", err)
-			}
-		case unheard:
-			if vanished++; vanished == mostVanished {
-				vanished, err = 0, s.giveUp(ctx, h, fmt.Sprintf("%s, %d times; look at the terminal and at doctor before you send it again",
-					unheard, mostVanished), func(o orchestron.Message) bool { return o.ID == m.ID && state.Unsent(o) })
-				if err != nil {
-					s.log.Error("giving up a message", "agent", h.id(), "message", m.ID, "err", err)
-				}
 			}
 		}
 		h.await(ctx, pause, func() bool { return h.closed })
@@ -87,8 +79,11 @@ func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) 
 		if settled, err := s.settle(ctx, h, m); settled || err != nil {
 			return "", err
 		}
+		if h.left.message == m.ID && h.snapshot().Status == orchestron.Busy {
+			return unsure, nil
+		}
 	}
-	if why := s.withheld(h, m); why != "" {
+	if why, held := s.set.Limits.Held(m); held && !(m.Urgent && h.snapshot().Status == orchestron.Busy) { // into the turn that runs
 		return why, nil
 	}
 	m, ok, err := s.intend(ctx, h, m.ID)
@@ -111,13 +106,33 @@ func (s *Service) settle(ctx context.Context, h *handle, m orchestron.Message) (
 		return true, s.pasted(ctx, h, m.ID)
 	}
 	if !h.driver.Abilities().Confirms {
-		return true, s.giveUp(ctx, h, cutOff, func(o orchestron.Message) bool { return o.ID == m.ID && state.Unsent(o) })
+		return true, s.giveUpOne(ctx, h, m.ID, cutOff)
 	}
 	was, err := s.home.WasSubmitted(m.Agent, m.ID)
-	if err != nil || !was {
+	switch {
+	case err != nil:
+		return false, err
+	case was:
+		return true, s.confirm(ctx, h, m.ID)
+	case h.left.message != m.ID:
+		return false, nil
+	case h.left.times == mostVanished:
+		return true, s.giveUpOne(ctx, h, m.ID, fmt.Sprintf("%s, %d times; %s", unheard, mostVanished, lookFirst))
+	}
+	if took, err := s.took(ctx, h); err != nil || !took {
 		return false, err
 	}
-	return true, s.confirm(ctx, h, m.ID)
+	return true, s.giveUpOne(ctx, h, m.ID, unheard+", and the agent worked since; "+lookFirst)
+}
+
+// took reports whether the program has worked on something since a message left its input box, and no hook told on what:
+// one that is killed tells nothing. It was most likely the message, which once more may be once too often.
+func (s *Service) took(ctx context.Context, h *handle) (bool, error) {
+	if h.snapshot().Evidence == h.left.evidence {
+		return false, nil
+	}
+	told, err := s.store.Turns(ctx, h.id(), h.left.at, 1)
+	return len(told) == 0, err
 }
 
 // cutOff is why a message is given up whose program leaves no trace of what it takes: once more may be once too often.
@@ -159,7 +174,10 @@ const (
 	noAnswer = "the input box does not answer"
 	draft    = "somebody's own text is in the input box"
 	unheard  = "the message left the input box and no hook told of it"
+	unsure   = unheard + "; whether the agent took it shows when its turn ends"
 )
+
+const lookFirst = "look at the terminal and at doctor before you send it again"
 
 // mostVanished is how many times in a row a message may leave the input box without a word. Somebody may have removed
 // it; but a program whose hooks do not work takes it each time.
@@ -200,7 +218,8 @@ func (s *Service) open(ctx context.Context, h *handle, in handoff.Intent, channe
 // submit presses the submit key until the program's hook tells that it accepted the message. The key does nothing
 // outside the input box, so pressing it again is harmless; what the box holds is looked at before.
 func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, channel orchestron.Channel) (string, error) {
-	pane := h.snapshot().Pane
+	a := h.snapshot()
+	pane, left := a.Pane, departure{message: m.ID, at: time.Now(), evidence: a.Evidence, times: 1}
 	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
 		return "", err
 	}
@@ -229,6 +248,10 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 	if was {
 		return "", s.confirm(ctx, h, m.ID)
 	}
+	if h.left.message == m.ID {
+		left.times += h.left.times
+	}
+	h.left = left
 	return unheard, nil
 }
 

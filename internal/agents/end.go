@@ -152,7 +152,7 @@ func (s *Service) readmit(ctx context.Context, call op.Call, h *handle, fresh bo
 		return done, err
 	}
 	a := h.snapshot()
-	if err := errors.Join(s.set.Caps.Run(s.team(call.Actor, a.Parent)), s.admitted(a)); err != nil {
+	if err := errors.Join(s.set.Caps.Run(s.team(call.Actor, a.Parent)), s.set.Limits.Admit(a)); err != nil {
 		return false, err
 	}
 	return false, s.again(ctx, call, h, fresh)

@@ -55,7 +55,7 @@ func newWorld(t *testing.T, home string, can orchestron.Abilities) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := Settings{Self: "/bin/orchestron", WorkspaceDir: filepath.Join(home, "work"), Caps: quota.Caps{Agents: 20, Depth: 3, Children: 8, Spawns: 20}, DefaultDriver: "fake", MessageTTL: time.Hour}
+	set := Settings{Self: "/bin/orchestron", WorkspaceDir: filepath.Join(home, "work"), Caps: quota.Caps{Agents: 20, Depth: 3, Children: 8, Spawns: 20}, DefaultDriver: "fake", MessageTTL: time.Hour, Limits: &bounded{}}
 	missing := func(string) Driver { return d }
 	s := New(st, m, m, files, []Driver{d}, missing, roles, set, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -83,7 +83,7 @@ func (s *Service) awaitMessage(ctx context.Context, call op.Call, h *handle, id 
 	defer cancel()
 	h.follow(waiting, call, func(st state.State) (string, bool) {
 		m := st.Message(id)
-		if m == nil || !st.Agent.Alive() && !s.returns(st.Agent) {
+		if m == nil || !st.Agent.Alive() && !s.set.Limits.Returns(st.Agent) {
 			return "", true
 		}
 		return agentapi.Waiting(st.Agent, st.Inbox, *m), false
@@ -122,7 +122,7 @@ func (s *Service) wait(ctx context.Context, call op.Call, in agentapi.WaitIn) (a
 	defer cancel()
 	done := h.follow(waiting, call, func(st state.State) (string, bool) {
 		a := st.Agent
-		done := !a.Alive() && !s.returns(a) || a.Status == orchestron.Idle && a.Queued == 0
+		done := !a.Alive() && !s.set.Limits.Returns(a) || a.Status == orchestron.Idle && a.Queued == 0
 		if first := slices.IndexFunc(st.Inbox, state.Unsent); first >= 0 {
 			return agentapi.Waiting(a, st.Inbox, st.Inbox[first]), done
 		}

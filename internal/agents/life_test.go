@@ -15,6 +15,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // draftOf puts a person's own text into an input box.
@@ -349,5 +350,25 @@ func TestDriverFails(t *testing.T) {
 		if v, err := w.restart(t.Context(), call("again"), agentapi.RestartIn{InstanceID: id}); err != nil || v.Generation != 4 {
 			t.Errorf("restart: run %d, %v", v.Generation, err)
 		}
+	}
+}
+
+// TestClockSetBack: evidence from a time to come, which a clock that was set back leaves, does not outdate what comes.
+func TestClockSetBack(t *testing.T) {
+	w := newWorld(t, t.TempDir(), hooked)
+	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
+	h := w.handles[a.ID]
+	err := w.change(t.Context(), h, func(_ state.Tx, st *state.State) error {
+		st.Agent.Evidence.At = time.Now().Add(time.Hour)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.reconcileOne(t.Context(), h, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if at := h.snapshot().Evidence.At; at.After(time.Now()) {
+		t.Errorf("the evidence is still of %s", at)
 	}
 }

@@ -49,14 +49,10 @@ func (b *bounded) set(full error, held bool) {
 	b.full, b.held = full, held
 }
 
-// TestBoundBeforeItIsThere holds that limits that a spawn asks for reach whoever enforces them, and are refused when nobody
-// does.
+// TestBoundBeforeItIsThere holds that limits that a spawn asks for reach whoever enforces them.
 func TestBoundBeforeItIsThere(t *testing.T) {
 	w := newWorld(t, t.TempDir(), hooked)
 	in := agentapi.SpawnClaudeIn{Role: "specialist", Name: "x", MaxTotalTokens: 5, MaxCost: 0.5, TimeoutMinutes: 3}
-	if _, err := w.SpawnClaude(t.Context(), call(""), in); orchestron.KindOf(err) != orchestron.Invalid {
-		t.Errorf("a limit that nobody enforces gives %v, want it refused", err)
-	}
 	b := &bounded{bound: map[orchestron.AgentID]agentapi.Bounds{}}
 	w.set.Limits = b
 	v, err := w.SpawnClaude(t.Context(), call("k"), in)

@@ -48,9 +48,6 @@ func (s *Service) opSpawn(ctx context.Context, call op.Call, in agentapi.SpawnIn
 
 // SpawnClaude answers spawn_claude.
 func (s *Service) SpawnClaude(ctx context.Context, call op.Call, in agentapi.SpawnClaudeIn) (agentapi.View, error) {
-	if err := in.Bounds().Refuse(); err != nil && s.set.Limits == nil { // nobody would hold the agent to them
-		return agentapi.View{}, err
-	}
 	return s.start(ctx, call, request{replace: in.SystemPrompt != "", SpawnIn: in.Spawn(), bounds: in.Bounds()})
 }
 

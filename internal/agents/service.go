@@ -30,8 +30,8 @@ type Settings struct {
 	AnyDriver     bool // an agent may start agents with other drivers than its own
 	DefaultDriver string
 	MessageTTL    time.Duration // how long a message waits for an agent that does not run
-	Limits        Limits        // nil when nothing is limited
-	Approvals     Approvals     // nil when questions are answered in terminals only
+	Limits        Limits
+	Approvals     Approvals // nil when questions are answered in terminals only
 }
 
 // Service is the use cases of agents. It is safe for concurrent use between Start and the end of its context.

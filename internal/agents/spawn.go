@@ -183,11 +183,13 @@ func (s *Service) create(ctx context.Context, call op.Call, p plan) (h *handle, 
 	if h, err := s.madeBefore(ctx, call, "spawn", p.asked); h != nil || err != nil {
 		return h, true, err
 	}
-	if err := errors.Join(s.set.Caps.Spawn(s.team(call.Actor, p.leader)), s.checkParent(call.Actor, &p), s.admitted(a)); err != nil {
+	if err := errors.Join(s.set.Caps.Spawn(s.team(call.Actor, p.leader)), s.checkParent(call.Actor, &p), s.set.Limits.Admit(a)); err != nil {
 		return nil, false, err
 	}
-	if err := s.bound(ctx, call, a.ID, p.bounds); err != nil {
-		return nil, false, err
+	if p.bounds != (agentapi.Bounds{}) { // the agent is not there yet: it never works without them
+		if err := s.set.Limits.Bound(ctx, call.Actor, a.ID, p.bounds); err != nil {
+			return nil, false, err
+		}
 	}
 	if err := s.insert(ctx, call, p.asked, a); err != nil {
 		return nil, false, err

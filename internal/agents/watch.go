@@ -78,8 +78,13 @@ func (s *Service) reconcileOne(ctx context.Context, h *handle, now time.Time) er
 	if a.Pane.Zero() && now.Sub(a.Evidence.At) > 2*launchTime {
 		return s.lose(ctx, h, a.Pane, "its start came to nothing and nothing says how")
 	}
-	if a.Status == orchestron.Idle && a.Queued == 0 {
-		return s.endSilently(ctx, h, now)
+	if state.SetBack(&a, now, resync) {
+		if err := s.change(ctx, h, func(_ state.Tx, st *state.State) error { state.SetBack(&st.Agent, now, resync); return nil }); err != nil {
+			return err
+		}
+	}
+	if a.Status == orchestron.Idle && a.Queued == 0 && !h.current().AwaitsEnd() {
+		return nil
 	}
 	err := errors.Join(s.observe(ctx, h), s.endSilently(ctx, h, now))
 	if a.Status == orchestron.Starting && now.Sub(a.Evidence.At) > slowStart {
@@ -136,4 +141,9 @@ func (s *Service) giveUp(ctx context.Context, h *handle, reason string, match fu
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
 		return state.GiveUp(tx, st, reason, match)
 	})
+}
+
+// giveUpOne makes a message undeliverable that the agent was not given.
+func (s *Service) giveUpOne(ctx context.Context, h *handle, id orchestron.MessageID, reason string) error {
+	return s.giveUp(ctx, h, reason, func(m orchestron.Message) bool { return m.ID == id && state.Unsent(m) })
 }

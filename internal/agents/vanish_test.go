@@ -1,0 +1,111 @@
+package agents
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/handoff"
+)
+
+// TestVanished: a message leaves the input box and no hook tells of it. It is given once more only when nothing says that
+// the program took it.
+func TestVanished(t *testing.T) {
+	hook := func(w *world, p *program, event, text string) {
+		payload, _ := json.Marshal(text)
+		if err := w.machine.put(p, handoff.Record{Kind: handoff.Hooked, Event: event, Payload: payload}); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		happens func(w *world, p *program, text string) // in place of a submission and its hook
+		want    orchestron.Delivery
+		takes   []string
+	}{
+		"its hook was killed, and its turn ended": {func(w *world, p *program, text string) {
+			w.machine.mu.Lock()
+			p.accepted = append(p.accepted, text)
+			w.machine.mu.Unlock()
+			hook(w, p, "stop", "done")
+		}, orchestron.Undeliverable, []string{"do it", "next"}},
+		"a person removed it": {func(*world, *program, string) {}, orchestron.Answered, []string{"do it", "next"}},
+		"a person gave another prompt": {func(w *world, p *program, _ string) {
+			hook(w, p, "prompt", "a person's")
+			hook(w, p, "stop", "done")
+		}, orchestron.Answered, []string{"do it", "next"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, t.TempDir(), hooked)
+			a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
+			var once atomic.Bool
+			w.machine.mu.Lock()
+			w.machine.taken = func(p *program, text string) bool {
+				first := once.CompareAndSwap(false, true)
+				if first {
+					c.happens(w, p, text)
+				}
+				return first
+			}
+			w.machine.mu.Unlock()
+			var last orchestron.Message
+			for _, text := range []string{"do it", "next"} {
+				out, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: text})
+				if err != nil {
+					t.Fatal(err)
+				}
+				until(t, text+" is settled", func() bool { last = w.message(out.MessageID); return last.Settled(hooked) })
+				if want := c.want; text == "do it" && last.State != want {
+					t.Errorf("the message is %s (%s), want it %s", last.State, last.Reason, want)
+				}
+				if last.State == orchestron.Undeliverable && !strings.Contains(last.Reason, lookFirst) {
+					t.Errorf("the message is given up because %q, which does not say what to do", last.Reason)
+				}
+			}
+			if last.State != orchestron.Answered {
+				t.Errorf("the next message is %s (%s)", last.State, last.Reason)
+			}
+			if got := w.accepted(string(a.ID)); !slices.Equal(got, c.takes) {
+				t.Errorf("the program took %q, want %q", got, c.takes)
+			}
+		})
+	}
+}
+
+// TestVanishedInATurn: an urgent message whose hook was killed is not given once more while the turn runs that may have
+// taken it.
+func TestVanishedInATurn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), hooked)
+	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
+	p := w.machine.of(a.ID)
+	tell := func(event string) {
+		if err := w.machine.put(p, handoff.Record{Kind: handoff.Hooked, Event: event, Payload: []byte(`"a person's"`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell("prompt")
+	until(t, "the agent is busy", func() bool { return w.handles[a.ID].snapshot().Status == orchestron.Busy })
+	w.machine.mu.Lock()
+	w.machine.taken = func(p *program, text string) bool {
+		w.machine.mu.Lock()
+		defer w.machine.mu.Unlock()
+		p.accepted = append(p.accepted, text)
+		return true
+	}
+	w.machine.mu.Unlock()
+	out, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: "at once", Urgent: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it waits for the turn's end", func() bool { return w.message(out.MessageID).Reason == unsure })
+	tell("stop")
+	until(t, "it is given up", func() bool { return w.message(out.MessageID).State == orchestron.Undeliverable })
+	if got := w.accepted(string(a.ID)); !slices.Equal(got, []string{"at once"}) {
+		t.Errorf("the program took %q, want it once", got)
+	}
+}
