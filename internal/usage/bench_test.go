@@ -106,6 +106,7 @@ func BenchmarkAsk(b *testing.B) {
 			return nil
 		}))
 	}
+	must(b, s.load(b.Context()))
 	for _, by := range []string{"agent", "model", "day", "project", "turn"} {
 		b.Run(by, func(b *testing.B) {
 			for b.Loop() {

@@ -40,7 +40,6 @@ type Store interface {
 
 	// Contexts returns what the last call of each agent says of its context, those of sub-agents left out.
 	Contexts(ctx context.Context) (map[orchestron.AgentID]usageapi.Context, error)
-	Totals(ctx context.Context) (map[orchestron.AgentID]usageapi.Amount, error)
 	// Sums adds up calls: the latest days and turns first, else the most costly.
 	Sums(ctx context.Context, f usageapi.Filter) ([]usageapi.Row, error)
 	Skipped(ctx context.Context, agents []orchestron.AgentID) (int64, error) // of all agents when nil
@@ -56,6 +55,8 @@ type Tx interface {
 	PutCursor(c *usageapi.Cursor) error // gives it a number when it has none
 	Call(agent orchestron.AgentID, key string) (usageapi.Call, bool, error)
 	PutCall(c usageapi.Call) error // inserts or replaces, by agent and key
+	// Span returns when an agent made its first and its last call, and zero when that is not known.
+	Span(agent orchestron.AgentID) (first, last time.Time, err error)
 	SetPriceMark(mark string) error
 	AddEvent(e *orchestron.Event) error
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -26,7 +28,7 @@ func (s *Service) get(ctx context.Context, call op.Call, in usageapi.In) (usagea
 		return usageapi.Out{}, err
 	}
 	out := usageapi.Out{By: f.By, Prices: s.prices.Lists()}
-	if out.Rows, err = s.store.Sums(ctx, f); err != nil {
+	if out.Rows, err = s.sums(ctx, f); err != nil {
 		return usageapi.Out{}, err
 	}
 	for _, r := range out.Rows {
@@ -43,6 +45,32 @@ func (s *Service) get(ctx context.Context, call op.Call, in usageapi.In) (usagea
 			thousands(out.Total.Unpriced))
 	}
 	return out, nil
+}
+
+// sums adds up the calls that a filter chooses, as the store does. What agents used in all is known without asking it.
+func (s *Service) sums(ctx context.Context, f usageapi.Filter) ([]usageapi.Row, error) {
+	if f.By != usageapi.ByAgent || f.Project != "" || f.Task != "" || !f.Since.IsZero() || !f.Until.IsZero() {
+		return s.store.Sums(ctx, f)
+	}
+	s.mu.Lock()
+	totals := s.totals
+	rows := make([]usageapi.Row, 0, len(totals))
+	if f.Agents == nil {
+		rows = slices.AppendSeq(rows, maps.Values(totals))
+	}
+	for _, id := range f.Agents {
+		if row, used := totals[id]; used {
+			rows = append(rows, row)
+		}
+	}
+	s.mu.Unlock()
+	if totals == nil { // Run has not begun
+		return s.store.Sums(ctx, f)
+	}
+	slices.SortFunc(rows, func(x, y usageapi.Row) int {
+		return cmp.Or(cmp.Compare(y.Cost, x.Cost), cmp.Compare(y.Tokens.Input+y.Tokens.Output, x.Tokens.Input+x.Tokens.Output), cmp.Compare(x.Agent, y.Agent))
+	})
+	return rows, nil
 }
 
 // thousands is a number of tokens for people: 12 thousand, or the number itself when it is small.

@@ -81,7 +81,9 @@ func (s *Service) keep(ctx context.Context, r *records, batches []batch) error {
 	}
 	r.advance(batches)
 	s.mu.Lock()
-	s.totals[r.agent.ID] = s.totals[r.agent.ID].Plus(rec.added)
+	if len(rec.put) > 0 {
+		s.totals[r.agent.ID] = rec.onto(s.totals[r.agent.ID])
+	}
 	for _, e := range rec.put {
 		s.contexts[r.agent.ID] = later(s.contexts[r.agent.ID], e)
 	}
@@ -113,6 +115,8 @@ type recording struct {
 	holds   []usageapi.Hold
 	added   usageapi.Amount
 	put     []usageapi.Entry
+	first   time.Time // of all calls of the agent
+	last    time.Time
 	byTurn  map[turnKey]usageapi.Amount
 }
 
@@ -153,7 +157,16 @@ func (rec *recording) store(tx Tx, batches []batch) error {
 			}
 		}
 	}
+	var err error
+	if rec.first, rec.last, err = tx.Span(rec.agent); err != nil {
+		return err
+	}
 	return rec.tell(tx)
+}
+
+// onto is what the agent has used in all, given what it had before the change.
+func (rec *recording) onto(before usageapi.Row) usageapi.Row {
+	return usageapi.Row{Agent: rec.agent, First: rec.first, Last: rec.last, Amount: before.Plus(rec.added)}
 }
 
 // add stores what a transcript tells of a call. Of what was told before, the later line of a transcript counts, and of

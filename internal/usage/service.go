@@ -32,7 +32,7 @@ type Service struct {
 	watcher *watch.Watcher[orchestron.AgentID]
 
 	mu       sync.Mutex
-	totals   map[orchestron.AgentID]usageapi.Amount
+	totals   map[orchestron.AgentID]usageapi.Row     // what the store says of each agent; nil until it was asked
 	contexts map[orchestron.AgentID]usageapi.Context // as the last call of each main conversation left them
 	present  map[orchestron.AgentID]working
 	counted  map[orchestron.AgentID]time.Time // when each agent's transcripts were read last
@@ -56,8 +56,8 @@ type records struct {
 func New(store Store, agents Agents, prices *Prices, now func() time.Time, log *slog.Logger) *Service {
 	return &Service{
 		store: store, agents: agents, prices: prices, now: now, log: log, watcher: watch.New[orchestron.AgentID](),
-		totals: map[orchestron.AgentID]usageapi.Amount{}, contexts: map[orchestron.AgentID]usageapi.Context{},
-		present: map[orchestron.AgentID]working{}, counted: map[orchestron.AgentID]time.Time{}, written: map[orchestron.AgentID]bool{},
+		contexts: map[orchestron.AgentID]usageapi.Context{},
+		present:  map[orchestron.AgentID]working{}, counted: map[orchestron.AgentID]time.Time{}, written: map[orchestron.AgentID]bool{},
 		ready: make(chan struct{}), known: map[orchestron.AgentID]*records{},
 	}
 }
@@ -126,9 +126,13 @@ func (s *Service) load(ctx context.Context) error {
 		r := s.records(c.Agent)
 		r.cursors = append(r.cursors, c)
 	}
-	totals, err := s.store.Totals(ctx)
+	sums, err := s.store.Sums(ctx, usageapi.Filter{By: usageapi.ByAgent})
 	if err != nil {
 		return err
+	}
+	totals := map[orchestron.AgentID]usageapi.Row{}
+	for _, row := range sums {
+		totals[row.Agent] = row
 	}
 	contexts, err := s.store.Contexts(ctx)
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/jsonschema-go/jsonschema"
 	"go.uber.org/goleak"
 
@@ -165,7 +167,26 @@ func (s *stage) try(actor orchestron.Actor, args string) (out usageapi.Out, err 
 // total is what an agent used.
 func (s *stage) total(t testing.TB, id orchestron.AgentID) usageapi.Amount {
 	t.Helper()
+	s.wantStored(t, `{}`)
+	s.wantStored(t, `{"instance_id":"`+string(id)+`"}`)
 	return s.ask(t, operator, `{"instance_id":"`+string(id)+`"}`).Total
+}
+
+// wantStored compares what get_usage knows without the store with what the store says.
+func (s *stage) wantStored(t testing.TB, args string) {
+	t.Helper()
+	var in usageapi.In
+	must(t, json.Unmarshal([]byte(args), &in))
+	f, err := s.filter(operator, in)
+	must(t, err)
+	f.By = usageapi.ByAgent
+	want, err := s.store.Sums(t.Context(), f)
+	must(t, err)
+	got, err := s.sums(t.Context(), f)
+	must(t, err)
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("%s: -stored +known\n%s", args, diff)
+	}
 }
 
 // wantTotal compares, with the totals kept in memory and with the sums over all other ways to add up.

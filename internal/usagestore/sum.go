@@ -35,19 +35,6 @@ func (s *sum) total() usageapi.Amount {
 	return a
 }
 
-// Totals adds up the calls of each agent.
-func (s Store) Totals(ctx context.Context) (map[orchestron.AgentID]usageapi.Amount, error) {
-	totals := map[orchestron.AgentID]usageapi.Amount{}
-	_, err := sqlite.Read(ctx, s.db, func(rows *sql.Rows) (struct{}, error) {
-		var s sum
-		var agent orchestron.AgentID
-		err := rows.Scan(append([]any{&agent}, s.targets()...)...)
-		totals[agent] = s.total()
-		return struct{}{}, err
-	}, `SELECT +agent,`+sums+`FROM usage GROUP BY +agent`)
-	return totals, err
-}
-
 // Contexts returns what the last call of each agent says of its context, those of sub-agents left out.
 func (s Store) Contexts(ctx context.Context) (map[orchestron.AgentID]usageapi.Context, error) {
 	contexts := map[orchestron.AgentID]usageapi.Context{}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/sqlite"
@@ -74,6 +75,18 @@ func (tx Tx) PutCall(c usageapi.Call) error {
 		c.Agent, c.Key, c.File, c.Model, c.Session, c.Sidechain, c.Prompt, sqlite.Nanos(c.At), c.Turn, c.Message, c.Task.Number(), c.Project,
 		t.Input, t.Output, t.CacheRead, t.CacheWrite5m, t.CacheWrite1h, sql.NullInt64{Int64: int64(c.Cost), Valid: c.Priced}, c.Window)
 	return err
+}
+
+// Span returns when an agent made its first and its last call, and zero when that is not known.
+func (tx Tx) Span(agent orchestron.AgentID) (first, last time.Time, err error) {
+	_, err = sqlite.Collect(tx.Query, func(rows *sql.Rows) (struct{}, error) {
+		var from, to int64
+		err := rows.Scan(&from, &to)
+		first, last = sqlite.Moment(from), sqlite.Moment(to)
+		return struct{}{}, err
+	}, `SELECT coalesce((SELECT min(at) FROM usage WHERE agent = ?1 AND at > 0), 0),
+		coalesce((SELECT max(at) FROM usage WHERE agent = ?1), 0)`, agent)
+	return first, last, err
 }
 
 func scanCall(rows *sql.Rows) (c usageapi.Call, err error) {
