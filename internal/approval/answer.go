@@ -98,14 +98,19 @@ func (s *Service) Open(actor orchestron.Actor) []approvalapi.Approval {
 		if l.State != approvalapi.Pending || !s.agents.Within(actor, l.Agent) {
 			continue
 		}
-		a := l.Approval
-		a.Answers = slices.DeleteFunc(slices.Clone(a.Answers), func(one approvalapi.Answer) bool { return s.may(actor, l.Case, one) != nil })
-		if len(a.Answers) > 0 {
+		if a := s.shown(actor, l.Case); len(a.Answers) > 0 {
 			open = append(open, a)
 		}
 	}
 	slices.SortFunc(open, func(a, b approvalapi.Approval) int { return cmp.Compare(a.ID.Number(), b.ID.Number()) })
 	return open
+}
+
+// shown is an approval with those answers only that the actor may give.
+func (s *Service) shown(actor orchestron.Actor, c approvalapi.Case) approvalapi.Approval {
+	a := c.Approval
+	a.Answers = slices.DeleteFunc(slices.Clone(a.Answers), func(one approvalapi.Answer) bool { return s.may(actor, c, one) != nil })
+	return a
 }
 
 // answered is the case with somebody's answer.

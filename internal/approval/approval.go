@@ -84,7 +84,7 @@ func (s *Service) list(ctx context.Context, call op.Call, in approvalapi.ListIn)
 	}
 	if in.ID != "" {
 		c, err := s.visible(ctx, call.Actor, approvalapi.ID(in.ID))
-		return approvalapi.ListOut{Approvals: []approvalapi.Approval{c.Approval}, Count: 1}, err
+		return approvalapi.ListOut{Approvals: []approvalapi.Approval{s.shown(call.Actor, c)}, Count: 1}, err
 	}
 	waiting, cancel := op.Patience(ctx, time.Duration(in.Timeout)*time.Second)
 	defer cancel()
@@ -114,7 +114,7 @@ func (s *Service) find(ctx context.Context, actor orchestron.Actor, in approvala
 	found, err := s.store.List(ctx, in.State, orchestron.AgentID(in.Agent), after, limit)
 	for _, c := range found {
 		if s.agents.Within(actor, c.Agent) {
-			out.Approvals = append(out.Approvals, c.Approval)
+			out.Approvals = append(out.Approvals, s.shown(actor, c))
 		}
 	}
 	out.Approvals = slices.Clone(out.Approvals[max(0, len(out.Approvals)-in.Limit):])

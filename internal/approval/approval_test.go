@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -513,6 +514,12 @@ func TestWhoMayAnswer(t *testing.T) {
 		out, err := h.list(t.Context(), op.Call{Actor: tt.actor}, approvalapi.ListIn{State: approvalapi.All, Limit: 10})
 		if want := map[bool]int{true: 0, false: 1}[tt.want == orchestron.NotFound]; err != nil || out.Count != want {
 			t.Errorf("%s sees %d, %v, want %d", tt.name, out.Count, err, want)
+		}
+		byID, err := h.list(t.Context(), op.Call{Actor: tt.actor}, approvalapi.ListIn{ID: string(c.ID)})
+		for _, seen := range slices.Concat(out.Approvals, byID.Approvals) {
+			if offered := slices.Contains(seen.Answers, tt.answer); offered != (tt.want == "") || seen.Answers == nil && err == nil {
+				t.Errorf("%s is offered %v, and %s is %q", tt.name, seen.Answers, tt.answer, tt.want)
+			}
 		}
 	}
 }

@@ -78,7 +78,7 @@ type Approval struct {
 	Arguments json.RawMessage     `json:"arguments" jsonschema:"of the tool, exactly; a text that is cut when they are longer than 64 KiB"`
 	Question  string              `json:"question" jsonschema:"in words"`
 	Choices   []orchestron.Choice `json:"choices,omitempty" jsonschema:"what the agent asks instead of permission"`
-	Answers   []Answer            `json:"answers" jsonschema:"that can be given"`
+	Answers   []Answer            `json:"answers" jsonschema:"that the caller can give"`
 	Risk      Risk                `json:"risk"`
 	Created   time.Time           `json:"createdAt"`
 	Expires   time.Time           `json:"expiresAt" jsonschema:"when it is denied if nobody has answered"`

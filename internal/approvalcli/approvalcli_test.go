@@ -87,12 +87,13 @@ func (d *desk) run(t *testing.T, args ...string) consoletest.Ran {
 
 func TestApprovals(t *testing.T) {
 	question := card("APR-2", approvalapi.Pending)
+	question.Answers = []approvalapi.Answer{approvalapi.AllowOnce, approvalapi.Deny}
 	question.Choices = []orchestron.Choice{{Question: "Which?", Options: []string{"red", "blue"}}}
 	d := &desk{cards: []approvalapi.Approval{card("APR-1", approvalapi.Pending), question, card("APR-3", approvalapi.Denied)}}
 	got := d.run(t, "approvals")
 	for _, want := range []string{
 		"APR-1  exec_1  Bash, high risk\n│ May exec_1 run make?\n", "\n  arguments:\n│ {\"command\":\"make <all>\",\"n\":9007199254740993}\n",
-		"asked 1m ago, denied in 8m if nobody answers", "  - Which?: red, blue\n",
+		"asked 1m ago, denied in 8m if nobody answers; you may: allow, deny\n", "if nobody answers; you may not answer it\n", "  - Which?: red, blue\n",
 	} {
 		if !strings.Contains(got.Stdout, want) {
 			t.Errorf("orchestron approvals does not show %q:\n%s", want, got.Stdout)

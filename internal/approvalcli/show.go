@@ -149,7 +149,26 @@ func (r *room) due(a approvalapi.Approval) string {
 	if a.State != approvalapi.Pending {
 		return outcome(a)
 	}
-	return fmt.Sprintf("asked %s ago, denied in %s if nobody answers", r.Since(a.Created), console.Span(a.Expires.Sub(r.Now())))
+	return fmt.Sprintf("asked %s ago, denied in %s if nobody answers; %s", r.Since(a.Created), console.Span(a.Expires.Sub(r.Now())), choice(a.Answers))
+}
+
+// choice is what whoever looks may answer, in the words of the commands.
+func choice(answers []approvalapi.Answer) string {
+	var words []string
+	for _, answer := range answers {
+		switch answer {
+		case approvalapi.AllowOnce:
+			words = append(words, "allow")
+		case approvalapi.AllowAlways:
+			words = append(words, "allow --always")
+		case approvalapi.Deny:
+			words = append(words, "deny")
+		}
+	}
+	if len(words) == 0 {
+		return "you may not answer it"
+	}
+	return "you may: " + strings.Join(words, ", ")
 }
 
 func outcome(a approvalapi.Approval) string {

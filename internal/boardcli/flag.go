@@ -3,7 +3,6 @@ package boardcli
 import (
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -31,15 +30,7 @@ func (*board) Type() string     { return "dir|name" }
 
 // Set makes the directories . and .. and those below them absolute. Anything else is what the board is called.
 func (b *board) Set(s string) error {
-	first, _, _ := strings.Cut(s, "/")
-	if first == "." || first == ".." {
-		dir, err := filepath.Abs(s)
-		if err != nil {
-			return err
-		}
-		s = dir
-	}
-	*b = board(s)
+	*b = board(console.Place(s))
 	return nil
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/orchestron/orchestron/internal/console"
 	"github.com/orchestron/orchestron/internal/coordinatecli"
 	"github.com/orchestron/orchestron/internal/crewcli"
+	"github.com/orchestron/orchestron/internal/healthcli"
+	"github.com/orchestron/orchestron/internal/limitcli"
 	"github.com/orchestron/orchestron/internal/schedulecli"
 	"github.com/orchestron/orchestron/internal/teamcli"
 	"github.com/orchestron/orchestron/internal/usagecli"
@@ -44,6 +46,8 @@ func (a *app) root() *cobra.Command {
 	add("teams", coordinatecli.Commands(a.App)...)
 	add("teams", schedulecli.Commands(a.App)...)
 	add("teams", usagecli.Commands(a.App)...)
+	add("teams", limitcli.Commands(a.App)...)
+	add("teams", healthcli.Commands(a.App)...)
 	add("daemon", a.up(), a.down(), a.status(), a.events(), a.doctor(), a.serve())
 	add("tools", a.tools(), a.callCommand(), a.install(), a.mcp(), a.testkit(), a.version())
 	root.SetHelpCommandGroupID("tools")

@@ -2,6 +2,7 @@ package console
 
 import (
 	"math"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -56,6 +57,17 @@ func Seconds(cmd *cobra.Command, flag string, d time.Duration) (int, error) {
 		return 0, Usage(cmd, "--%s %s is not between 0s and %s", flag, d, Longest)
 	}
 	return int(math.Ceil(d.Seconds())), nil
+}
+
+// Place is a project as a person names it: the directories . and .. and those below them are made absolute, and anything
+// else is what the project is called.
+func Place(project string) string {
+	if first, _, _ := strings.Cut(project, "/"); first == "." || first == ".." {
+		if dir, err := filepath.Abs(project); err == nil {
+			return dir
+		}
+	}
+	return project
 }
 
 // Nearest is the name that is most like a mistyped one, or nothing when none is.

@@ -4,7 +4,6 @@ package usagecli
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +45,7 @@ func usage(a *console.App) *cobra.Command {
 			return console.Usage(cmd, "--tree needs the ID of an agent")
 		}
 		in := console.Args{"by": by, "limit": limit}.With("instance_id", id).With("tree", tree).With("taskId", task).
-			With("project", place(project)).With("since", moment(a.Now(), since, 0)).With("until", moment(a.Now(), until, 1))
+			With("project", console.Place(project)).With("since", moment(a.Now(), since, 0)).With("until", moment(a.Now(), until, 1))
 		out, raw, err := console.Ask[usageapi.Out](ctx, a, "get_usage", in)
 		if err != nil {
 			return err
@@ -54,16 +53,6 @@ func usage(a *console.App) *cobra.Command {
 		return a.Show(raw, func() error { return show(a, out) })
 	})
 	return cmd
-}
-
-// place makes the directories . and .. and those below them absolute. Anything else is what the project is called.
-func place(project string) string {
-	if first, _, _ := strings.Cut(project, "/"); first == "." || first == ".." {
-		if dir, err := filepath.Abs(project); err == nil {
-			return dir
-		}
-	}
-	return project
 }
 
 // moment is a time as people write it: also a date, to which days are added, or how long ago, as 2h.
