@@ -115,10 +115,8 @@ func TestListLeavesOutThePast(t *testing.T) {
 		got := run(t, f, "", strings.Fields(args)...)
 		var ids []string
 		for _, line := range strings.Split(strings.TrimSpace(got.Stdout), "\n")[1:] {
-			ids = append(ids, line[:strings.Index(line, "  n-")])
-		}
-		for i := range ids {
-			ids[i] = strings.TrimRight(ids[i], " ")
+			id, _, _ := strings.Cut(line, "  n-")
+			ids = append(ids, strings.TrimRight(id, " "))
 		}
 		if diff := cmp.Diff(want, ids); diff != "" {
 			t.Errorf("orchestron %s (-want +got):\n%s", args, diff)

@@ -42,7 +42,8 @@ func TestTable(t *testing.T) {
 		Limits: []limitapi.View{
 			{Figures: []limitapi.Figure{{What: limitapi.Instances, Used: 2, Ceiling: 5, Percent: 40}}, By: "operator"},
 			{Scope: limitapi.Scope{Agent: "exec_1"}, By: "operator", Unpriced: 13, NotCounted: []orchestron.AgentID{"exec_1"}, Figures: []limitapi.Figure{
-				{What: limitapi.Tokens, Used: 1108, Ceiling: 1000, Percent: 110.8}, {What: limitapi.Cost, Used: 0.5, Ceiling: 2.5, Percent: 20},
+				{What: limitapi.Tokens, Used: 1108, Ceiling: 1000, Percent: 110.8},
+				{What: limitapi.Cost, Used: 0.5, Ceiling: 2.5, Percent: 20},
 				{What: limitapi.Time, Used: 0.5, Ceiling: 90, Percent: 0.6},
 			}},
 			{Scope: limitapi.Scope{Project: "/p" + consoletest.Evil}, Figures: []limitapi.Figure{{What: limitapi.Cost, Used: 1, Ceiling: 1, Percent: 100}}, By: "exec_2"},
