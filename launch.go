@@ -26,10 +26,13 @@ type Command struct {
 // which proves that the box has the focus and holds no draft, and keeps every byte. Without them the text is pasted.
 type Channel struct {
 	Editor    []Key         // open the input box in the helper; empty means paste
+	Reset     []Key         // before Editor while the box is seen to be blank: make it one for prompts; they would harm a draft
 	Submit    []Key         // submit the input box, and do nothing anywhere else where the program allows it
 	Clear     []Key         // empty the input box
 	Interrupt []Key         // stop the running turn
 	Settle    time.Duration // how long the program may drop keys after the helper; a key that is lost costs a second look
+
+	Blank func(screen string) bool // whether the input box is seen and nothing is in it; nil where there is nothing to reset
 }
 
 // Abilities is what a driver can know and do. What it cannot is shown to callers and never guessed at.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -188,12 +189,15 @@ const boxUnknown handoff.Box = ""
 
 // open has the agent's program open its input box in our helper, and returns what the helper found.
 func (s *Service) open(ctx context.Context, h *handle, in handoff.Intent, channel orchestron.Channel) (handoff.Box, error) {
-	a := h.snapshot()
+	a, keys := h.snapshot(), channel.Editor
+	if s.screens.Shows(ctx, a.Pane, channel.Blank) {
+		keys = slices.Concat(channel.Reset, keys)
+	}
 	h.report(composed{})
 	if err := s.home.Offer(a.ID, in); err != nil {
 		return boxUnknown, err
 	}
-	if err := s.term.Press(ctx, a.Pane, channel.Editor...); err != nil {
+	if err := s.term.Press(ctx, a.Pane, keys...); err != nil {
 		_, withdrawn := s.home.Withdraw(a.ID)
 		return boxUnknown, errors.Join(err, withdrawn)
 	}

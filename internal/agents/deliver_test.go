@@ -213,3 +213,25 @@ func TestWaitSaysWhy(t *testing.T) {
 		t.Errorf("list tells of inboxes: %+v, %v", all, err)
 	}
 }
+
+// TestReset: the key that makes a blank box one for prompts is pressed only while the box is seen to be blank. Of a draft
+// it would take a character.
+func TestReset(t *testing.T) {
+	w := newWorld(t, t.TempDir(), hooked)
+	var blank atomic.Bool
+	w.driver.mu.Lock()
+	w.driver.blank = func(string) bool { return blank.Load() }
+	w.driver.mu.Unlock()
+	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
+	for _, seen := range []bool{false, true} {
+		blank.Store(seen)
+		out, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: fmt.Sprint("seen ", seen)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the message is answered", func() bool { return w.message(out.MessageID).State == orchestron.Answered })
+		if got := w.machine.steps("press Reset") > 0; got != seen {
+			t.Errorf("the box is seen to be blank: %v; the key was pressed: %v", seen, got)
+		}
+	}
+}

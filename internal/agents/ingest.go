@@ -3,7 +3,6 @@ package agents
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -157,22 +156,11 @@ func (s *Service) hooked(tx state.Tx, h *handle, st *state.State, r handoff.Reco
 		if facts[i].Kind == orchestron.FactSubmitted {
 			facts[i].Message = r.Message
 			if r.Message == "" {
-				facts[i].Message = s.recognise(h, st, facts[i].Text)
+				facts[i].Message = st.Recognise(facts[i].Text, h.driver.Place)
 			}
 		}
 	}
 	return state.Take(tx, st, facts)
-}
-
-// recognise returns the message under way that a prompt is, when the hook could not look that up.
-func (s *Service) recognise(h *handle, st *state.State, prompt string) orchestron.MessageID {
-	for _, m := range st.Inbox {
-		text, err := h.driver.Place(m.Text)
-		if m.State == orchestron.Attempting && err == nil && strings.TrimSpace(text) == strings.TrimSpace(prompt) {
-			return m.ID
-		}
-	}
-	return ""
 }
 
 // observe looks at the agent program's own files and takes in what they say.

@@ -157,6 +157,9 @@ func (m *machine) Press(_ context.Context, pane orchestron.Pane, keys ...orchest
 	if err := m.step("press " + string(keys[0])); err != nil {
 		return err
 	}
+	if keys[0] == "Reset" {
+		keys = keys[1:]
+	}
 	switch keys[0] {
 	case "Editor":
 		err := m.home.Compose(p.window.Agent, p.window.Generation, p.box)
@@ -316,6 +319,7 @@ type driver struct {
 	mu      sync.Mutex
 	prepare error
 	observe error
+	blank   func(screen string) bool
 }
 
 func (d *driver) fail(prepare, observe error) {
@@ -331,6 +335,9 @@ func (d *driver) Channel(string) orchestron.Channel {
 	c := orchestron.Channel{Submit: []orchestron.Key{"Enter"}, Clear: []orchestron.Key{"Clear"}, Interrupt: []orchestron.Key{"Escape"}}
 	if d.can.Confirms {
 		c.Editor = []orchestron.Key{"Editor"}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		c.Reset, c.Blank = []orchestron.Key{"Reset"}, d.blank
 	}
 	return c
 }

@@ -79,15 +79,17 @@ func (c *Claude) Abilities() orchestron.Abilities {
 }
 
 // Channel is through the editor and two chords that are bound in Claude's Chat context only, so that no dialog can
-// take them for an answer. Delete before the editor makes an empty box that a person left in shell mode, where a
-// prompt would run as a command, an ordinary one; behind a draft it does nothing. There is no key to clear the box:
-// the helper does that. Nothing here is a key that a terminal itself acts on, because the helper may still run when
+// take them for an answer. Delete right before the editor makes a blank box that a person left in shell mode, where a
+// prompt would run as a command, an ordinary one; of a draft it would take the character under the cursor. There is no
+// key to clear the box: the helper does that. Nothing here is a key that a terminal itself acts on, because the helper may still run when
 // the next key comes: Control-C would end the program then.
 func (c *Claude) Channel(string) orchestron.Channel {
 	return orchestron.Channel{
-		Editor:    []orchestron.Key{"DC", "C-]", "C-]"},
+		Editor:    []orchestron.Key{"C-]", "C-]"},
+		Reset:     []orchestron.Key{"DC"},
 		Submit:    []orchestron.Key{"C-]", "C-^"},
 		Interrupt: []orchestron.Key{"Escape"},
+		Blank:     blank,
 	}
 }
 

@@ -57,6 +57,14 @@ func inputBox(lines []string) (mark, footer string, found bool) {
 	return "", "", false
 }
 
+// blank reports whether a screen shows an input box with nothing in it, in whatever mode.
+func blank(text string) bool {
+	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
+	mark, _, found := inputBox(lines)
+	row := lastRule(lines) - 1
+	return found && strings.TrimSpace(lines[row]) == mark && row == lastRule(lines[:row])+1
+}
+
 func lastRule(lines []string) int {
 	for i, l := range slices.Backward(lines) {
 		if strings.HasPrefix(l, "────────") {

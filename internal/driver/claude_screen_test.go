@@ -33,9 +33,20 @@ func TestScreen(t *testing.T) {
 			t.Errorf("Screen(%s) asks %+v, want %q in it", name, got[0].Question, want.Question.Detail)
 		}
 	}
+	for name, want := range map[string]bool{
+		"ready": true, "answered": true, "busy": true, "shell_mode": true, "cleared": true, "refused": true,
+		"draft": false, "placed": false, "queued": false, "permission": false, "question": false, "transcript_view": false,
+	} {
+		if got := blank(fixture(t, "screen/"+name+".txt")); got != want {
+			t.Errorf("blank(%s) = %v", name, got)
+		}
+	}
 	for _, text := range []string{"", "\n\n", "$ ls\nfile\n$ ", strings.Repeat("─", 80), strings.Repeat("─", 80) + "\n" + strings.Repeat("─", 80) + "\nx"} {
 		if got := NewClaude(ClaudeSettings{}).Screen(text); len(got) != 0 {
 			t.Errorf("Screen(%q) = %+v, want nothing", text, got)
+		}
+		if blank(text) {
+			t.Errorf("%q shows a blank box", text)
 		}
 	}
 }

@@ -306,6 +306,10 @@ func shellMode(t *testing.T, self string, open func([]string) *Claude) {
 	if held := s.place("not now"); held != "half a line" {
 		t.Errorf("the draft was %q when the editor came", held)
 	}
+	s.tmux("send-keys", "Left", "Left", "Left")
+	if held := s.place("not now"); held != "half a line" {
+		t.Errorf("the draft with the cursor in it was %q when the editor came", held)
+	}
 	s.eventually("the draft, as it was", func() bool { return strings.Contains(s.screen(), "half a line") })
 }
 

@@ -170,7 +170,12 @@ func (s *stage) place(text string) string {
 		s.t.Fatal(err)
 	}
 	before := len(lines(filepath.Join(s.l.Dir, "edits")))
-	s.press(s.d.Channel(s.l.Dir).Editor...)
+	channel := s.d.Channel(s.l.Dir)
+	if channel.Blank(s.screen()) {
+		s.press(slices.Concat(channel.Reset, channel.Editor)...)
+	} else {
+		s.press(channel.Editor...)
+	}
 	var held string
 	s.eventually("the editor", func() bool {
 		edits := lines(filepath.Join(s.l.Dir, "edits"))

@@ -76,6 +76,15 @@ func (r Reader) Follow(ctx context.Context, agent func() (orchestron.Agent, <-ch
 	}
 }
 
+// Shows reports whether a terminal is seen to show something. What cannot be seen is not shown.
+func (r Reader) Shows(ctx context.Context, p orchestron.Pane, what func(screen string) bool) bool {
+	if what == nil {
+		return false
+	}
+	text, err := r.Terminal.Screen(ctx, p, 0)
+	return err == nil && what(text)
+}
+
 // Keep saves the terminal of an agent that is about to lose it.
 func (r Reader) Keep(ctx context.Context, a orchestron.Agent) error {
 	if a.Pane.Zero() {

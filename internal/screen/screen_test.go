@@ -38,6 +38,17 @@ func reader(t *testing.T) (Reader, *glass, orchestron.Agent) {
 	return r, g, orchestron.Agent{ID: "spec_1", Status: orchestron.Idle, Pane: orchestron.Pane{ID: "%1"}}
 }
 
+func TestShows(t *testing.T) {
+	r, g, a := reader(t)
+	two := func(screen string) bool { return strings.Contains(screen, "two") }
+	if !r.Shows(t.Context(), a.Pane, two) || r.Shows(t.Context(), a.Pane, nil) {
+		t.Error("what is on the screen is not shown, or nothing is")
+	}
+	if g.gone = true; r.Shows(t.Context(), a.Pane, func(string) bool { return true }) {
+		t.Error("a terminal that is gone shows something")
+	}
+}
+
 func TestReadAndKeep(t *testing.T) {
 	r, g, a := reader(t)
 	read := func() string {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -38,6 +39,18 @@ func (st State) canTake(m orchestron.Message) bool {
 func (st State) Submitted(id orchestron.MessageID) bool {
 	m := st.Message(id)
 	return m == nil || m.State.Outcome() != orchestron.Queued
+}
+
+// Recognise returns the message under way that a prompt is, when the hook could not look that up. place is what becomes of
+// a message on its way into the input box.
+func (st State) Recognise(prompt string, place func(string) (string, error)) orchestron.MessageID {
+	for _, m := range st.Inbox {
+		text, err := place(m.Text)
+		if m.State == orchestron.Attempting && err == nil && strings.TrimSpace(text) == strings.TrimSpace(prompt) {
+			return m.ID
+		}
+	}
+	return ""
 }
 
 // AwaitsEnd reports whether a message was submitted and its turn has not ended.
