@@ -27,8 +27,9 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		news := s.store.Told()
 		next, err := t.tellAll(ctx, cursor)
-		if err == nil && next > cursor {
-			cursor = next
+		more := next-cursor >= page // at least when there were as many as are read at once
+		cursor = next
+		if err == nil && more {
 			continue
 		}
 		var again <-chan time.Time
@@ -42,10 +43,19 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-news:
 		case <-again:
 		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(gather):
+		}
 	}
 }
 
-const retry = 10 * time.Second
+const (
+	retry  = 10 * time.Second
+	page   = 1000                   // events that are read at once
+	gather = 100 * time.Millisecond // in which more may happen: most events are nothing to tell of
+)
 
 // teller tells agents of what they sent in vain: at once, and, when they did not run or ended before they read it,
 // when they run again.
@@ -62,7 +72,7 @@ type vain struct {
 
 // tellAll goes through the next events and returns how far it came.
 func (t teller) tellAll(ctx context.Context, cursor int64) (int64, error) {
-	events, err := t.store.Events(ctx, cursor, 1000)
+	events, err := t.store.Events(ctx, cursor, page)
 	if err != nil {
 		return cursor, err
 	}
