@@ -309,7 +309,7 @@ func (a *approvals) gone() {
 
 	a.ask("touch " + a.file("nine"))
 	q = a.next()
-	if err := syscall.Kill(a.status(a.agent.ID).Process.PID, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(a.pid(a.agent.ID), syscall.SIGKILL); err != nil {
 		a.t.Fatal(err)
 	}
 	a.becomes(q.ID, approvalapi.Gone)

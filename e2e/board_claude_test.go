@@ -40,7 +40,7 @@ func TestClaudeBoard(t *testing.T) {
 			w.morning(a)
 			before := w.export(w.project)
 			if i == 1 {
-				w.killPID(w.status(a.ID).Process.PID)
+				w.killPID(w.pid(a.ID))
 			}
 			w.end()
 			w.start()

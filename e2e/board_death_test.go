@@ -32,7 +32,7 @@ func TestTaskOfDeadAgent(t *testing.T) {
 		task := h.create(project, fmt.Sprintf("task %d", round))
 		holder := h.spawn("scripted", at(project)).ID
 		h.checkClaims(holder, task)
-		pid := h.status(holder).Process.PID
+		pid := h.pid(holder)
 		// The daemon dies up to 60 ms after the agent, or before it.
 		after := time.Duration(random.IntN(80)-20) * time.Millisecond
 		if after < 0 {

@@ -108,7 +108,7 @@ func (h *house) persist(op string, args any) error {
 // token is the token that an agent's program was given.
 func (h *house) token(v agentapi.View) string {
 	h.t.Helper()
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", h.status(v.ID).Process.PID))
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", h.pid(v.ID)))
 	if err != nil {
 		h.t.Fatal(err)
 	}

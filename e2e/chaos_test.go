@@ -99,7 +99,7 @@ func (h *house) pids(ids []orchestron.AgentID) []int {
 	h.t.Helper()
 	pids := make([]int, len(ids))
 	for i, id := range ids {
-		pids[i] = h.status(id).Process.PID
+		pids[i] = h.pid(id)
 	}
 	return pids
 }
@@ -109,6 +109,17 @@ func (h *house) status(id orchestron.AgentID) agentapi.View {
 	var out agentapi.ListOut
 	h.mustCall("get_instance_status", agentapi.StatusIn{InstanceID: string(id)}, &out)
 	return out.Instances[0]
+}
+
+// pid is the number of an agent's process. Its first hook can be heard of before it.
+func (h *house) pid(id orchestron.AgentID) int {
+	h.t.Helper()
+	pid := 0
+	eventually(h.t, "the process of "+string(id)+" is known", time.Minute, func() bool {
+		pid = h.status(id).Process.PID
+		return pid > 0
+	})
+	return pid
 }
 
 // send gives one agent its share, one message after the other, and returns what was acknowledged. A call that met a

@@ -277,7 +277,7 @@ func TestClaudeRestart(t *testing.T) {
 		data, err := os.ReadFile(h.status(v.ID).Transcript)
 		return err == nil && strings.Contains(string(data), testkit.Echo("remember this"))
 	})
-	if err := syscall.Kill(h.status(v.ID).Process.PID, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(h.pid(v.ID), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the agent has failed", 30*time.Second, func() bool { return h.status(v.ID).Status == orchestron.Failed })
@@ -308,7 +308,7 @@ func TestClaudeRestartEarly(t *testing.T) {
 	h.start()
 	v := h.claude()
 	h.checkAsk(v, "remember this")
-	if err := syscall.Kill(h.status(v.ID).Process.PID, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(h.pid(v.ID), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the agent has failed", 30*time.Second, func() bool { return h.status(v.ID).Status == orchestron.Failed })

@@ -27,7 +27,7 @@ func (h *house) configure(text string) {
 // signal sends a signal to an agent's program.
 func (h *house) signal(id orchestron.AgentID, sig unix.Signal) {
 	h.t.Helper()
-	if err := unix.Kill(h.status(id).Process.PID, sig); err != nil {
+	if err := unix.Kill(h.pid(id), sig); err != nil {
 		h.t.Fatalf("%s to %s: %v", unix.SignalName(sig), id, err)
 	}
 }

@@ -47,7 +47,7 @@ func TestDaemonStopped(t *testing.T) {
 		writing.Go(func() { s.write(id, enough) })
 	}
 	time.Sleep(300 * time.Millisecond) // anywhere in what it does
-	victim := h.status(holder).Process.PID
+	victim := h.pid(holder)
 	began := time.Now()
 	if err := h.daemon.Process.Signal(unix.SIGSTOP); err != nil {
 		t.Fatal(err)

@@ -70,12 +70,17 @@ func TestCodexSubagents(t *testing.T) {
 	h := newCodexHouse(t)
 	h.start()
 	v := h.spawn("codex")
+	h.ask(v.ID, "its session begins")
+	session := h.status(v.ID).SessionID
 	out := h.ask(v.ID, `@@call multi_agent_v1/spawn_agent {"message":"@@usage in=7000000 out=1\n@@say child"}`+"\n@@say {{result}}")
 	if !strings.Contains(out.Response, "agent_id") {
 		t.Fatalf("Codex started no agent: %q %s", out.Response, out.Failure)
 	}
+	if after := h.status(v.ID).SessionID; session == "" || after != session {
+		t.Errorf("the agent's session is %q after it was %q, want no other", after, session)
+	}
 	eventually(t, "the child's call is counted", time.Minute, func() bool { return h.used(v).Tokens.Input >= 7_000_000 })
-	if got := h.used(v); got.Tokens.Input >= 8_000_000 || got.Calls < 3 {
+	if got := h.used(v); got.Tokens.Input >= 8_000_000 || got.Calls < 4 {
 		t.Errorf("%d calls with %+v, want the child's once and the parent's", got.Calls, got.Tokens)
 	}
 }

@@ -13,6 +13,7 @@ import (
 // Call is what Claude Code tells a hook.
 type Call struct {
 	SessionID   string           `json:"session_id"`
+	Subagent    string           `json:"agent_id"` // whose call it is; empty when it is the conversation's own
 	Transcript  string           `json:"transcript_path"`
 	Event       string           `json:"hook_event_name"`
 	Model       string           `json:"model"`
@@ -50,6 +51,9 @@ func ReadVendor(event string, payload json.RawMessage, at time.Time) []orchestro
 	}
 	call.PromptID = call.Turn
 	if event == "Interrupt" {
+		if call.Subagent != "" {
+			return nil
+		}
 		f := call.fact(at)
 		f.Kind, f.Text, f.PromptID, f.Detail = orchestron.FactTurnFailed, "interrupted", call.Turn, "interrupted in the terminal"
 		return []orchestron.Fact{f}
@@ -68,14 +72,19 @@ func parse(event string, payload json.RawMessage) (call Call, name string, under
 	return call, event, true
 }
 
-// fact is what every call tells.
+// fact is what every call tells. A subagent's transcript is not the conversation's.
 func (call Call) fact(at time.Time) orchestron.Fact {
-	return orchestron.Fact{Source: orchestron.FromHook, At: at, SessionID: call.SessionID, Transcript: call.Transcript}
+	f := orchestron.Fact{Source: orchestron.FromHook, At: at}
+	if call.Subagent == "" {
+		f.SessionID, f.Transcript = call.SessionID, call.Transcript
+	}
+	return f
 }
 
+// facts leaves out where a subagent's turns begin and end: Codex 0.169.0 calls the same hooks for them.
 func (call Call) facts(event string, at time.Time) []orchestron.Fact {
 	f := call.fact(at)
-	if !call.Tell(event, &f) {
+	if !call.Tell(event, &f) || call.Subagent != "" && f.Kind != orchestron.FactAsked && f.Kind != orchestron.FactWorking {
 		return nil
 	}
 	return []orchestron.Fact{f}

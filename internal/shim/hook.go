@@ -46,8 +46,9 @@ func hear(home handoff.Home, r *handoff.Record, stdin io.Reader) error {
 		return fmt.Errorf("the input is longer than %d bytes", handoff.MaxPayload)
 	}
 	var said struct {
-		Event  string `json:"hook_event_name"`
-		Prompt string `json:"prompt"`
+		Event    string `json:"hook_event_name"`
+		Prompt   string `json:"prompt"`
+		Subagent string `json:"agent_id"` // whose prompt it is; empty when it is the conversation's
 	}
 	if err := json.Unmarshal(payload, &said); err != nil {
 		return fmt.Errorf("the input is not JSON: %w", err)
@@ -56,7 +57,7 @@ func hear(home handoff.Home, r *handoff.Record, stdin io.Reader) error {
 	if r.Event == "" {
 		r.Event = said.Event
 	}
-	if r.Event == "UserPromptSubmit" && r.Agent.Valid() {
+	if r.Event == "UserPromptSubmit" && r.Agent.Valid() && said.Subagent == "" {
 		r.Message, r.Blocked, err = home.Submit(r.Agent, said.Prompt)
 	}
 	return err

@@ -45,6 +45,7 @@ func TestHook(t *testing.T) {
 		{"named by the input", "", `{"hook_event_name":"Stop","last":"x"}`, 0, &handoff.Record{Event: "Stop"}, ""},
 		{"named by argument", "Notification", `{"hook_event_name":"Other"}`, 0, &handoff.Record{Event: "Notification"}, ""},
 		{"a prompt of a person", "", prompt("hello"), 0, &handoff.Record{Event: "UserPromptSubmit"}, ""},
+		{"a subagent is given our prompt", "", strings.Replace(prompt("do <it> & \"that\"\n\tü"), "{", `{"agent_id":"a1",`, 1), 0, &handoff.Record{Event: "UserPromptSubmit"}, ""},
 		{"our prompt", "", prompt("do <it> & \"that\"\n\tü"), 0, &handoff.Record{Event: "UserPromptSubmit", Message: "m1"}, ""},
 		{"our prompt again", "UserPromptSubmit", prompt("do <it> & \"that\"\n\tü"), 2, &handoff.Record{Event: "UserPromptSubmit", Message: "m1", Blocked: true}, "already"},
 		{"a person repeats it", "", prompt("do <it> & \"that\"\n\tü"), 0, &handoff.Record{Event: "UserPromptSubmit"}, ""},
