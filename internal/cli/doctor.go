@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/console"
+	"github.com/orchestron/orchestron/internal/handoff"
 )
 
 // checkTime is how long one check of doctor may take.
@@ -105,6 +107,36 @@ func TmuxTooOld(version string) string {
 		return "install tmux 3.2 or newer"
 	}
 	return ""
+}
+
+// CheckHook is the check of the hooks of a program of ours.
+func CheckHook(self string) Check {
+	return Check{Name: "hooks", Run: func(ctx context.Context) Finding { return fireHook(ctx, self) }}
+}
+
+// fireHook fires a hook as an agent's program does and looks for its record.
+func fireHook(ctx context.Context, self string) Finding {
+	root, err := os.MkdirTemp("", "orchestron-doctor-*")
+	if err != nil {
+		return Broken(err)
+	}
+	defer os.RemoveAll(root)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	began := time.Now()
+	cmd := exec.CommandContext(ctx, self, "hook")
+	cmd.Env = []string{handoff.EnvHome + "=" + root, handoff.EnvAgent + "=exec_1", handoff.EnvGeneration + "=1"}
+	cmd.Stdin = strings.NewReader(`{"hook_event_name":"Stop","session_id":"doctor"}`)
+	out, err := cmd.CombinedOutput()
+	took := time.Since(began)
+	if err != nil {
+		return Broken(fmt.Errorf("%s hook: %w: %s", self, err, out))
+	}
+	entries, err := os.ReadDir(handoff.Home{Root: root}.Spool())
+	if err != nil || len(entries) != 1 {
+		return Broken(errors.Join(errors.New("the hook left no record"), err))
+	}
+	return Finding{State: OK, Detail: fmt.Sprintf("a hook was recorded after %d ms", took.Milliseconds())}
 }
 
 // Unchecked is what is found where the configuration would say what to look at and cannot be read.

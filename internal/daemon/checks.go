@@ -6,16 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/orchestron/orchestron/internal/acpdriver"
 	"github.com/orchestron/orchestron/internal/cli"
 	"github.com/orchestron/orchestron/internal/driver"
-	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/usage"
 )
 
@@ -39,7 +35,7 @@ func (c commands) checks() []cli.Check {
 			all = append(all, cli.Check{Name: a.Name(), Run: func(ctx context.Context) cli.Finding { return checkHosted(ctx, a) }})
 		}
 	}
-	return append(all, cli.Check{Name: "hooks", Run: c.checkHook}, cli.Check{Name: "daemon", Run: c.checkDaemon})
+	return append(all, cli.CheckHook(c.self), cli.Check{Name: "daemon", Run: c.checkDaemon})
 }
 
 // checkHosted has an agent that speaks the Agent Client Protocol say what it is.
@@ -124,31 +120,6 @@ func (c commands) checkClaude(ctx context.Context) cli.Finding {
 		return cli.Broken(err)
 	}
 	return cli.Finding{State: cli.OK, Detail: "Claude Code " + version}
-}
-
-// checkHook fires a hook as an agent's program does and looks for its record.
-func (c commands) checkHook(ctx context.Context) cli.Finding {
-	root, err := os.MkdirTemp("", "orchestron-doctor-*")
-	if err != nil {
-		return cli.Broken(err)
-	}
-	defer os.RemoveAll(root)
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	began := time.Now()
-	cmd := exec.CommandContext(ctx, c.self, "hook")
-	cmd.Env = []string{handoff.EnvHome + "=" + root, handoff.EnvAgent + "=exec_1", handoff.EnvGeneration + "=1"}
-	cmd.Stdin = strings.NewReader(`{"hook_event_name":"Stop","session_id":"doctor"}`)
-	out, err := cmd.CombinedOutput()
-	took := time.Since(began)
-	if err != nil {
-		return cli.Broken(fmt.Errorf("%s hook: %w: %s", c.self, err, out))
-	}
-	entries, err := os.ReadDir(handoff.Home{Root: root}.Spool())
-	if err != nil || len(entries) != 1 {
-		return cli.Broken(errors.Join(errors.New("the hook left no record"), err))
-	}
-	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("a hook was recorded after %d ms", took.Milliseconds())}
 }
 
 func (c commands) checkDaemon(ctx context.Context) cli.Finding {
