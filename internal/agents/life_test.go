@@ -372,3 +372,32 @@ func TestClockSetBack(t *testing.T) {
 		t.Errorf("the evidence is still of %s", at)
 	}
 }
+
+// TestScreenIsLookedAtAgain: what a person opened in the terminal, which no hook tells of, is over when the screen says so.
+func TestScreenIsLookedAtAgain(t *testing.T) {
+	w := newWorld(t, t.TempDir(), hooked)
+	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
+	h := w.handles[a.ID]
+	show := func(f orchestron.Fact) {
+		w.driver.mu.Lock()
+		defer w.driver.mu.Unlock()
+		w.driver.shows = []orchestron.Fact{f}
+	}
+	show(orchestron.Fact{Kind: orchestron.FactAsked, Question: &orchestron.Question{Detail: "help"}})
+	if err := w.lookAtScreen(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	out, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: "go on"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := h.snapshot()
+	if err := w.reconcileOne(t.Context(), h, time.Now()); err != nil || before.Status != orchestron.Waiting || h.snapshot() != before {
+		t.Fatalf("the agent was %s since %s and is %+v: %v", before.Status, before.Evidence.At, h.snapshot(), err)
+	}
+	show(orchestron.Fact{Kind: orchestron.FactStatus, Status: orchestron.Idle})
+	if err := w.reconcileOne(t.Context(), h, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the message is answered", func() bool { return w.message(out.MessageID).State == orchestron.Answered })
+}

@@ -320,6 +320,7 @@ type driver struct {
 	prepare error
 	observe error
 	blank   func(screen string) bool
+	shows   []orchestron.Fact // what the screen says
 }
 
 func (d *driver) fail(prepare, observe error) {
@@ -351,8 +352,13 @@ func (d *driver) Place(text string) (string, error) {
 func (d *driver) Check(context.Context) (string, error)                   { return "1", nil }
 func (d *driver) Permission(mode string) (string, error)                  { return mode, nil }
 func (d *driver) Watch(orchestron.Agent, string) []string                 { return nil }
-func (d *driver) Screen(string) []orchestron.Fact                         { return nil }
 func (d *driver) Todos(orchestron.Agent, string) (json.RawMessage, error) { return nil, nil }
+
+func (d *driver) Screen(string) []orchestron.Fact {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.shows)
+}
 
 func (d *driver) Prepare(l orchestron.Launch) (orchestron.Command, error) {
 	d.mu.Lock()

@@ -87,7 +87,8 @@ func (s *Service) reconcileOne(ctx context.Context, h *handle, now time.Time) er
 		return nil
 	}
 	err := errors.Join(s.observe(ctx, h), s.endSilently(ctx, h, now))
-	if a.Status == orchestron.Starting && now.Sub(a.Evidence.At) > slowStart {
+	if a.Status == orchestron.Starting && now.Sub(a.Evidence.At) > slowStart ||
+		a.Status == orchestron.Waiting && a.Evidence.Source == orchestron.FromScreen { // nothing else tells that it is over
 		err = errors.Join(err, s.lookAtScreen(ctx, h))
 	}
 	return err

@@ -43,6 +43,9 @@ func Apply(a *orchestron.Agent, f orchestron.Fact) bool {
 		}
 		return settle(a, orchestron.Idle, f)
 	case orchestron.FactAsked:
+		if f.Source == orchestron.FromScreen && a.Status == orchestron.Waiting {
+			return false
+		}
 		return settle(a, orchestron.Waiting, f)
 	case orchestron.FactStatus:
 		if a.Status == orchestron.Limited && f.Status == orchestron.Idle && f.Source != orchestron.FromDaemon {
