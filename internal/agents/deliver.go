@@ -287,7 +287,8 @@ func (s *Service) awaitDraft(ctx context.Context, h *handle) {
 func (s *Service) paste(ctx context.Context, h *handle, m orchestron.Message, channel orchestron.Channel) error {
 	pane := h.snapshot().Pane
 	if err := s.put(ctx, pane, m, channel); err != nil {
-		if orchestron.KindOf(err) != orchestron.Conflict && strings.Contains(m.Text, "\n") {
+		kind := orchestron.KindOf(err)
+		if kind != orchestron.Conflict && kind != orchestron.NotFound && strings.Contains(m.Text, "\n") {
 			return err // a program that takes lines may have taken some
 		}
 		return errors.Join(err, s.change(ctx, h, func(tx state.Tx, st *state.State) error { return state.Withdraw(tx, st, m.ID) }))

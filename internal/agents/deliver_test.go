@@ -235,3 +235,24 @@ func TestReset(t *testing.T) {
 		}
 	}
 }
+
+// TestPasteIntoNothing: a message that was to be typed into a terminal that is gone was not typed, however long it is.
+func TestPasteIntoNothing(t *testing.T) {
+	w := newWorld(t, t.TempDir(), bare)
+	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
+	var failed atomic.Bool
+	w.machine.setFault(func(what string) error {
+		if what == "paste" && failed.CompareAndSwap(false, true) {
+			return orchestron.Errorf(orchestron.NotFound, "pane %%1 is gone")
+		}
+		return nil
+	})
+	out, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: "two\nlines"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the message is settled", func() bool { return w.message(out.MessageID).Settled(bare) })
+	if m := w.message(out.MessageID); m.State != orchestron.Submitted || !failed.Load() {
+		t.Errorf("the message is %s (%s), want it submitted", m.State, m.Reason)
+	}
+}

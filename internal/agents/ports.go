@@ -28,7 +28,7 @@ type Store interface {
 }
 
 // Terminal shows agents' programs and types into them. Every method that takes a pane makes sure that the pane is
-// still the one meant and alive, and is a Conflict otherwise.
+// still the one meant and alive; otherwise it does nothing and is NotFound when it is gone, else a Conflict.
 type Terminal interface {
 	New(ctx context.Context, w Window) (orchestron.Pane, error) // Conflict when the session exists
 	List(ctx context.Context) ([]Listed, error)

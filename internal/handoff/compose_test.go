@@ -311,3 +311,29 @@ func TestARefusedPromptIsTakenOutOfTheBox(t *testing.T) {
 	submit(t, h, "two", "m2", true)
 	compose(Intent{Message: "m3", Text: "three", Look: true}, "two", BoxEmpty, "")
 }
+
+// TestOffered: an editor that is opened right behind an offer is not a person's; nor is a clock that was set back a reason
+// to keep a person from theirs.
+func TestOffered(t *testing.T) {
+	h := Home{Root: t.TempDir()}
+	if err := os.MkdirAll(h.Agent(agent), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if h.Offered(agent, time.Minute) {
+		t.Error("something was offered before anything was")
+	}
+	if err := h.Offer(agent, Intent{Message: "m", Text: "text"}); err != nil {
+		t.Fatal(err)
+	}
+	if !h.Offered(agent, time.Minute) {
+		t.Error("what was offered a moment ago is not known")
+	}
+	for _, by := range []time.Duration{-time.Hour, time.Hour} {
+		if err := os.Chtimes(h.offered(agent), time.Time{}, time.Now().Add(by)); err != nil {
+			t.Fatal(err)
+		}
+		if h.Offered(agent, time.Minute) {
+			t.Errorf("an offer of %s from now is still one of this minute", by)
+		}
+	}
+}

@@ -15,7 +15,7 @@ import (
 // kept is how many lines are kept of a terminal that ends.
 const kept = 1000
 
-// Terminal shows agents' programs. It is a Conflict to ask for a pane that is gone.
+// Terminal shows agents' programs. A pane that is gone is NotFound.
 type Terminal interface {
 	Screen(ctx context.Context, p orchestron.Pane, history int) (string, error)
 	Changes(p orchestron.Pane) (<-chan struct{}, func())
