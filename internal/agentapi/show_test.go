@@ -50,3 +50,24 @@ func TestReason(t *testing.T) {
 		t.Errorf("the inbox shows %+v", queued)
 	}
 }
+
+// TestListed: a list says why an idle agent is not given what waits for it; of others their state says it.
+func TestListed(t *testing.T) {
+	answered := orchestron.Message{ID: "a", State: orchestron.Answered}
+	taken := orchestron.Message{ID: "b", State: orchestron.Submitted}
+	held := orchestron.Message{ID: "c", State: orchestron.Queued, Reason: "it is held to its limits: max_cost of spec_1"}
+	for name, c := range map[string]struct {
+		status orchestron.Status
+		inbox  []orchestron.Message
+		want   string
+	}{
+		"held":          {orchestron.Idle, []orchestron.Message{answered, held}, held.Reason},
+		"busy":          {orchestron.Busy, []orchestron.Message{taken, held}, ""},
+		"nothing waits": {orchestron.Idle, []orchestron.Message{answered}, ""},
+	} {
+		v := Listed(orchestron.Agent{ID: "spec_1", Status: c.status}, c.inbox, nil, orchestron.Abilities{})
+		if v.Held != c.want || v.Inbox != nil {
+			t.Errorf("%s: it is held by %q and has the inbox %v, want %q and none", name, v.Held, v.Inbox, c.want)
+		}
+	}
+}
