@@ -63,10 +63,37 @@ func (st State) AwaitsEnd() bool {
 	return false
 }
 
-// Enqueue puts a message into the inbox of an agent that runs.
+// What may wait for one agent at a time, in bytes of text and what each message takes besides. All of it is in memory.
+const (
+	mostWaiting = 32 << 20
+	perMessage  = 4 << 10
+)
+
+// room is nil while more may wait for the agent. What Orchestron itself has to say is never refused.
+func (st *State) room(m orchestron.Message) error {
+	if m.From == string(orchestron.System) {
+		return nil
+	}
+	waiting, size := 0, len(m.Text)+perMessage
+	for _, o := range st.Inbox {
+		if Unsent(o) {
+			waiting, size = waiting+1, size+len(o.Text)+perMessage
+		}
+	}
+	if size <= mostWaiting {
+		return nil
+	}
+	return orchestron.Errorf(orchestron.Limit, "%d messages wait for %s already, and there is no room for this one", waiting, st.Agent.ID).
+		Try("send it when the agent has taken some of them; get_instance_status shows its inbox")
+}
+
+// Enqueue puts a message into the inbox of an agent that runs. It is a Limit when too much waits there already.
 func Enqueue(tx Tx, st *State, m *orchestron.Message) error {
 	if !st.Agent.Alive() {
 		return orchestron.Errorf(orchestron.Conflict, "%s is %s", st.Agent.ID, st.Agent.Status).Try("restart it first")
+	}
+	if err := st.room(*m); err != nil {
+		return err
 	}
 	m.Agent, m.State = st.Agent.ID, orchestron.Queued
 	if err := tx.AddMessage(m); err != nil {

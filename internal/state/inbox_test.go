@@ -1,6 +1,8 @@
 package state
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/orchestron/orchestron"
@@ -58,5 +60,39 @@ func TestCanTake(t *testing.T) {
 				t.Errorf("canTake(%s, urgent %v) = %v, want %v", status, urgent, got, want)
 			}
 		}
+	}
+}
+
+// TestInboxIsBounded: what waits for an agent is held in memory, so nobody may have as much wait as they like.
+func TestInboxIsBounded(t *testing.T) {
+	st := of(orchestron.Busy)
+	b := &book{}
+	add := func(id, from, text string) error {
+		return Enqueue(b, st, &orchestron.Message{ID: orchestron.MessageID(id), From: from, Text: text})
+	}
+	long := strings.Repeat("x", orchestron.MaxMessage)
+	sent := 0
+	var err error
+	for ; err == nil && sent < 100; sent++ {
+		err = add(fmt.Sprint(sent), "mgr_1", long)
+	}
+	if orchestron.KindOf(err) != orchestron.Limit || sent < 20 || sent > 40 || len(st.Inbox) != sent-1 {
+		t.Fatalf("the longest message, sent %d times, gives %v with %d in the inbox", sent, err, len(st.Inbox))
+	}
+	if err := add("notice", string(orchestron.System), long); err != nil {
+		t.Errorf("a notice of Orchestron's gives %v", err)
+	}
+	for i := range st.Inbox[:5] {
+		st.Inbox[i].State = orchestron.Submitted
+	}
+	if err := add("again", "mgr_1", long); err != nil {
+		t.Errorf("a message to an agent that has taken some gives %v", err)
+	}
+	st.Inbox = nil
+	for sent, err = 0, nil; err == nil && sent < 10_000; sent++ {
+		err = add(fmt.Sprint("short", sent), "operator", "x")
+	}
+	if orchestron.KindOf(err) != orchestron.Limit || sent < 5_000 {
+		t.Errorf("a short message, sent %d times, gives %v", sent, err)
 	}
 }
