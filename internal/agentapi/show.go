@@ -2,7 +2,6 @@ package agentapi
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/orchestron/orchestron"
@@ -34,9 +33,14 @@ func Show(a orchestron.Agent, children []orchestron.AgentID, can orchestron.Abil
 // Listed is an agent as a list shows it: with what keeps an idle agent from the first message in it.
 func Listed(a orchestron.Agent, inbox []orchestron.Message, children []orchestron.AgentID, can orchestron.Abilities) View {
 	v := Show(a, children, can)
-	waits := func(m orchestron.Message) bool { return m.State.Outcome() == orchestron.Queued }
-	if i := slices.IndexFunc(inbox, waits); i >= 0 && a.Status == orchestron.Idle {
-		v.Held = Reason(a, inbox, inbox[i])
+	first := -1
+	for i, m := range inbox {
+		if m.State.Outcome() == orchestron.Queued && (first < 0 || m.Before(inbox[first])) {
+			first = i
+		}
+	}
+	if first >= 0 && a.Status == orchestron.Idle {
+		v.Held = Reason(a, inbox, inbox[first])
 	}
 	return v
 }

@@ -55,6 +55,7 @@ func TestReason(t *testing.T) {
 func TestListed(t *testing.T) {
 	answered := orchestron.Message{ID: "a", State: orchestron.Answered}
 	taken := orchestron.Message{ID: "b", State: orchestron.Submitted}
+	urgent := orchestron.Message{ID: "e", Seq: 9, Urgent: true, State: orchestron.Queued, Reason: "a draft"}
 	held := orchestron.Message{ID: "c", State: orchestron.Queued, Reason: "it is held to its limits: max_cost of spec_1"}
 	for name, c := range map[string]struct {
 		status orchestron.Status
@@ -62,6 +63,7 @@ func TestListed(t *testing.T) {
 		want   string
 	}{
 		"held":          {orchestron.Idle, []orchestron.Message{answered, held}, held.Reason},
+		"goes first":    {orchestron.Idle, []orchestron.Message{{ID: "d", State: orchestron.Queued, Reason: "x"}, urgent}, "a draft"},
 		"busy":          {orchestron.Busy, []orchestron.Message{taken, held}, ""},
 		"nothing waits": {orchestron.Idle, []orchestron.Message{answered}, ""},
 	} {

@@ -18,9 +18,9 @@ func (a *app) list() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "Show the agents as a tree",
-		Long: "Show the agents as a tree: those that run, and those that ended within the last 24 hours. --all shows all that ever\n" +
-			"ended; so does --status with a state of theirs, and --json. REASON is why an agent does not work: what it asks, why its\n" +
-			"vendor refuses it, what stopped it, or what its messages wait for.",
+		Long: "Show the agents as a tree: those that run, and those that ended within the last 24 hours. --all shows all that\n" +
+			"ever ended; so does --status with a state of theirs, and --json. REASON is why an agent does not work: what it\n" +
+			"asks, why its vendor refuses it, what stopped it, or what its messages wait for.",
 		Example: "orchestron list\norchestron list --status active --role manager\norchestron list --all\norchestron list --json",
 		Args:    console.Need(), ValidArgsFunction: console.Words(),
 		Annotations: map[string]string{"parentId": "--parent"},

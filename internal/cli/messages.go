@@ -129,8 +129,8 @@ func (a *app) wait() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "wait ID", Short: "Wait for an agent, or for the answer to a message",
 		Long: "Wait until an agent is idle and has no message left, or with --message until that message is answered; prints the answer then.\n" +
-			"Exits with 8 when the time is over first, and with 1 when the agent does not run, and nobody starts it again, or the message\n" +
-			"has no answer. --timeout 0s only looks.",
+			"Exits with 8 when the time is over first, and with 1 when the message has no answer, or the agent does not run and\n" +
+			"nobody is about to start it again. --timeout 0s only looks.",
 		Example: "orchestron wait exec_1\norchestron wait exec_1 --message $id --timeout 1h",
 		Args:    console.Need("ID"), ValidArgsFunction: a.AgentIDs(),
 		Annotations: map[string]string{"message_id": "--message", "timeout_seconds": "--timeout"},

@@ -32,8 +32,8 @@ func (r *room) health() *cobra.Command {
 	var below int
 	cmd := &cobra.Command{
 		Use: "health [ID]", Short: "How agents are, and why",
-		Long: "Show how agents are that run or should, from 100 to 0, the worst first, with the reasons; with ID one agent, also when it\n" +
-			"has ended. All is measured: states, transcripts, processes.",
+		Long: "Show how agents are that run or should, from 100 to 0, the worst first, with the reasons; with ID one agent, also\n" +
+			"when it has ended. All is measured: states, transcripts, processes.",
 		Example: "orchestron health\norchestron health --below 100\norchestron health exec_1\norchestron health release exec_1",
 		Args:    console.Between("ID"), ValidArgsFunction: r.AgentIDs(),
 		Annotations: map[string]string{"instance_id": "ID"},

@@ -24,8 +24,8 @@ func Commands(a *console.App) []*cobra.Command {
 	r := &room{a}
 	cmd := &cobra.Command{
 		Use: "limits", Short: "What agents may use, and how much of it they have used",
-		Long: "Shows all limits, how much of each is used, and the agents that they stopped. An agent that used up its limit is told,\n" +
-			"interrupted and stopped; it goes on when the limit is raised.",
+		Long: "Show all limits, how much of each is used, and the agents that they stopped. An agent that used up its limit is\n" +
+			"told, interrupted and stopped; it goes on when the limit is raised.",
 		Example: "orchestron limits\norchestron limits show exec_1\norchestron limits set exec_1 --cost 2.5 --time 1h\norchestron limits set --all --agents 5",
 	}
 	console.Group(cmd)
@@ -60,8 +60,8 @@ func (r *room) set() *cobra.Command {
 	var span time.Duration
 	cmd := &cobra.Command{
 		Use: "set [ID]", Short: "Limit what an agent, a project or all agents may use",
-		Long: "Limit what one agent may use (ID), all agents of a project together (--project), or all agents together (--all). What is\n" +
-			"left out stays as it was, and 0 removes a limit. Raising a limit starts the agents again that it stopped.",
+		Long: "Limit what one agent may use (ID), all agents of a project together (--project), or all agents together (--all).\n" +
+			"What is left out stays as it was, and 0 removes a limit. Raising a limit starts the agents again that it stopped.",
 		Example: "orchestron limits set exec_1 --cost 2.5 --time 90m\norchestron limits set --project . --tokens 5000000\n" +
 			"orchestron limits set --all --agents 5\norchestron limits set exec_1 --cost 0",
 		Args: console.Between("ID"), ValidArgsFunction: r.AgentIDs(),
@@ -74,7 +74,7 @@ func (r *room) set() *cobra.Command {
 	f.StringVar(&project, "project", "", "all agents of this project: a directory as ., or the name of a board")
 	f.BoolVar(&all, "all", false, "all agents together")
 	f.Int64Var(&tokens, "tokens", 0, "tokens of all kinds")
-	f.Float64Var(&cost, "cost", 0, "US dollars, by the known prices")
+	f.Float64Var(&cost, "cost", 0, "cost in US dollars, by the known prices")
 	f.DurationVar(&span, "time", 0, "since the agent was spawned, in whole minutes, as 90m; only of one agent")
 	f.Int64Var(&agents, "agents", 0, "agents that run at the same time; of a project or of all")
 	for _, name := range []string{"tokens", "cost", "time", "agents"} {
