@@ -71,6 +71,10 @@ func (b boards) Write(ctx context.Context, change func(board.Tx) error) error {
 	return b.Store.Write(ctx, func(tx boardstore.Tx) error { return change(tx) })
 }
 
+func (b boards) Stage(ctx context.Context, change func(board.Tx) error) error {
+	return b.Store.Stage(ctx, func(tx boardstore.Tx) error { return change(tx) })
+}
+
 // house is a running service of boards.
 type house struct {
 	db        *sqlite.DB

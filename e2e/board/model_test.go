@@ -144,6 +144,21 @@ func (t *task) abandon() {
 	t.release()
 }
 
+// orphan takes an open task from an agent of another house.
+func (m *model) orphan(t *task, children int) {
+	if over(t) {
+		return
+	}
+	agent, held := orchestron.AgentID(t.assignee).Valid(), orchestron.AgentID(t.holder).Valid()
+	switch {
+	case (agent || held) && t.status == "IN_PROGRESS" && children == 0:
+		t.giveBack()
+	case agent || held:
+		t.release()
+		t.assignee = ""
+	}
+}
+
 func (t *task) take(holder string, until time.Time) {
 	t.lease, t.holder, t.until, t.assignee = t.lease+1, holder, until, holder
 }

@@ -382,6 +382,7 @@ func (p *play) importCopy(t *rapid.T) {
 			c := *one
 			c.id, c.project = orchestron.TaskIDOf(int64(len(p.tasks)+len(copies)+1)), in.Project
 			ids[one.id] = c.id
+			p.orphan(&c, len(p.children(one.id)))
 			copies = append(copies, &c)
 		}
 	}
@@ -405,8 +406,20 @@ func (p *play) write(t *rapid.T, file, text string) {
 	}
 }
 
+// freeAll takes what is open from the agents: whoever imports the board has others.
+func (p *play) freeAll(t *rapid.T) {
+	nobody := ""
+	for _, task := range p.tasks {
+		if !over(task) && orchestron.AgentID(task.assignee).Valid() {
+			p.updateBoth(t, "operator", boardapi.TaskUpdateIn{TaskID: string(task.id), Assignee: &nobody})
+		}
+	}
+}
+
 // again exports everything and imports it into an empty house, which must then export the same.
 func (p *play) again(t *rapid.T) {
+	p.check(t)
+	p.freeAll(t)
 	lines, err := p.export("", 7)
 	if err != nil {
 		t.Fatalf("export: %v", err)

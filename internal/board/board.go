@@ -9,6 +9,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/boardfile"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/signal"
 	"github.com/orchestron/orchestron/internal/workspace"
@@ -18,7 +19,7 @@ import (
 type Service struct {
 	store     Store
 	agents    Agents
-	databases Databases
+	databases boardfile.Databases
 	policy    boardapi.Policy
 	now       func() time.Time
 	log       *slog.Logger
@@ -27,13 +28,15 @@ type Service struct {
 	leases  signal.Signal // a lease began or ended
 	notices signal.Signal // somebody is to be told something
 
+	imports chan struct{} // holds one while something is imported
+
 	mu      sync.Mutex
 	touched map[string]bool // URIs of resources that changed since Touched was called
 }
 
 // New makes a service. Run keeps its leases and delivers its notices.
-func New(store Store, agents Agents, databases Databases, policy boardapi.Policy, now func() time.Time, log *slog.Logger) *Service {
-	return &Service{store: store, agents: agents, databases: databases, policy: policy, now: now, log: log, touched: map[string]bool{}}
+func New(store Store, agents Agents, databases boardfile.Databases, policy boardapi.Policy, now func() time.Time, log *slog.Logger) *Service {
+	return &Service{store: store, agents: agents, databases: databases, policy: policy, now: now, log: log, touched: map[string]bool{}, imports: make(chan struct{}, 1)}
 }
 
 // Ops declares what callers can do with boards.
@@ -76,7 +79,7 @@ func (s *Service) project(actor orchestron.Actor, named string) (string, error) 
 		return "", orchestron.Errorf(orchestron.Forbidden, "%s belongs to the project %q and to no other", actor, own).
 			Try("leave the project out")
 	}
-	if err := plain("project", named); err != nil {
+	if err := boardapi.Plain("project", named); err != nil {
 		return "", err
 	}
 	if root := workspace.Project(named); root != "" {
@@ -167,18 +170,10 @@ func (s *Service) write(ctx context.Context, call op.Call, operation string, in 
 		return err
 	}
 	again := false
-	err = s.store.Write(context.WithoutCancel(ctx), func(tx Tx) error {
+	err = s.store.Write(context.WithoutCancel(ctx), func(tx Tx) (err error) {
 		e.reset(tx)
-		again = false
-		if call.Key != "" {
-			subject, found, err := tx.Keyed(call.Actor.String(), call.Key, operation, hash)
-			if err != nil {
-				return err
-			}
-			if found {
-				again = true
-				return repeat(tx, subject)
-			}
+		if again, err = made(tx, call, operation, hash, repeat); again || err != nil {
+			return err
 		}
 		subject, err := do(e)
 		if err != nil || call.Key == "" {
@@ -190,4 +185,28 @@ func (s *Service) write(ctx context.Context, call op.Call, operation string, in 
 		s.told(e)
 	}
 	return err
+}
+
+// repeated reports whether a call was made before with its key, and gets what it made if so.
+func (s *Service) repeated(ctx context.Context, call op.Call, operation string, in any, repeat func(Tx, string) error) (again bool, err error) {
+	hash, err := hashOf(in)
+	if err != nil || call.Key == "" {
+		return false, err
+	}
+	err = s.store.Write(ctx, func(tx Tx) (err error) {
+		again, err = made(tx, call, operation, hash, repeat)
+		return err
+	})
+	return again, err
+}
+
+func made(tx Tx, call op.Call, operation string, hash [32]byte, repeat func(Tx, string) error) (again bool, err error) {
+	if call.Key == "" {
+		return false, nil
+	}
+	subject, again, err := tx.Keyed(call.Actor.String(), call.Key, operation, hash)
+	if err == nil && again {
+		err = repeat(tx, subject)
+	}
+	return again, err
 }

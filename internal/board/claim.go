@@ -20,7 +20,7 @@ func (s *Service) claim(ctx context.Context, call op.Call, in boardapi.TaskClaim
 		}
 		holder = in.Assignee
 	}
-	if err := plain("assignee", holder); err != nil {
+	if err := boardapi.Plain("assignee", holder); err != nil {
 		return orchestron.Task{}, err
 	}
 	if in.TaskID != "" {
@@ -107,6 +107,7 @@ func (e *edit) belongs(assignee, project string) error {
 // every agent is known.
 func (s *Service) Run(ctx context.Context) {
 	var group sync.WaitGroup
+	group.Go(func() { s.clear(ctx) })
 	group.Go(func() { s.deliver(ctx) })
 	group.Go(func() { s.keepLeases(ctx) })
 	group.Wait()

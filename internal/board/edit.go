@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 
@@ -12,8 +11,6 @@ import (
 	"github.com/orchestron/orchestron/internal/boardapi"
 	"github.com/orchestron/orchestron/internal/op"
 )
-
-const deepest = 32 // tasks above a task
 
 // edit is one change of a board under way: what it writes, and whom it concerns.
 type edit struct {
@@ -25,7 +22,6 @@ type edit struct {
 	uris    []string // of the resources it touched
 	noticed bool
 	leased  bool
-	quiet   bool // what follows from others is no change of a task: they were so before
 }
 
 func (e *edit) reset(tx Tx) { e.tx, e.uris, e.noticed, e.leased = tx, nil, false, false }
@@ -35,7 +31,7 @@ func (e *edit) by() string { return e.call.Actor.String() }
 // save stores a task that was changed, with its line in the history, what follows for other tasks, and the notices. It
 // does nothing when nothing changed and nothing was said.
 func (e *edit) save(kind orchestron.EventType, before orchestron.Task, after *orchestron.Task, text string) error {
-	diff := differences(before, *after)
+	diff := boardapi.Changed(before, *after)
 	if len(diff) == 0 && text == "" {
 		return nil
 	}
@@ -159,7 +155,7 @@ func (e *edit) count(t *orchestron.Task) error {
 
 // rollup computes the progress of a parent from its children, and that of the tasks above it.
 func (e *edit) rollup(id orchestron.TaskID) error {
-	for range deepest {
+	for range boardapi.Deepest {
 		parent, err := e.tx.Task(id)
 		if err != nil {
 			return err
@@ -176,9 +172,7 @@ func (e *edit) rollup(id orchestron.TaskID) error {
 		if before.Children == parent.Children && before.Progress == parent.Progress {
 			return nil
 		}
-		if !e.quiet {
-			parent.Version++
-		}
+		parent.Version++
 		if err := e.tx.PutTask(before, parent); err != nil {
 			return err
 		}
@@ -189,23 +183,6 @@ func (e *edit) rollup(id orchestron.TaskID) error {
 		id = parent.Parent
 	}
 	return nil
-}
-
-// differences is what became of the fields that a caller can change, by their names in JSON.
-func differences(before, after orchestron.Task) map[string]any {
-	diff := map[string]any{}
-	b, a := reflect.ValueOf(before), reflect.ValueOf(after)
-	for i := range b.NumField() {
-		name, _, _ := strings.Cut(b.Type().Field(i).Tag.Get("json"), ",")
-		switch name {
-		case "version", "updatedAt", "children", "waitsFor", "clarifications", "handoff":
-			continue
-		}
-		if !reflect.DeepEqual(b.Field(i).Interface(), a.Field(i).Interface()) {
-			diff[name] = a.Field(i).Interface()
-		}
-	}
-	return diff
 }
 
 func title(t orchestron.Task) string {
@@ -219,13 +196,4 @@ func hashOf(in any) ([32]byte, error) {
 		return [32]byte{}, fmt.Errorf("reading the arguments again: %w", err)
 	}
 	return sha256.Sum256(raw), nil
-}
-
-// plain checks a name that is shown in lists: one line without control characters.
-func plain(what, name string) error {
-	if len(name) > boardapi.MaxName*4 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.TrimSpace(name) != name {
-		return orchestron.Errorf(orchestron.Invalid, "the %s %q is not a plain name of one line", what, orchestron.Quotable(name)).
-			Try("leave out control characters and spaces at its ends")
-	}
-	return nil
 }

@@ -9,11 +9,11 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/boardfile"
 	"github.com/orchestron/orchestron/internal/op"
 )
 
 const (
-	noteStem   = "CTX"
 	shownTasks = 20 // that a caller holds
 	shownNewer = 50 // notes
 )
@@ -38,7 +38,7 @@ func (s *Service) saveContext(ctx context.Context, call op.Call, in boardapi.Con
 		return orchestron.Note{}, orchestron.Errorf(orchestron.Limit, "the context has %d bytes, more than the %d allowed", compact.Len(), boardapi.MaxContext).
 			Try("write the bulk to a file in the project and save its path")
 	}
-	if err := plain("checkpoint", in.Checkpoint); err != nil {
+	if err := boardapi.Plain("checkpoint", in.Checkpoint); err != nil {
 		return orchestron.Note{}, err
 	}
 	n := orchestron.Note{
@@ -48,7 +48,7 @@ func (s *Service) saveContext(ctx context.Context, call op.Call, in boardapi.Con
 		n.Session = s.agents.Session(call.Actor.Agent)
 	}
 	err = s.write(ctx, call, "orchestron_context_save", in, func(e *edit) (string, error) {
-		number, err := e.tx.NextOrdinal(noteStem)
+		number, err := e.tx.NextOrdinal(boardfile.NoteStem)
 		if err != nil {
 			return "", err
 		}

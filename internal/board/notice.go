@@ -50,7 +50,7 @@ func (e *edit) tell(kind orchestron.EventType, before, after orchestron.Task, te
 // became is what became of the fields that changed.
 func became(before, after orchestron.Task) string {
 	var b strings.Builder
-	diff := differences(before, after)
+	diff := boardapi.Changed(before, after)
 	for _, name := range slices.Sorted(maps.Keys(diff)) {
 		value, err := json.Marshal(diff[name])
 		if err != nil || name == "lease" {

@@ -15,6 +15,11 @@ type Store interface {
 	// share one commit. When change fails nothing of it is kept and its error is returned.
 	Write(ctx context.Context, change func(Tx) error) error
 
+	// Stage is Write for a part of an import: what it adds is seen by nothing but Stage until a change has it land.
+	Stage(ctx context.Context, change func(Tx) error) error
+	// Unstage removes what was staged and has not landed, a little at a time.
+	Unstage(ctx context.Context) error
+
 	Task(ctx context.Context, id orchestron.TaskID) (orchestron.Task, error) // NotFound when there is none
 	Tasks(ctx context.Context, f boardapi.Filter) ([]orchestron.Task, error) // the most urgent first, then the oldest
 	Leased(ctx context.Context) ([]orchestron.Task, error)                   // all tasks that somebody holds
@@ -47,6 +52,8 @@ type Tx interface {
 	Dependents(id orchestron.TaskID) ([]orchestron.TaskID, error) // the tasks that depend on this one
 	// Chain returns how from depends on to, both included, or nothing when it does not.
 	Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error)
+
+	Land() error // makes what was staged part of the boards that it is for
 
 	AddChange(c *orchestron.Change) error // gives c its Seq
 	Sprint(project, name string) (orchestron.Sprint, error)

@@ -18,7 +18,7 @@ func (s *Service) createSprint(ctx context.Context, call op.Call, in boardapi.Sp
 	if sprint.End, err = parseTime("end", in.End); err != nil {
 		return sprint, err
 	}
-	if err := plain("name", in.Name); err != nil {
+	if err := boardapi.Plain("name", in.Name); err != nil {
 		return sprint, err
 	}
 	err = s.write(ctx, call, "orchestron_sprint_create", in, func(e *edit) (string, error) {

@@ -4,14 +4,12 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/boardfile"
 	"github.com/orchestron/orchestron/internal/op"
 )
-
-const taskStem = "TASK"
 
 func (s *Service) create(ctx context.Context, call op.Call, in boardapi.TaskCreateIn) (orchestron.Task, error) {
 	project, err := s.project(call.Actor, in.Project)
@@ -21,17 +19,17 @@ func (s *Service) create(ctx context.Context, call op.Call, in boardapi.TaskCrea
 	t := orchestron.Task{
 		Project: project, Type: orchestron.TaskType(in.Type), Title: strings.TrimSpace(in.Title), Description: in.Description,
 		Status: orchestron.ToDo, Priority: orchestron.Priority(in.Priority), Parent: orchestron.TaskID(in.ParentID),
-		Assignee: in.Assignee, Sprint: in.Sprint, Estimate: in.Estimate, AcceptanceCriteria: list(in.Criteria),
-		Labels: set(in.Labels), DependsOn: ids(in.DependsOn), Clarifications: []orchestron.Clarification{}, CreatedBy: call.Actor.String(),
+		Assignee: in.Assignee, Sprint: in.Sprint, Estimate: in.Estimate, AcceptanceCriteria: boardapi.List(in.Criteria),
+		Labels: boardapi.Set(in.Labels), DependsOn: ids(in.DependsOn), Clarifications: []orchestron.Clarification{}, CreatedBy: call.Actor.String(),
 	}
-	if err := check(t); err != nil {
+	if err := boardapi.Check(t); err != nil {
 		return t, err
 	}
 	err = s.write(ctx, call, "orchestron_task_create", in, func(e *edit) (string, error) {
 		if err := e.belongs(t.Assignee, project); err != nil {
 			return "", err
 		}
-		n, err := e.tx.NextOrdinal(taskStem)
+		n, err := e.tx.NextOrdinal(boardfile.TaskStem)
 		if err != nil {
 			return "", err
 		}
@@ -86,7 +84,7 @@ func (e *edit) relations(before orchestron.Task, t *orchestron.Task) error {
 // below checks that a task can be a part of its parent.
 func (e *edit) below(t orchestron.Task) error {
 	above := t.Parent
-	for range deepest {
+	for range boardapi.Deepest {
 		parent, err := e.task(above, t.Project)
 		if err != nil {
 			return err
@@ -104,7 +102,7 @@ func (e *edit) below(t orchestron.Task) error {
 		}
 		above = parent.Parent
 	}
-	return orchestron.Errorf(orchestron.Limit, "%s would be more than %d levels deep", t.Title, deepest)
+	return orchestron.Errorf(orchestron.Limit, "%s would be more than %d levels deep", t.Title, boardapi.Deepest)
 }
 
 // mayDepend checks that a task can depend on another: one of the same project that does not depend on it itself.
@@ -140,27 +138,6 @@ func (e *edit) task(id orchestron.TaskID, project string) (orchestron.Task, erro
 		return t, noTask(string(id))
 	}
 	return t, err
-}
-
-// check checks what a task is made of, as far as a schema cannot.
-func check(t orchestron.Task) error {
-	if t.Title == "" {
-		return orchestron.Errorf(orchestron.Invalid, "a task needs a title")
-	}
-	for what, name := range map[string]string{"assignee": t.Assignee, "sprint": t.Sprint, "title": t.Title} {
-		if err := plain(what, name); err != nil {
-			return err
-		}
-	}
-	for _, l := range t.Labels {
-		if err := plain("label", l); err != nil {
-			return err
-		}
-	}
-	if len(t.Description) > boardapi.MaxText*4 || !utf8.ValidString(t.Description) {
-		return orchestron.Errorf(orchestron.Invalid, "the description is no text of at most %d characters", boardapi.MaxText)
-	}
-	return nil
 }
 
 func (s *Service) list(ctx context.Context, call op.Call, in boardapi.TaskListIn) (boardapi.TaskListOut, error) {
@@ -229,13 +206,4 @@ func ids(all []string) []orchestron.TaskID {
 		}
 	}
 	return out
-}
-
-func list(all []string) []string { return append([]string{}, all...) }
-
-// set is a list without doubles, sorted.
-func set(all []string) []string {
-	out := list(all)
-	slices.Sort(out)
-	return slices.Compact(out)
 }

@@ -104,13 +104,13 @@ func (e *edit) describe(t *orchestron.Task, in boardapi.TaskUpdateIn) error {
 		t.Priority = orchestron.Priority(in.Priority)
 	}
 	if in.Criteria != nil {
-		t.AcceptanceCriteria = list(*in.Criteria)
+		t.AcceptanceCriteria = boardapi.List(*in.Criteria)
 	}
 	if in.ParentID != nil {
 		t.Parent = orchestron.TaskID(*in.ParentID)
 	}
 	if in.Labels != nil {
-		t.Labels = set(*in.Labels)
+		t.Labels = boardapi.Set(*in.Labels)
 	}
 	if in.Sprint != nil {
 		t.Sprint = *in.Sprint
@@ -123,7 +123,7 @@ func (e *edit) describe(t *orchestron.Task, in boardapi.TaskUpdateIn) error {
 			return err
 		}
 	}
-	return check(*t)
+	return boardapi.Check(*t)
 }
 
 // reassign gives a task to another. What is in progress goes on with an agent that runs, and back to where others find
@@ -255,7 +255,7 @@ func (s *Service) handoff(ctx context.Context, call op.Call, in boardapi.Handoff
 			return "", t.Holds(e.by(), 0)
 		}
 		t.Handoff = &orchestron.Handoff{
-			By: e.by(), At: e.now, CompletedWork: list(in.CompletedWork), RemainingWork: list(in.RemainingWork), Notes: strings.TrimSpace(in.Notes),
+			By: e.by(), At: e.now, CompletedWork: boardapi.List(in.CompletedWork), RemainingWork: boardapi.List(in.RemainingWork), Notes: strings.TrimSpace(in.Notes),
 		}
 		t.Return(e.now)
 		return fmt.Sprintf("%d done, %d left", len(in.CompletedWork), len(in.RemainingWork)), nil

@@ -14,6 +14,7 @@ const (
 	MaxText    = 100_000
 	MaxName    = 200
 	MaxEntries = 200 // of a list
+	Deepest    = 32  // tasks above a task
 )
 
 // TaskCreateIn is the arguments of orchestron_task_create.

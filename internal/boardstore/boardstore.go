@@ -21,27 +21,30 @@ func In(db *sqlite.DB) Store { return Store{db} }
 
 // Write is the database's Write.
 func (b Store) Write(ctx context.Context, do func(Tx) error) error {
-	return b.db.Write(ctx, func(tx *sqlite.Tx) error { return do(Tx{tx}) })
+	return b.db.Write(ctx, func(tx *sqlite.Tx) error { return do(Tx{Tx: tx}) })
 }
 
 // Tx is one change under way.
-type Tx struct{ *sqlite.Tx }
+type Tx struct {
+	*sqlite.Tx
+	staged bool // what it adds is for boards that nobody sees, and it sees them
+}
 
 // Projects returns the projects that have tasks, sprints or notes, sorted.
 func (b Store) Projects(ctx context.Context) ([]string, error) {
-	return sqlite.Read(ctx, b.db, sqlite.ScanText, `SELECT project FROM boards ORDER BY project`)
+	return sqlite.Read(ctx, b.db, sqlite.ScanText, `SELECT project FROM boards WHERE project >= ? ORDER BY project`, string(hidden+1))
 }
 
 // boardOf returns the number of a project's board, which is made when there is none.
 func (tx Tx) boardOf(project string) (int64, error) {
-	found, err := sqlite.Collect(tx.Query, sqlite.ScanInt, `SELECT id FROM boards WHERE project = ?`, project)
+	found, err := sqlite.Collect(tx.Query, sqlite.ScanInt, `SELECT id FROM boards WHERE project = ?`, tx.board(project))
 	if err != nil {
 		return 0, err
 	}
 	if len(found) > 0 {
 		return found[0], nil
 	}
-	result, err := tx.Exec(`INSERT INTO boards (project) VALUES (?)`, project)
+	result, err := tx.Exec(`INSERT INTO boards (project) VALUES (?)`, tx.board(project))
 	if err != nil {
 		return 0, err
 	}
@@ -52,7 +55,7 @@ func (tx Tx) boardOf(project string) (int64, error) {
 func (tx Tx) AddChange(c *orchestron.Change) error {
 	add := func() (sql.Result, error) {
 		return tx.Exec(`INSERT INTO changes (at, actor, kind, board, task, text, fields) VALUES (?, ?, ?, `+boardID+`, ?, ?, ?)`,
-			sqlite.Nanos(c.At), c.By, c.Kind, c.Project, c.Task.Number(), c.Text, string(c.Fields))
+			sqlite.Nanos(c.At), c.By, c.Kind, tx.board(c.Project), c.Task.Number(), c.Text, string(c.Fields))
 	}
 	result, err := add()
 	if sqlite.Empty(err) { // the board is not there yet, for once

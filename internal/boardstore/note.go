@@ -91,12 +91,12 @@ func (tx Tx) AddNote(n orchestron.Note) error {
 
 // Note returns a note, or NotFound.
 func (tx Tx) Note(id orchestron.NoteID) (orchestron.Note, error) {
-	return sqlite.One(tx.Query, scanNote, noNote(id), selectNote+`n = ?`, id.Number())
+	return sqlite.One(tx.Query, scanNote, noNote(id), selectNote+`n = ?`+visible, id.Number())
 }
 
 // Note returns a note, or NotFound.
 func (b Store) Note(ctx context.Context, id orchestron.NoteID) (orchestron.Note, error) {
-	return sqlite.ReadOne(ctx, b.db, scanNote, noNote(id), selectNote+`n = ?`, id.Number())
+	return sqlite.ReadOne(ctx, b.db, scanNote, noNote(id), selectNote+`n = ?`+visible, id.Number())
 }
 
 // Notes returns the notes that a filter chooses, in its order.

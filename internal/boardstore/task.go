@@ -102,7 +102,7 @@ func (tx Tx) putLabels(before, after orchestron.Task) error {
 			continue
 		}
 		if _, err := tx.Exec(`DELETE FROM task_labels WHERE label = ? AND board = `+boardID+` AND rank = ? AND n = ?`,
-			label, before.Project, was, before.ID.Number()); err != nil {
+			label, tx.board(before.Project), was, before.ID.Number()); err != nil {
 			return err
 		}
 	}
@@ -111,7 +111,7 @@ func (tx Tx) putLabels(before, after orchestron.Task) error {
 			continue
 		}
 		if _, err := tx.Exec(`INSERT INTO task_labels (label, board, rank, n) VALUES (?, `+boardID+`, ?, ?) ON CONFLICT DO NOTHING`,
-			label, after.Project, is, after.ID.Number()); err != nil {
+			label, tx.board(after.Project), is, after.ID.Number()); err != nil {
 			return err
 		}
 	}
@@ -155,17 +155,17 @@ func (tx Tx) putText(before, after orchestron.Task) error {
 
 // Task returns a task, or NotFound.
 func (tx Tx) Task(id orchestron.TaskID) (orchestron.Task, error) {
-	return sqlite.One(tx.Query, scanTask, noTask(id), selectTask+`n = ?`, id.Number())
+	return sqlite.One(tx.Query, scanTask, noTask(id), selectTask+`n = ?`+tx.seen(), id.Number())
 }
 
 // Task returns a task, or NotFound.
 func (b Store) Task(ctx context.Context, id orchestron.TaskID) (orchestron.Task, error) {
-	return sqlite.ReadOne(ctx, b.db, scanTask, noTask(id), selectTask+`n = ?`, id.Number())
+	return sqlite.ReadOne(ctx, b.db, scanTask, noTask(id), selectTask+`n = ?`+visible, id.Number())
 }
 
 // Leased returns all tasks that somebody holds.
 func (b Store) Leased(ctx context.Context) ([]orchestron.Task, error) {
-	return sqlite.Read(ctx, b.db, scanTask, selectTask+`held = 1 ORDER BY n`)
+	return sqlite.Read(ctx, b.db, scanTask, selectTask+`held = 1`+visible+` ORDER BY n`)
 }
 
 // Rollup returns what the children of a task make together.

@@ -9,6 +9,7 @@ import (
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/board"
+	"github.com/orchestron/orchestron/internal/boardfile"
 	"github.com/orchestron/orchestron/internal/boardstore"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/signal"
@@ -22,8 +23,13 @@ func (b boards) Write(ctx context.Context, change func(board.Tx) error) error {
 	return b.Store.Write(ctx, func(tx boardstore.Tx) error { return change(tx) })
 }
 
+// Stage is Write for what nobody sees yet.
+func (b boards) Stage(ctx context.Context, change func(board.Tx) error) error {
+	return b.Store.Stage(ctx, func(tx boardstore.Tx) error { return change(tx) })
+}
+
 // otherBoards opens the boards of another database for reading.
-func otherBoards(ctx context.Context, path string) (board.Source, io.Closer, error) {
+func otherBoards(ctx context.Context, path string) (boardfile.Source, io.Closer, error) {
 	db, err := sqlite.OpenOther(ctx, path)
 	if err != nil {
 		return nil, nil, err
