@@ -8,6 +8,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/op"
 )
 
 // refused checks that an operation is a Conflict that says so and so.
@@ -119,5 +120,38 @@ func TestWorkInProgressOfAgentsThatEnded(t *testing.T) {
 	s.must("orchestron_task_update", `{"taskId":"TASK-2","assignee":"exec_1"}`)
 	if got := s.task(`{"taskId":"TASK-2"}`); got.Status != orchestron.ToDo || got.Assignee != "exec_1" {
 		t.Errorf("TASK-2 is %s, assigned to %q, want TODO and exec_1", got.Status, got.Assignee)
+	}
+}
+
+// Whoever asks for the changes of its own tasks only gets each once, too, and all others when it asks for all.
+func TestUpdatesOfOwnTasks(t *testing.T) {
+	s := newScene(t)
+	ask := func(args string) string {
+		var out boardapi.UpdatesOut
+		answer, err := s.all.Call(t.Context(), "orchestron_check_updates", json.RawMessage(args), op.Call{Actor: actor("exec_1")})
+		if err == nil {
+			err = json.Unmarshal(answer, &out)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		for _, c := range out.Updates {
+			told = append(told, string(c.Task)+" "+c.Text)
+		}
+		return strings.Join(told, ", ")
+	}
+	s.must("orchestron_task_create", `{"title":"a","type":"TASK","assignee":"exec_1"}`)
+	s.must("orchestron_task_create", `{"title":"b","type":"TASK"}`)
+	for _, c := range []struct{ args, want string }{
+		{`{"mine":true}`, "TASK-1 a"}, {`{"mine":true}`, ""}, {`{}`, "TASK-1 a, TASK-2 b"}, {`{}`, ""}, {`{"mine":true,"cursor":0}`, "TASK-1 a"},
+	} {
+		if got := ask(c.args); got != c.want {
+			t.Errorf("check_updates %s tells %q, want %q", c.args, got, c.want)
+		}
+	}
+	s.must("orchestron_task_update", `{"taskId":"TASK-1","notes":"more"}`)
+	if all, own := ask(`{}`), ask(`{"mine":true}`); all != "TASK-1 more" || own != all {
+		t.Errorf("all updates are %q, those of its own tasks %q", all, own)
 	}
 }

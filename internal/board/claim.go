@@ -2,6 +2,7 @@ package board
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -156,16 +157,14 @@ func (s *Service) sweep(ctx context.Context) (next time.Time, err error) {
 	now := s.now()
 	for _, t := range held {
 		if why := s.over(t.Lease, now); why != "" {
-			if err := s.giveBack(ctx, t.ID); err != nil {
-				return next, err
-			}
+			err = errors.Join(err, s.giveBack(ctx, t.ID)) // the others go back all the same
 			continue
 		}
 		if until := t.Lease.Until; !until.IsZero() && (next.IsZero() || until.Before(next)) {
 			next = until
 		}
 	}
-	return next, nil
+	return next, err
 }
 
 // over says why a lease has ended; empty when it has not.

@@ -11,7 +11,7 @@ import (
 )
 
 // updates answers orchestron_check_updates: what others changed behind a cursor. Without a cursor, the reader's own is
-// kept, durably, and moves on when there is something.
+// kept, durably, and moves on; there is one for all changes and one for those of its own tasks.
 func (s *Service) updates(ctx context.Context, call op.Call, in boardapi.UpdatesIn) (boardapi.UpdatesOut, error) {
 	none := boardapi.UpdatesOut{Updates: []orchestron.Change{}}
 	project, err := s.project(call.Actor, in.Project)
@@ -19,6 +19,9 @@ func (s *Service) updates(ctx context.Context, call op.Call, in boardapi.Updates
 		return none, err
 	}
 	reader := call.Actor.String()
+	if in.Mine {
+		reader += " mine" // what is left out there has not been seen
+	}
 	var cursor int64
 	if in.Cursor != nil {
 		cursor = *in.Cursor
@@ -27,7 +30,7 @@ func (s *Service) updates(ctx context.Context, call op.Call, in boardapi.Updates
 	}
 	waiting, cancel := op.Patience(ctx, time.Duration(in.Timeout)*time.Second)
 	defer cancel()
-	for {
+	for moved := false; ; {
 		news := s.changed.Wait()
 		found, err := s.store.Changes(ctx, boardapi.ChangeFilter{Project: project, After: cursor, Limit: in.Limit})
 		if err != nil {
@@ -43,6 +46,7 @@ func (s *Service) updates(ctx context.Context, call op.Call, in boardapi.Updates
 		if out.Count = len(out.Updates); out.Count > 0 {
 			return out, s.remember(ctx, in, reader, project, out.Cursor)
 		}
+		moved = moved || cursor != out.Cursor
 		cursor = out.Cursor
 		if len(found) == in.Limit {
 			continue
@@ -53,13 +57,16 @@ func (s *Service) updates(ctx context.Context, call op.Call, in boardapi.Updates
 			if err := ctx.Err(); errors.Is(err, context.Canceled) {
 				return none, err
 			}
-			return out, nil
+			if moved { // not to look at the same again the next time
+				err = s.remember(ctx, in, reader, project, cursor)
+			}
+			return out, err
 		}
 	}
 }
 
 func (s *Service) remember(ctx context.Context, in boardapi.UpdatesIn, reader, project string, cursor int64) error {
-	if in.Cursor != nil || in.Mine { // what was left out has not been seen
+	if in.Cursor != nil {
 		return nil
 	}
 	return s.store.Write(context.WithoutCancel(ctx), func(tx Tx) error { return tx.SetCursor(reader, project, cursor) })
