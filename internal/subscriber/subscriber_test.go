@@ -3,6 +3,7 @@ package subscriber
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,16 +43,30 @@ func hear(t *testing.T, told chan string, want string) {
 	}
 }
 
+// settled waits until everything that is due is on its way.
+func settled(t *testing.T, c *Crowd) {
+	t.Helper()
+	due := func(s State) bool { return s.Due > 0 }
+	for end := time.Now().Add(30 * time.Second); slices.ContainsFunc(c.States(), due); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("something stays due: %+v", c.States())
+		}
+	}
+}
+
 func TestSlowClientHoldsUpNobody(t *testing.T) {
 	c := New()
 	defer c.Close()
 	_, slow := join(t, c, "slow", "a")
 	_, quick := join(t, c, "quick", "a")
-	for range 100 {
+	for i := range 100 {
 		c.Changed("a")
 		hear(t, quick, "a")
+		if i == 0 {
+			settled(t, c) // the first is on its way to the slow one
+		}
 	}
-	hear(t, slow, "a") // was on its way
+	hear(t, slow, "a") // the first
 	hear(t, slow, "a") // stands for all others
 	c.Changed("b")
 	for _, s := range c.States() {
