@@ -31,6 +31,7 @@ type Channel struct {
 	Clear     []Key         // empty the input box
 	Interrupt []Key         // stop the running turn
 	Settle    time.Duration // how long the program may drop keys after the helper; a key that is lost costs a second look
+	Hook      time.Duration // how long the program waits for the hook of a prompt before it goes on without
 
 	Blank func(screen string) bool // whether the input box is seen and nothing is in it; nil where there is nothing to reset
 }

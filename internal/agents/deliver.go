@@ -17,7 +17,7 @@ import (
 const (
 	boxTime    = 3 * time.Second
 	submitTime = 2 * time.Second
-	hookTime   = 8 * time.Second // for the hook of a message that has left the input box
+	hookTime   = 8 * time.Second // for the hook of a message that has left the input box, besides what its program gives it
 	firstPause = 100 * time.Millisecond
 	mostPause  = 5 * time.Second
 )
@@ -242,7 +242,7 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 		return "somebody changed the text in the input box", nil
 	case handoff.BoxEmpty, handoff.BoxPlaced:
 	}
-	if h.await(ctx, hookTime, func() bool { return h.state.Submitted(m.ID) || h.state.Agent.Pane != pane }) {
+	if h.await(ctx, channel.Hook+hookTime, func() bool { return h.state.Submitted(m.ID) || h.state.Agent.Pane != pane }) {
 		return "", nil
 	}
 	was, err := s.home.WasSubmitted(m.Agent, m.ID)

@@ -321,6 +321,8 @@ type driver struct {
 	observe error
 	blank   func(screen string) bool
 	shows   []orchestron.Fact // what the screen says
+
+	patience time.Duration // with hooks
 }
 
 func (d *driver) fail(prepare, observe error) {
@@ -338,7 +340,7 @@ func (d *driver) Channel(string) orchestron.Channel {
 		c.Editor = []orchestron.Key{"Editor"}
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		c.Reset, c.Blank = []orchestron.Key{"Reset"}, d.blank
+		c.Reset, c.Blank, c.Hook = []orchestron.Key{"Reset"}, d.blank, d.patience
 	}
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
@@ -74,6 +75,41 @@ func TestVanished(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSlowHook: while the program may still wait for the hook of a prompt, the prompt is not given once more.
+func TestSlowHook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), hooked)
+	w.driver.mu.Lock()
+	w.driver.patience = 4 * time.Second
+	w.driver.mu.Unlock()
+	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
+	p := w.machine.of(a.ID)
+	taken := make(chan struct{})
+	w.machine.mu.Lock()
+	w.machine.taken = func(*program, string) bool { close(taken); return true } // a second one would panic
+	w.machine.mu.Unlock()
+	out, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: "slowly"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-taken
+	time.Sleep(submitTime + hookTime + time.Second) // nothing may come in this time
+	if w.machine.steps("press Enter") != 1 {
+		t.Errorf("the message was submitted again while its hook ran")
+	}
+	message, twice, err := w.home.Submit(a.ID, "slowly")
+	if err != nil || twice || message != out.MessageID {
+		t.Fatalf("the hook finds %q, before: %v, %v", message, twice, err)
+	}
+	for _, event := range []string{"prompt", "stop"} {
+		if err := w.machine.put(p, handoff.Record{Kind: handoff.Hooked, Event: event, Payload: []byte(`"done"`), Message: message}); err != nil {
+			t.Fatal(err)
+		}
+		message = ""
+	}
+	until(t, "the message is answered", func() bool { return w.message(out.MessageID).State == orchestron.Answered })
 }
 
 // TestVanishedInATurn: an urgent message whose hook was killed is not given once more while the turn runs that may have

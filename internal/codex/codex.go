@@ -58,6 +58,7 @@ func (c *Driver) Channel(string) orchestron.Channel {
 		Submit:    []orchestron.Key{"C-_", "C-]"},
 		Interrupt: []orchestron.Key{"Escape"},
 		Settle:    100 * time.Millisecond, // of keys sent at once 1 in 4 was lost, after 50 ms none
+		Hook:      bin.HookTime * time.Second,
 	}
 }
 

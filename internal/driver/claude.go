@@ -89,6 +89,7 @@ func (c *Claude) Channel(string) orchestron.Channel {
 		Reset:     []orchestron.Key{"DC"},
 		Submit:    []orchestron.Key{"C-]", "C-^"},
 		Interrupt: []orchestron.Key{"Escape"},
+		Hook:      bin.HookTime * time.Second,
 		Blank:     blank,
 	}
 }
