@@ -42,7 +42,7 @@ func (h *house) must(t *testing.T, operation string, in, out any) {
 }
 
 // exportOf writes a file of so many tasks behind a number, each with a line in its history; every tenth is the next nine's
-// parent, and each waits for the one before.
+// parent, and the others wait for the one before.
 func exportOf(t *testing.T, behind, n int, more ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "board.jsonl")
@@ -54,7 +54,7 @@ func exportOf(t *testing.T, behind, n int, more ...string) string {
 	fmt.Fprintln(w, `{"board":1}`)
 	for i := behind + 1; i <= behind+n; i++ {
 		links := ""
-		if i > behind+1 {
+		if i > behind+1 && i%10 != 1 {
 			links = fmt.Sprintf(`,"dependsOn":["TASK-%d"]`, i-1)
 		}
 		if i%10 > 0 && i > behind+10 {
@@ -186,4 +186,29 @@ func TestImportTakesTasksFromAgents(t *testing.T) {
 			t.Errorf("the history of %s is %+v", got.ID, got.History)
 		}
 	}
+}
+
+func TestImportRefusesCycles(t *testing.T) {
+	h := openHouse(t, t.TempDir())
+	task := func(n int, rest string) string {
+		return fmt.Sprintf(`{"task":{"id":"TASK-%d","project":"default","type":"TASK","title":"a","status":"TODO","priority":"LOW"%s}}`, n, rest)
+	}
+	for _, c := range []struct{ one, two, three, want string }{
+		{``, `,"dependsOn":["TASK-3"]`, `,"dependsOn":["TASK-2"]`, "line 4: TASK-3 waits for TASK-2, which waits for it"},
+		{``, `,"parentId":"TASK-3"`, `,"parentId":"TASK-2"`, "line 3: TASK-2 is a part of itself"},
+		{``, `,"parentId":"TASK-1","dependsOn":["TASK-1"]`, ``, "TASK-1 waits for TASK-2, which waits for it"},
+		{``, `,"parentId":"TASK-1","dependsOn":["TASK-3"]`, `,"dependsOn":["TASK-1"]`, "which waits for it"},
+		{``, `,"parentId":"TASK-9"`, ``, `line 3: there is no task "TASK-9" of its project in the file`},
+	} {
+		file := filepath.Join(t.TempDir(), "board.jsonl")
+		text := strings.Join([]string{`{"board":1}`, task(1, c.one), task(2, c.two), task(3, c.three)}, "\n")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := h.call("operator", "", "orchestron_import", boardapi.ImportIn{Path: file}, &boardapi.ImportOut{})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", text, err, c.want)
+		}
+	}
+	noLines(t, h)
 }

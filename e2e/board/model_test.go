@@ -103,9 +103,10 @@ func (m *model) settle() {
 	}
 }
 
-// depends reports whether one task depends on another, over others too.
+// depends reports whether the end of one task waits for that of another, over others too.
 func (m *model) depends(t *task, on id) bool {
-	return t.id == on || slices.ContainsFunc(t.needs, func(need id) bool { return m.depends(m.find("operator", need), on) })
+	return t.id == on || slices.ContainsFunc(t.needs, func(need id) bool { return m.depends(m.find("operator", need), on) }) ||
+		slices.ContainsFunc(m.children(t.id), func(part *task) bool { return m.depends(part, on) })
 }
 
 // away reports whether somebody is an agent that does not run.
@@ -175,6 +176,9 @@ func (m *model) fits(t *task, parent id, sprint string, needs []id) error {
 				return errRefused
 			}
 		}
+		if m.depends(t, parent) {
+			return errRefused
+		}
 	}
 	if sprint != "" && sprint != t.sprint {
 		if state := m.sprints[t.project][sprint]; state == "" || state == orchestron.Closed {
@@ -186,7 +190,7 @@ func (m *model) fits(t *task, parent id, sprint string, needs []id) error {
 		if slices.Contains(t.needs, need) {
 			continue
 		}
-		if n == nil || n.project != t.project || m.depends(n, t.id) {
+		if n == nil || n.project != t.project || m.depends(n, t.id) || parent != "" && m.depends(n, parent) {
 			return errRefused
 		}
 	}

@@ -155,3 +155,19 @@ func TestUpdatesOfOwnTasks(t *testing.T) {
 		t.Errorf("all updates are %q, those of its own tasks %q", all, own)
 	}
 }
+
+// A part that waits for its whole, or for what waits for its whole, would wait for ever.
+func TestPartsThatWaitForTheWhole(t *testing.T) {
+	s := newScene(t)
+	for _, args := range []string{
+		`{"title":"whole","type":"EPIC"}`, `{"title":"part","type":"TASK","parentId":"TASK-1"}`, `{"title":"behind","type":"TASK","dependsOn":["TASK-1"]}`,
+		`{"title":"other","type":"TASK","dependsOn":["TASK-3"]}`,
+	} {
+		s.must("orchestron_task_create", args)
+	}
+	s.refused("orchestron_task_depend", `{"taskId":"TASK-2","on":["TASK-1"]}`, "a cycle, TASK-2 → TASK-1 → TASK-2")
+	s.refused("orchestron_task_depend", `{"taskId":"TASK-2","on":["TASK-3"]}`, "a cycle, TASK-2 → TASK-3 → TASK-1 → TASK-2")
+	s.refused("orchestron_task_update", `{"taskId":"TASK-4","parentId":"TASK-1"}`, "a cycle, TASK-1 → TASK-4 → TASK-3 → TASK-1")
+	s.refused("orchestron_task_create", `{"title":"part","type":"TASK","parentId":"TASK-1","dependsOn":["TASK-3"]}`, "a cycle, TASK-5 → TASK-3 → TASK-1 → TASK-5")
+	s.must("orchestron_task_depend", `{"taskId":"TASK-1","on":["TASK-2"]}`) // says no more than that it is a part
+}

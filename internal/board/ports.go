@@ -50,7 +50,8 @@ type Tx interface {
 	ReadyFor(project string) ([]string, error)                    // who is to do tasks that are ready, each once
 	Rollup(parent orchestron.TaskID) (boardapi.Rollup, error)     // over the children of a task
 	Dependents(id orchestron.TaskID) ([]orchestron.TaskID, error) // the tasks that depend on this one
-	// Chain returns how from depends on to, both included, or nothing when it does not.
+	// Chain returns how the end of from waits for that of to, both included, or nothing when it does not: each depends on the
+	// next, or has it as a part.
 	Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error)
 
 	Land() error // makes what was staged part of the boards that it is for

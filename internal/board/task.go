@@ -1,7 +1,9 @@
 package board
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -60,6 +62,9 @@ func (e *edit) relations(before orchestron.Task, t *orchestron.Task) error {
 		if err := e.below(*t); err != nil {
 			return err
 		}
+		if chain, err := e.tx.Chain(t.ID, t.Parent); err != nil || len(chain) > 0 {
+			return cmp.Or(err, cycle(fmt.Sprintf("%s cannot be a part of %s", t.ID, t.Parent), append([]orchestron.TaskID{t.Parent}, chain...)))
+		}
 	}
 	if t.Sprint != before.Sprint && t.Sprint != "" {
 		s, err := e.tx.Sprint(t.Project, t.Sprint)
@@ -105,7 +110,7 @@ func (e *edit) below(t orchestron.Task) error {
 	return orchestron.Errorf(orchestron.Limit, "%s would be more than %d levels deep", t.Title, boardapi.Deepest)
 }
 
-// mayDepend checks that a task can depend on another: one of the same project that does not depend on it itself.
+// mayDepend checks that a task can depend on another: one of the same project that does not wait for it itself.
 func (e *edit) mayDepend(t orchestron.Task, on orchestron.TaskID) error {
 	if on == t.ID {
 		return orchestron.Errorf(orchestron.Invalid, "%s cannot depend on itself", t.ID)
@@ -113,19 +118,26 @@ func (e *edit) mayDepend(t orchestron.Task, on orchestron.TaskID) error {
 	if _, err := e.task(on, t.Project); err != nil {
 		return err
 	}
-	if t.ID == "" {
-		return nil
-	}
 	chain, err := e.tx.Chain(on, t.ID)
+	if err == nil && len(chain) == 0 && t.Parent != "" { // which may be new
+		if chain, err = e.tx.Chain(on, t.Parent); len(chain) > 0 {
+			chain = append(chain, t.ID)
+		}
+	}
 	if err != nil || len(chain) == 0 {
 		return err
 	}
-	names := make([]string, len(chain))
-	for i, id := range chain {
-		names[i] = string(id)
+	return cycle(fmt.Sprintf("%s cannot depend on %s", t.ID, on), append([]orchestron.TaskID{t.ID}, chain...))
+}
+
+// cycle is an error that names tasks of which each would wait for the next.
+func cycle(what string, chain []orchestron.TaskID) error {
+	var names []string
+	for _, id := range chain {
+		names = append(names, string(id))
 	}
-	return orchestron.Errorf(orchestron.Conflict, "%s cannot depend on %s: that would be a cycle, %s → %s", t.ID, on, t.ID, strings.Join(names, " → ")).
-		Try("take away one of these dependencies first")
+	return orchestron.Errorf(orchestron.Conflict, "%s: that would be a cycle, %s", what, strings.Join(names, " → ")).
+		Try("each would wait for the next, as one that depends on it or as its parent; take away one of these relations first")
 }
 
 // task returns a task of a project.

@@ -65,6 +65,7 @@ type Import struct {
 
 // knot is what is known of a task of the file. Numbers of others are those in the file.
 type knot struct {
+	line      int   // of the file
 	here      int64 // its number here
 	project   int   // in out.Projects
 	parent    int64

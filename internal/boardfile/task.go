@@ -28,7 +28,7 @@ func (im *Import) task(t orchestron.Task) (err error) {
 	if err := im.orphan(&t); err != nil {
 		return err
 	}
-	k.here, k.over, k.cancelled, k.progress = t.ID.Number(), t.Status.Over(), t.Status == orchestron.Cancelled, t.Progress
+	k.line, k.here, k.over, k.cancelled, k.progress = im.number, t.ID.Number(), t.Status.Over(), t.Status == orchestron.Cancelled, t.Progress
 	im.tasks[number] = &k
 	if k.linked = t.Parent != "" || len(t.DependsOn) > 0; k.linked {
 		im.links = append(im.links, boardapi.Link{Line: im.number, Was: was, ID: t.ID, Parent: t.Parent, DependsOn: t.DependsOn})
@@ -96,11 +96,8 @@ func (im *Import) orphan(t *orchestron.Task) error {
 	return err
 }
 
-// related checks what tasks say of each other. What they depend on makes no circle.
+// related checks what tasks say of each other: nothing is a part of itself, and nothing waits for itself.
 func (im *Import) related() error {
-	if l, on := boardapi.Circle(im.links); l != nil {
-		return im.at(l.Line, orchestron.Errorf(orchestron.Conflict, "%s depends on %s, which depends on it: that is a cycle", l.Was, on))
-	}
 	for _, l := range im.links {
 		k := im.tasks[l.Was.Number()]
 		for _, id := range append(slices.Clone(l.DependsOn), l.Parent) {
@@ -121,7 +118,31 @@ func (im *Import) related() error {
 			}
 		}
 	}
+	if l, on := boardapi.Circle(im.waits()); l != nil {
+		return im.at(l.Line, orchestron.Errorf(orchestron.Conflict, "%s waits for %s, which waits for it: that is a cycle", l.Was, on))
+	}
 	return nil
+}
+
+// waits are the links with the parts of each task among what it depends on.
+func (im *Import) waits() []boardapi.Link {
+	all := make([]boardapi.Link, 0, len(im.links))
+	parts := func(k *knot) (ids []orchestron.TaskID) {
+		for _, number := range k.children {
+			ids = append(ids, orchestron.TaskIDOf(number))
+		}
+		return ids
+	}
+	for _, l := range im.links {
+		l.DependsOn = append(parts(im.tasks[l.Was.Number()]), l.DependsOn...)
+		all = append(all, l)
+	}
+	for number, k := range im.tasks {
+		if len(k.children) > 0 && !k.linked {
+			all = append(all, boardapi.Link{Line: k.line, Was: orchestron.TaskIDOf(number), DependsOn: parts(k)})
+		}
+	}
+	return all
 }
 
 // mean is the progress of a task: that of its parts, if it has any.

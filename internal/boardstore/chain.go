@@ -18,16 +18,19 @@ func (tx Tx) Dependents(id orchestron.TaskID) ([]orchestron.TaskID, error) {
 	}, `SELECT n FROM task_needs WHERE need = ? ORDER BY n`, id.Number())
 }
 
-// Chain returns how one task depends on another, both included, or nothing when it does not. The chain from a task to
-// itself is that task.
+// Chain returns how the end of one task waits for that of another, both included, or nothing when it does not: it depends
+// on the next in the chain, or that is a part of it. The chain from a task to itself is that task.
 func (tx Tx) Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error) {
 	start, end := from.Number(), to.Number()
 	if start == end {
 		return []orchestron.TaskID{from}, nil
 	}
 	// Whichever has fewer ends goes on, each in its turn when they have as many: either may end soon.
-	down := &walk{`SELECT n, need FROM task_needs WHERE n IN (SELECT value FROM json_each(?))`, map[int64]int64{start: 0}, []int64{start}}
-	up := &walk{`SELECT need, n FROM task_needs WHERE need IN (SELECT value FROM json_each(?))`, map[int64]int64{end: 0}, []int64{end}}
+	const these = `IN (SELECT value FROM json_each(?1))`
+	down := &walk{`SELECT n, need FROM task_needs WHERE n ` + these + ` UNION ALL SELECT parent, n FROM tasks WHERE parent > 0 AND parent ` + these,
+		map[int64]int64{start: 0}, []int64{start}}
+	up := &walk{`SELECT need, n FROM task_needs WHERE need ` + these + ` UNION ALL SELECT n, parent FROM tasks WHERE n ` + these + ` AND parent > 0`,
+		map[int64]int64{end: 0}, []int64{end}}
 	for turn := 0; len(down.ends) > 0 && len(up.ends) > 0; turn++ {
 		one, other := down, up
 		if len(up.ends) < len(down.ends) || len(up.ends) == len(down.ends) && turn%2 == 0 {
@@ -35,7 +38,7 @@ func (tx Tx) Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error) {
 		}
 		met, err := one.step(tx.Query, other)
 		if err != nil {
-			return nil, fmt.Errorf("following what %s depends on: %w", from, err)
+			return nil, fmt.Errorf("following what %s waits for: %w", from, err)
 		}
 		if met != 0 {
 			return chain(down.from, up.from, met), nil

@@ -304,11 +304,18 @@ func (m *boardModel) rollup(parent orchestron.TaskID) (r boardapi.Rollup) {
 	return r
 }
 
+// needs are the tasks that one waits for: those it depends on, and its parts.
 func (m *boardModel) needs(id orchestron.TaskID) []orchestron.TaskID {
+	var all []orchestron.TaskID
 	if n := int(id.Number()); n <= len(m.tasks) {
-		return m.tasks[n-1].DependsOn
+		all = append(all, m.tasks[n-1].DependsOn...)
 	}
-	return nil
+	for _, t := range m.tasks {
+		if t.Parent == id {
+			all = append(all, t.ID)
+		}
+	}
+	return all
 }
 
 // reaches reports whether one task depends on another.
