@@ -27,10 +27,16 @@ func (tx Tx) Chain(from, to orchestron.TaskID) ([]orchestron.TaskID, error) {
 	}
 	// Whichever has fewer ends goes on, each in its turn when they have as many: either may end soon.
 	const these = `IN (SELECT value FROM json_each(?1))`
-	down := &walk{`SELECT n, need FROM task_needs WHERE n ` + these + ` UNION ALL SELECT parent, n FROM tasks WHERE parent > 0 AND parent ` + these,
-		map[int64]int64{start: 0}, []int64{start}}
-	up := &walk{`SELECT need, n FROM task_needs WHERE need ` + these + ` UNION ALL SELECT n, parent FROM tasks WHERE n ` + these + ` AND parent > 0`,
-		map[int64]int64{end: 0}, []int64{end}}
+	down := &walk{
+		`SELECT n, need FROM task_needs WHERE n ` + these + ` UNION ALL SELECT parent, n FROM tasks WHERE parent > 0 AND parent ` + these,
+		map[int64]int64{start: 0},
+		[]int64{start},
+	}
+	up := &walk{
+		`SELECT need, n FROM task_needs WHERE need ` + these + ` UNION ALL SELECT n, parent FROM tasks WHERE n ` + these + ` AND parent > 0`,
+		map[int64]int64{end: 0},
+		[]int64{end},
+	}
 	for turn := 0; len(down.ends) > 0 && len(up.ends) > 0; turn++ {
 		one, other := down, up
 		if len(up.ends) < len(down.ends) || len(up.ends) == len(down.ends) && turn%2 == 0 {

@@ -25,6 +25,8 @@ func (s *Server) Changed(ctx context.Context, uris ...string) {
 	}
 }
 
+const updatedMethod = "notifications/resources/updated"
+
 type ackedKey struct{}
 
 // listen serves subscriptions/listen, which lasts as long as the client listens.
@@ -71,7 +73,7 @@ func (v *view) listenAlone(ctx context.Context, l *sse.Loan, actor orchestron.Ac
 	var meta mcp.Meta
 	p.Reach(b, func(ctx context.Context, uri string) {
 		if v.mayHear(ctx, uri, actor) {
-			say(stream, "notifications/resources/updated", &mcp.ResourceUpdatedNotificationParams{URI: uri, Meta: meta})
+			say(stream, updatedMethod, &mcp.ResourceUpdatedNotificationParams{URI: uri, Meta: meta})
 		}
 	})
 	l.Settle = func(opened *sse.Stream) {
@@ -115,8 +117,7 @@ func (v *view) subscribe(req *mcp.SubscribeRequest, next func() (mcp.Result, err
 	if !v.maySubscribe(uri, actor) {
 		return nil, noResource(uri)
 	}
-	p.Leave(req.Session, uri) // twice is once
-	if _, err := p.Join(req.Session, actor, uri); err != nil {
+	if err := p.JoinOnce(req.Session, actor, uri); err != nil {
 		return nil, unsubscribed(err)
 	}
 	return next()
@@ -132,15 +133,16 @@ func (v *view) send(next mcp.MethodHandler) mcp.MethodHandler {
 				if !v.mayHear(ctx, params.URI, actor) {
 					return
 				}
-				if stream := v.server.sessions.stream(session.ID()); stream != nil {
+				stream, later := v.server.sessions.stream(session.ID(), params.URI)
+				if stream != nil {
 					say(stream, method, params)
-					return
+				} else if !later {
+					_, _ = next(ctx, method, req) // a client that cannot be told has no stream open, or is gone
 				}
-				_, _ = next(ctx, method, req) // a client that cannot be told has no stream open, or is gone
 			})
 			return nil, nil
 		case *mcp.ToolListChangedParams, *mcp.PromptListChangedParams, *mcp.ResourceListChangedParams:
-			if stream := v.server.sessions.stream(session.ID()); stream != nil {
+			if stream, _ := v.server.sessions.stream(session.ID(), ""); stream != nil {
 				say(stream, method, params)
 				return nil, nil
 			}

@@ -1,6 +1,7 @@
 package mcpapi
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -35,7 +36,8 @@ type held struct {
 	last    time.Time     // when the last request ended
 	opening chan struct{} // closed when it is known whether its client has a stream; nil while there is none
 	stream  *sse.Stream
-	over    bool // its client has ended it
+	missed  map[string]bool // what changed while its client had no stream
+	over    bool            // its client has ended it
 }
 
 // serveSession lets an actor use its own sessions, and open some.
@@ -91,7 +93,11 @@ func (s *Server) openStream(next http.Handler, w http.ResponseWriter, r *http.Re
 			gone()
 			return
 		}
-		s.sessions.opened(h, stream)
+		for uri := range s.sessions.opened(h, stream) {
+			s.push.Post(h.session, uri, func(context.Context, orchestron.Actor) {
+				say(stream, updatedMethod, &mcp.ResourceUpdatedNotificationParams{URI: uri})
+			})
+		}
 		s.streams.Keep(stream, gone)
 	}})
 }
@@ -107,36 +113,46 @@ func (s *sessions) opens(h *held) bool {
 	return true
 }
 
-// opened notes which stream a session's client has; nil when there is none, or no longer.
-func (s *sessions) opened(h *held, stream *sse.Stream) {
+// opened notes which stream a session's client has; nil when there is none, or no longer. It returns what changed before.
+func (s *sessions) opened(h *held, stream *sse.Stream) (missed map[string]bool) {
 	s.mu.Lock()
 	if h.stream == nil {
 		close(h.opening)
 	}
 	if h.stream = stream; stream == nil {
 		h.opening = nil
+	} else {
+		missed, h.missed = h.missed, nil
 	}
 	late := h.over && stream != nil
 	s.mu.Unlock()
 	if late {
 		stream.Close()
 	}
+	return missed
 }
 
-// stream is the one that a session's client has, and nil when it has none. It waits for one that is being opened.
-func (s *sessions) stream(id string) *sse.Stream {
+// stream is the one that a session's client has, and nil when it has none. It waits for one that is being opened. When
+// there is none that is not the SDK's, later is true: the client is told of the resource, if one is named, when it opens one.
+func (s *sessions) stream(id, uri string) (stream *sse.Stream, later bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.known[id]
 	if h == nil {
-		return nil
+		return nil, false
 	}
 	if opening := h.opening; opening != nil && h.stream == nil {
 		s.mu.Unlock()
 		<-opening
 		s.mu.Lock()
 	}
-	return h.stream
+	if later = uri != "" && h.stream == nil && !asked(h.session); later {
+		if h.missed == nil {
+			h.missed = map[string]bool{}
+		}
+		h.missed[uri] = true
+	}
+	return h.stream, later
 }
 
 // drop forgets a session that its client has ended.

@@ -121,3 +121,48 @@ func TestOneStreamOfASession(t *testing.T) {
 		t.Error("the stream does not say that its connection ends with it")
 	}
 }
+
+// A client that has no stream for a while, at first or because it broke off, is told of what changed when it opens one.
+func TestChangesWithoutAStream(t *testing.T) {
+	s := resourceServer(t, always)
+	here := serveSite(t, s)
+	session := here.openSession("{}")
+	for _, uri := range []string{"o://tasks", "o://tasks/a", "o://tasks/a"} {
+		here.do(http.MethodPost, "", line(5, "resources/subscribe", `"uri":"`+uri+`"`), session)
+	}
+	hear := func(in *bufio.Reader, uri string) {
+		t.Helper()
+		for {
+			text, err := in.ReadString('\n')
+			if err != nil {
+				t.Fatalf("the stream ended before %s: %v", uri, err)
+			}
+			if strings.Contains(text, updated) {
+				if !strings.Contains(text, `"`+uri+`"`) {
+					t.Errorf("told %s, want %s", text, uri)
+				}
+				return
+			}
+		}
+	}
+	for _, uri := range []string{"o://tasks", "o://tasks/a"} {
+		s.Changed(t.Context(), uri, uri)
+		until(t, "the notice to wait", func() bool {
+			s.sessions.mu.Lock()
+			defer s.sessions.mu.Unlock()
+			return len(s.sessions.known[session[sessionHeader]].missed) == 1
+		})
+		ctx, hangUp := context.WithTimeout(t.Context(), 30*time.Second)
+		res, in := here.get(ctx, session)
+		hear(in, uri)
+		s.Changed(ctx, "o://tasks/a")
+		hear(in, "o://tasks/a")
+		hangUp()
+		_ = res.Body.Close()
+		until(t, "the stream to be gone", func() bool {
+			s.sessions.mu.Lock()
+			defer s.sessions.mu.Unlock()
+			return s.sessions.known[session[sessionHeader]].opening == nil
+		})
+	}
+}

@@ -51,6 +51,22 @@ func (c *Crowd) Close() {
 func (c *Crowd) Join(key any, actor orchestron.Actor, uris ...string) (*Box, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.join(key, actor, uris)
+}
+
+// JoinOnce is Join for what a client may have subscribed to before: twice is once, and what it is still to be told stays.
+func (c *Crowd) JoinOnce(key any, actor orchestron.Actor, uri string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b := c.boxes[key]; b != nil && b.uris[uri] > 0 {
+		return nil
+	}
+	_, err := c.join(key, actor, []string{uri})
+	return err
+}
+
+// join notes what a client subscribes to; c.mu is held.
+func (c *Crowd) join(key any, actor orchestron.Actor, uris []string) (*Box, error) {
 	if c.ctx.Err() != nil {
 		return nil, orchestron.Errorf(orchestron.Unavailable, "Orchestron is shutting down").Try("subscribe again")
 	}

@@ -145,3 +145,30 @@ func TestTooMany(t *testing.T) {
 		t.Errorf("%d subscriptions: %v, want a limit", Max+1, err)
 	}
 }
+
+// Who subscribes again is still told of what it was to be told.
+func TestJoinOnce(t *testing.T) {
+	c := New()
+	defer c.Close()
+	b, err := c.Join("k", orchestron.Actor{}, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan string, 1)
+	c.Reach(b, func(_ context.Context, uri string) { told <- uri })
+	release := c.Hold(b)
+	c.Changed("a")
+	for _, uri := range []string{"a", "b", "b"} {
+		if err := c.JoinOnce("k", orchestron.Actor{}, uri); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release()
+	if got := <-told; got != "a" {
+		t.Errorf("told of %s, want a", got)
+	}
+	c.Leave("k", "a", "b")
+	if left := c.States(); len(left) > 0 {
+		t.Errorf("after leaving each once there are %v", left)
+	}
+}
