@@ -227,7 +227,8 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
 		return "", err
 	}
-	if h.await(ctx, submitTime, func() bool { return h.state.Submitted(m.ID) || h.state.Agent.Pane != pane }) {
+	over := func() bool { return h.state.Submitted(m.ID) || !h.state.Agent.Alive() || h.state.Agent.Pane != pane }
+	if h.await(ctx, submitTime, over) {
 		return "", nil
 	}
 	look := handoff.Intent{Message: m.ID, Attempt: m.Attempts, Text: m.Text, Look: true}
@@ -242,7 +243,12 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 		return "somebody changed the text in the input box", nil
 	case handoff.BoxEmpty, handoff.BoxPlaced:
 	}
-	if h.await(ctx, channel.Hook+hookTime, func() bool { return h.state.Submitted(m.ID) || h.state.Agent.Pane != pane }) {
+	done := false
+	h.await(ctx, channel.Hook+hookTime, func() bool { // a program that works can be interrupted meanwhile
+		done = over()
+		return done || h.state.Agent.Status == orchestron.Busy && h.state.Agent.Evidence != left.evidence
+	})
+	if done {
 		return "", nil
 	}
 	was, err := s.home.WasSubmitted(m.Agent, m.ID)

@@ -112,6 +112,42 @@ func TestSlowHook(t *testing.T) {
 	until(t, "the message is answered", func() bool { return w.message(out.MessageID).State == orchestron.Answered })
 }
 
+// TestVanishedWithTheProgram: a program that ends before the hook of a prompt has run took nothing. The next run gets it.
+func TestVanishedWithTheProgram(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), hooked)
+	a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
+	var once atomic.Bool
+	w.machine.mu.Lock()
+	w.machine.taken = func(p *program, _ string) bool {
+		if !once.CompareAndSwap(false, true) {
+			return false
+		}
+		w.machine.mu.Lock()
+		w.machine.end(p.process)
+		w.machine.mu.Unlock()
+		exit := orchestron.Exit{Code: 1, At: time.Now()}
+		if err := w.machine.put(p, handoff.Record{Kind: handoff.Exited, Exit: &exit}); err != nil {
+			t.Error(err)
+		}
+		return true
+	}
+	w.machine.mu.Unlock()
+	out, err := w.Send(t.Context(), call(""), agentapi.SendIn{InstanceID: string(a.ID), Text: "do it"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the agent has ended", func() bool { return !w.handles[a.ID].snapshot().Alive() })
+	time.Sleep(submitTime + hookTime + time.Second) // nothing may come in this time
+	if _, err := w.restart(t.Context(), call(""), agentapi.RestartIn{InstanceID: string(a.ID)}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the message is settled", func() bool { return w.message(out.MessageID).Settled(hooked) })
+	if m := w.message(out.MessageID); m.State != orchestron.Answered {
+		t.Errorf("the message is %s (%s), want it answered", m.State, m.Reason)
+	}
+}
+
 // TestVanishedInATurn: an urgent message whose hook was killed is not given once more while the turn runs that may have
 // taken it.
 func TestVanishedInATurn(t *testing.T) {
