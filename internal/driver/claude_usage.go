@@ -19,8 +19,10 @@ func (c *Claude) Transcripts(a orchestron.Agent, dir string) []string {
 	if err != nil {
 		return nil
 	}
-	files := conf.transcripts(a)
-	if conf.dir == ownConfig(dir).dir {
+	var files []string
+	if conf.dir != ownConfig(dir).dir {
+		files = conf.transcripts(a)
+	} else {
 		files, _ = filepath.Glob(filepath.Join(bin.EscapeGlob(conf.dir), "projects", "*", "*.jsonl")) // the pattern is well formed
 	}
 	all := slices.Clone(files)
