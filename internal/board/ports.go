@@ -47,7 +47,7 @@ type Tx interface {
 	PutTask(before, after orchestron.Task) error                  // what did not change is not written
 	Task(id orchestron.TaskID) (orchestron.Task, error)           // NotFound when there is none
 	NextReady(f boardapi.Filter) (orchestron.Task, error)         // the first that is Ready; NotFound when there is none
-	ReadyFor(project string) ([]string, error)                    // who is to do tasks that are ready, each once
+	ReadyFor(project string) ([]string, error)                    // the agents that are to do tasks that are ready
 	Rollup(parent orchestron.TaskID) (boardapi.Rollup, error)     // over the children of a task
 	Dependents(id orchestron.TaskID) ([]orchestron.TaskID, error) // the tasks that depend on this one
 	// Chain returns how the end of from waits for that of to, both included, or nothing when it does not: each depends on the

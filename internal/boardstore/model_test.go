@@ -49,7 +49,7 @@ func (m *boardModel) write(t *rapid.T, do func(Tx) error) {
 // names that filters and tasks share, so that they often meet.
 var (
 	aProject  = rapid.SampledFrom([]string{"/p", "/p", "/p", "/q"})
-	aName     = rapid.SampledFrom([]string{"", "ann", "bob"})
+	aName     = rapid.SampledFrom([]string{"", "ann", "exec_1", "spec_1_2"})
 	aSprint   = rapid.SampledFrom([]string{"", "one", "two"})
 	aLabel    = rapid.SampledFrom([]string{"ui", "db", "ui db", `"`})
 	aWord     = rapid.SampledFrom([]string{"parse", "parser", "hex", "über", "x"})
@@ -260,11 +260,11 @@ func (m *boardModel) check(t *rapid.T) {
 	})
 }
 
-// readyFor is who is to do tasks that are ready.
+// readyFor is the agents that are to do tasks that are ready.
 func (m *boardModel) readyFor() []string {
 	all := []string{}
 	for _, t := range m.tasks {
-		if t.Project == "/p" && t.Ready() && t.Assignee != "" {
+		if t.Project == "/p" && t.Ready() && orchestron.AgentID(t.Assignee).Valid() {
 			all = append(all, t.Assignee)
 		}
 	}

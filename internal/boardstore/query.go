@@ -81,14 +81,16 @@ func nextReady(q sqlite.Query, f boardapi.Filter) ([]orchestron.Task, error) {
 	return first, nil
 }
 
-// ReadyFor returns who is to do tasks of a project that are ready, from name to name by the index.
+// ReadyFor returns the agents that are to do tasks of a project that are ready. It goes from name to name by the index,
+// and past those of people.
 func (tx Tx) ReadyFor(project string) ([]string, error) {
-	return sqlite.Collect(tx.Query, sqlite.ScanText, `WITH RECURSIVE names (name) AS (
-		SELECT ''
+	return sqlite.Collect(tx.Query, sqlite.ScanText, `WITH RECURSIVE names (name, beyond) AS (
+		VALUES ('exec_', 'exec`+"`"+`'), ('mgr_', 'mgr`+"`"+`'), ('spec_', 'spec`+"`"+`')
 		UNION ALL
-		SELECT (SELECT min(assignee) FROM tasks INDEXED BY tasks_free WHERE ready = 1 AND board = `+boardID+` AND assignee > name)
+		SELECT (SELECT min(assignee) FROM tasks INDEXED BY tasks_free
+			WHERE ready = 1 AND board = `+boardID+` AND assignee > name AND assignee < beyond), beyond
 		FROM names WHERE name IS NOT NULL
-	) SELECT name FROM names WHERE name <> ''`, project)
+	) SELECT name FROM names WHERE name NOT IN ('exec_', 'mgr_', 'spec_') ORDER BY name`, project)
 }
 
 func before(a, b orchestron.Task) bool {
