@@ -212,3 +212,39 @@ func TestImportRefusesCycles(t *testing.T) {
 	}
 	noLines(t, h)
 }
+
+// An export during which somebody plans a sprint can be imported all the same: its tasks are in no sprint that it has not.
+func TestExportWhileASprintIsPlanned(t *testing.T) {
+	h := openHouse(t, t.TempDir())
+	for range 4 {
+		h.must(t, "orchestron_task_create", boardapi.TaskCreateIn{Title: "a", Type: "TASK", Priority: "LOW"}, &orchestron.Task{})
+	}
+	h.must(t, "orchestron_sprint_create", boardapi.SprintCreateIn{Name: "early", Tasks: []string{"TASK-4"}}, &orchestron.Sprint{})
+	var lines []string
+	for in := (boardapi.ExportIn{Limit: 4}); ; {
+		var out boardapi.ExportOut
+		h.must(t, "orchestron_export", in, &out)
+		for _, l := range out.Lines {
+			lines = append(lines, string(l))
+		}
+		if in.Cursor == "" {
+			h.must(t, "orchestron_sprint_create", boardapi.SprintCreateIn{Name: "late", Tasks: []string{"TASK-3"}}, &orchestron.Sprint{})
+		}
+		if in.Cursor = out.Cursor; in.Cursor == "" {
+			break
+		}
+	}
+	file := filepath.Join(t.TempDir(), "board.jsonl")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := openHouse(t, t.TempDir())
+	other.must(t, "orchestron_import", boardapi.ImportIn{Path: file}, &boardapi.ImportOut{})
+	for i, want := range []string{"", "", "", "early"} {
+		var got orchestron.Task
+		other.must(t, "orchestron_task_get", boardapi.TaskGetIn{TaskID: string(orchestron.TaskIDOf(int64(i + 1)))}, &got)
+		if got.Sprint != want {
+			t.Errorf("%s is in the sprint %q, want %q", got.ID, got.Sprint, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ package boardfile
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -32,22 +33,26 @@ type Mark struct {
 	part    int // sprints, tasks, contexts, changes
 	after   int64
 	most    int64 // the number of the last task: changes of later ones are left out
+	sprints int64 // how many there were: tasks are in no later one
 }
 
 const parts = 4
 
 // String is the mark as a cursor, which ParseMark reads.
-func (m Mark) String() string { return fmt.Sprintf("%d.%d.%d.%s", m.part, m.after, m.most, m.Project) }
+func (m Mark) String() string {
+	return fmt.Sprintf("%d.%d.%d.%d.%s", m.part, m.after, m.most, m.sprints, m.Project)
+}
 
 // ParseMark reads a cursor. It is Invalid when it is none.
 func ParseMark(cursor string) (Mark, error) {
-	f := strings.SplitN(cursor, ".", 4)
-	if len(f) == 4 {
+	f := strings.SplitN(cursor, ".", 5)
+	if len(f) == 5 {
 		part, err1 := strconv.Atoi(f[0])
 		after, err2 := strconv.ParseInt(f[1], 10, 64)
 		most, err3 := strconv.ParseInt(f[2], 10, 64)
-		if err1 == nil && err2 == nil && err3 == nil && part >= 0 && part <= parts && after >= 0 {
-			return Mark{f[3], part, after, most}, nil
+		sprints, err4 := strconv.ParseInt(f[3], 10, 64)
+		if errors.Join(err1, err2, err3, err4) == nil && part >= 0 && part <= parts && after >= 0 && sprints >= 0 {
+			return Mark{f[4], part, after, most, sprints}, nil
 		}
 	}
 	return Mark{}, orchestron.Errorf(orchestron.Invalid, "%q is no cursor of orchestron_export", orchestron.Quotable(cursor)).
@@ -113,9 +118,10 @@ func (m Mark) some(ctx context.Context, from Source, limit int) (lines []boardap
 		}
 		found = len(lines)
 		m.after += int64(found)
+		m.sprints = m.after
 	case 1:
 		var tasks []orchestron.Task
-		tasks, err = from.Tasks(ctx, boardapi.Filter{Project: m.Project, ByNumber: true, After: boardapi.Place{Number: m.after}, Limit: limit})
+		tasks, err = m.tasks(ctx, from, limit)
 		for i := range tasks {
 			lines, m.after = append(lines, boardapi.Line{Task: &tasks[i]}), tasks[i].ID.Number()
 			m.most = m.after
@@ -144,4 +150,23 @@ func (m Mark) some(ctx context.Context, from Source, limit int) (lines []boardap
 		m.part, m.after = m.part+1, 0
 	}
 	return lines, m, err
+}
+
+// tasks are at most limit tasks behind a mark, each in a sprint that was exported or in none.
+func (m Mark) tasks(ctx context.Context, from Source, limit int) ([]orchestron.Task, error) {
+	sprints, err := from.Sprints(ctx, m.Project)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, sp := range sprints[:min(len(sprints), int(m.sprints))] {
+		known[sp.Name] = true
+	}
+	tasks, err := from.Tasks(ctx, boardapi.Filter{Project: m.Project, ByNumber: true, After: boardapi.Place{Number: m.after}, Limit: limit})
+	for i := range tasks {
+		if !known[tasks[i].Sprint] {
+			tasks[i].Sprint = ""
+		}
+	}
+	return tasks, err
 }
