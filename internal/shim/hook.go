@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/handoff"
@@ -16,8 +20,12 @@ const refuse = 2
 // Hook records what the agent's program says of itself on stdin, and refuses a prompt that it has accepted before.
 // event names the hook; empty means that the input does. If it cannot do its work it says so on stderr, and does not
 // stand in the agent's way but for one case: a message of which no evidence can be left is refused, because it would be
-// given again. It writes nothing to stdout, where the program would read answers.
+// given again. It writes nothing to stdout, where the program would read answers. Signals that ask it to end, as when the
+// terminal goes, are not heard: it has milliseconds to do, and the program may take the prompt all the same.
 func Hook(home handoff.Home, id orchestron.AgentID, generation int, event string, stdin io.Reader, _, stderr io.Writer) int {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
+	defer signal.Stop(heard)
 	r := handoff.Record{Agent: id, Generation: generation, Kind: handoff.Hooked, Event: event}
 	unheard := hear(home, &r, stdin)
 	unkept := keep(home, r)

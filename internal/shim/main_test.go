@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 			os.Exit(Exec(home, orchestron.AgentID(os.Args[3]), os.Stdout))
 		case "compose":
 			os.Exit(Compose(home, agent, 3, os.Args[3], os.Args[4:], os.Stderr))
+		case "hook":
+			os.Exit(Hook(home, agent, 3, "", os.Stdin, os.Stdout, os.Stderr))
 		case "ask":
 			hold, _ := time.ParseDuration(os.Args[3])
 			os.Exit(Ask(home, agent, 3, "PermissionRequest", hold, os.Stdin, os.Stdout, os.Stderr))
