@@ -213,6 +213,21 @@ func TestImportRefusesCycles(t *testing.T) {
 	noLines(t, h)
 }
 
+// A file cannot use up the numbers of tasks.
+func TestImportOfHighNumbers(t *testing.T) {
+	h := openHouse(t, t.TempDir())
+	file := exportOf(t, 999_999_999_990, 3)
+	err := h.call("operator", "", "orchestron_import", boardapi.ImportIn{Path: file}, &boardapi.ImportOut{})
+	if orchestron.KindOf(err) != orchestron.Invalid {
+		t.Errorf("importing the last numbers = %v, want Invalid", err)
+	}
+	h.must(t, "orchestron_import", boardapi.ImportIn{Path: file, Renumber: true}, &boardapi.ImportOut{})
+	var next orchestron.Task
+	if h.must(t, "orchestron_task_create", boardapi.TaskCreateIn{Title: "a", Type: "TASK", Priority: "LOW"}, &next); next.ID != "TASK-4" {
+		t.Errorf("the next task is %s, want TASK-4", next.ID)
+	}
+}
+
 // An export during which somebody plans a sprint can be imported all the same: its tasks are in no sprint that it has not.
 func TestExportWhileASprintIsPlanned(t *testing.T) {
 	h := openHouse(t, t.TempDir())

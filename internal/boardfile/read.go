@@ -79,6 +79,8 @@ func (im *Import) open(ctx context.Context, databases Databases) (lines, io.Clos
 	}, f, nil
 }
 
+const highest = 1_000_000_000 // number that a file may have; those that are made here go on behind it
+
 // reserve sees that all can be read, and that nobody else is given the numbers of the file while it is imported.
 func (im *Import) reserve(ctx context.Context, each lines) error {
 	var task, note int64
@@ -95,6 +97,9 @@ func (im *Import) reserve(ctx context.Context, each lines) error {
 	})
 	if err != nil || im.in.Renumber {
 		return err
+	}
+	if n := max(task, note); n > highest {
+		return orchestron.Errorf(orchestron.Invalid, "the file has the number %d, behind which there would soon be none left", n).Try("import it with renumber")
 	}
 	return im.write(ctx, func() error {
 		if err := im.tx.RaiseOrdinal(TaskStem, int(task)); err != nil {
