@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -153,7 +154,7 @@ func (w *walk) stepIn(a agentapi.View) {
 	w.must("task", "clarify", string(w.login), clarified)
 	w.must("task", "priority", string(w.deploy), "--set", "CRITICAL")
 	w.must("task", "depend", string(w.deploy), "--on", string(w.login))
-	eventually(w.t, "the agent's program has the clarification", 30*time.Second, func() bool { return w.delivered(a.ID) })
+	eventually(w.t, "the agent's program has the clarification", 30*time.Second, func() bool { return w.taken(a, clarified) })
 	w.api.Release()
 	if out := w.waited(a.ID, sent, 60); !strings.Contains(out.Response, "looked again") || !strings.Contains(out.Response, "The project's board changed") {
 		w.t.Errorf("the turn in which people stepped in was answered %q %s\n%s", out.Response, out.Failure, w.screen(a))
@@ -167,29 +168,13 @@ func (w *walk) stepIn(a agentapi.View) {
 	}
 }
 
-// delivered reports whether an agent's program has been given what Orchestron itself had to tell.
-func (h *house) delivered(id orchestron.AgentID) bool {
-	h.t.Helper()
-	var log agentapi.EventsOut
-	h.mustCall("get_events", agentapi.EventsIn{Limit: 1000}, &log)
-	queued := map[string]bool{}
-	given := 0
-	for _, e := range log.Events {
-		var m struct {
-			ID    string `json:"messageId"`
-			State string `json:"state"`
-		}
-		if e.Agent != id || json.Unmarshal(e.Data, &m) != nil {
-			continue
-		}
-		if e.Type == orchestron.MessageQueued && e.Actor == "orchestron" {
-			queued[m.ID] = true
-		}
-		if e.Type == orchestron.MessageState && queued[m.ID] && m.State == string(orchestron.Submitted) {
-			given++
-		}
-	}
-	return given > 0
+// taken reports whether Claude Code has queued something that it was told in the middle of a turn.
+func (w *walk) taken(a agentapi.View, text string) bool {
+	w.t.Helper()
+	data, err := os.ReadFile(w.status(a.ID).Transcript)
+	return err == nil && slices.ContainsFunc(strings.Split(string(data), "\n"), func(line string) bool {
+		return strings.Contains(line, `"enqueue"`) && strings.Contains(line, text)
+	})
 }
 
 func (w *walk) checkReady(v agentapi.View, want ...orchestron.TaskID) {
