@@ -51,28 +51,29 @@ func TestLimit(t *testing.T) {
 	h := newHouse(t, program)
 	h.start()
 	var a agentapi.View
-	h.mustCall("spawn_claude", map[string]any{"role": "specialist", "name": "x", "driver": "scripted", "max_total_tokens": 1000, "wait": true}, &a)
-	h.ask(a.ID, "@@usage in=500 out=50\n@@say one")
-	h.ask(a.ID, "@@usage in=250 out=50\n@@say two")
+	h.mustCall("spawn_claude", map[string]any{"role": "specialist", "name": "x", "driver": "scripted", "max_total_tokens": 100_000, "wait": true}, &a)
+	h.ask(a.ID, "@@usage in=50000 out=5000\n@@say one")
+	h.ask(a.ID, "@@usage in=25000 out=5000\n@@say two")
+	// A prompt that tells the agent so is a turn of some 200 tokens of its own.
 	eventually(t, "it is said that 80 percent are used", 20*time.Second, func() bool { return h.events(a.ID)[limitapi.Warned] == 1 })
 	if got := h.agent(a.ID).Status; got != orchestron.Idle {
 		t.Errorf("at 85 percent it is %s, want idle", got)
 	}
 	h.kill()
 	h.start()
-	h.ask(a.ID, "@@usage in=150 out=0\n@@say three")
+	h.ask(a.ID, "@@usage in=15000 out=0\n@@say three")
 	eventually(t, "it is stopped", 60*time.Second, func() bool { return h.agent(a.ID).Status == orchestron.Stopped })
 	eventually(t, "it says by what", 20*time.Second, func() bool {
 		return strings.Contains(h.agent(a.ID).Evidence.Detail, "stopped by a limit: max_total_tokens of "+string(a.ID))
 	})
 	out := h.limits(a.ID)
-	if len(out.Stopped) != 1 || !strings.Contains(out.Stopped[0].Reason, "of 1000 tokens used") {
+	if len(out.Stopped) != 1 || !strings.Contains(out.Stopped[0].Reason, "of 100000 tokens used") {
 		t.Errorf("get_limits says %+v, want the agent stopped with the figures", out)
 	}
-	if err := h.call("restart", map[string]any{"instanceId": a.ID}, &agentapi.View{}); orchestron.KindOf(err) != orchestron.Limit || !strings.Contains(err.Error(), "of 1000 tokens") {
+	if err := h.call("restart", map[string]any{"instanceId": a.ID}, &agentapi.View{}); orchestron.KindOf(err) != orchestron.Limit || !strings.Contains(err.Error(), "of 100000 tokens") {
 		t.Errorf("restart gives %v, want a limit with the figures", err)
 	}
-	h.mustCall("set_limits", map[string]any{"instance_id": a.ID, "max_total_tokens": 5000}, &limitapi.GetOut{})
+	h.mustCall("set_limits", map[string]any{"instance_id": a.ID, "max_total_tokens": 500_000}, &limitapi.GetOut{})
 	eventually(t, "it is started again", 60*time.Second, func() bool { return h.agent(a.ID).Status == orchestron.Idle })
 	if got := h.agent(a.ID).Generation; got != 2 {
 		t.Errorf("it is run %d, want 2", got)
