@@ -16,7 +16,7 @@ import (
 
 // How long an agent's program has to do as it is told.
 const (
-	interruptTime = 5 * time.Second
+	interruptTime = 15 * time.Second
 	endTime       = 8 * time.Second
 )
 
