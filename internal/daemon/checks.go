@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/orchestron/orchestron/internal/acpdriver"
 	"github.com/orchestron/orchestron/internal/cli"
+	"github.com/orchestron/orchestron/internal/crew"
 	"github.com/orchestron/orchestron/internal/driver"
 	"github.com/orchestron/orchestron/internal/usage"
 )
@@ -23,6 +25,8 @@ func (c commands) checks() []cli.Check {
 	all := []cli.Check{
 		{Name: "configuration", Run: c.checkConfig},
 		{Name: "prices", Run: c.checkPrices},
+		{Name: "roles", Run: c.checkRoles},
+		{Name: "templates", Run: c.checkTemplates},
 		{Name: "tmux", Run: c.checkTmux},
 		{Name: "git", Run: func(ctx context.Context) cli.Finding { return cli.CheckVersion(ctx, "git", "git", "--version", nil) }},
 		{Name: "claude", Run: c.checkClaude},
@@ -97,6 +101,36 @@ func (c commands) checkPrices(context.Context) cli.Finding {
 	return cli.Finding{State: cli.OK, Detail: first.Date + ", " + first.Source}
 }
 
+// checkRoles reads the roles, without which the daemon does not start either.
+func (c commands) checkRoles(context.Context) cli.Finding {
+	roles, err := c.roles()
+	if err != nil {
+		return cli.Broken(err)
+	}
+	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("%d can be used", len(roles))}
+}
+
+// checkTemplates reads the templates of teams. One that is wrong takes away its own name only, and so is a warning.
+func (c commands) checkTemplates(context.Context) cli.Finding {
+	cfg, _, err := c.found()
+	if err != nil {
+		return cli.Unchecked()
+	}
+	roles, err := c.roles()
+	if err != nil {
+		return cli.Finding{State: cli.Warn, Detail: "not checked", Remedy: "repair the roles first"}
+	}
+	all, broken := crew.Embedded(roles).With(templatesIn(cfg), roles).All()
+	if len(broken) == 0 {
+		return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("%d can be used", len(all))}
+	}
+	wrong := make([]string, len(broken))
+	for i, b := range broken {
+		wrong[i] = b.Error
+	}
+	return cli.Finding{State: cli.Warn, Detail: strings.Join(wrong, "; "), Remedy: "docs/templates.md shows how one is written"}
+}
+
 // checkTmux looks at the tmux that the daemon would start.
 func (c commands) checkTmux(ctx context.Context) cli.Finding {
 	program := "tmux"
@@ -117,7 +151,11 @@ func (c commands) checkClaude(ctx context.Context) cli.Finding {
 		_, err = claude.Permission("")
 	}
 	if err != nil {
-		return cli.Broken(err)
+		f := cli.Broken(err)
+		if cfg.Driver != "claude" { // only whoever asks for it needs it
+			f.State = cli.Warn
+		}
+		return f
 	}
 	return cli.Finding{State: cli.OK, Detail: "Claude Code " + version}
 }

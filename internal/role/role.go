@@ -109,39 +109,83 @@ func (r Set) Names() []string { return slices.Sorted(maps.Keys(r)) }
 
 var roleName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
-// parseRole reads a role from Markdown that begins with a front matter.
+// front is what stands between the lines of ---, and in which line of the file each part of it does.
+type front struct {
+	role  Role
+	lines map[string]int
+}
+
+// parseRole reads a role from Markdown that begins with a front matter. Its errors begin with the line, if one is to blame.
 func parseRole(data []byte) (Role, error) {
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	head, text, ok := strings.Cut(strings.TrimPrefix(string(data), "---\n"), "\n---\n")
 	if !ok || !bytes.HasPrefix(data, []byte("---\n")) {
 		return Role{}, errors.New("it has no front matter between two lines of ---")
 	}
-	var front struct{ Name, Title, Level string }
-	if err := yaml.Load([]byte(head), &front, yaml.WithKnownFields()); err != nil {
-		return Role{}, fmt.Errorf("its front matter: %w", err)
+	f := front{lines: map[string]int{}}
+	if err := f.read(head); err != nil {
+		return Role{}, err
 	}
-	role := Role{Name: front.Name, Title: front.Title, Level: orchestron.Level(front.Level), Text: strings.TrimSpace(text)}
-	if role.Level == "" {
-		role.Level = orchestron.Specialist
+	f.role.Text = strings.TrimSpace(text)
+	if f.role.Level == "" {
+		f.role.Level = orchestron.Specialist
 	}
-	if role.Title == "" {
-		role.Title = role.Name
+	if f.role.Title == "" {
+		f.role.Title = f.role.Name
 	}
-	return role, role.check()
+	return f.role, f.check()
 }
 
-func (r Role) check() error {
+// read takes the front matter in. The line before it is the file's first.
+func (f *front) read(head string) error {
+	var doc yaml.Node
+	err := yaml.Load([]byte(head), &doc)
+	var wrong *yaml.LoadError
+	switch {
+	case errors.As(err, &wrong):
+		return fmt.Errorf("line %d: its front matter is no YAML: %s", wrong.Mark.Line+1, wrong.Message)
+	case err != nil:
+		return fmt.Errorf("its front matter is no YAML: %w", err)
+	case len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode:
+		return errors.New("line 2: its front matter is not made of name, title and level")
+	}
+	pairs := doc.Content[0].Content
+	for i := 0; i+1 < len(pairs); i += 2 {
+		key, value := pairs[i], pairs[i+1]
+		if f.lines[key.Value] != 0 || value.Kind != yaml.ScalarNode {
+			return fmt.Errorf("line %d: its front matter has %s twice, or not as a text", key.Line+1, orchestron.Quotable(key.Value))
+		}
+		f.lines[key.Value] = key.Line + 1
+		switch key.Value {
+		case "name":
+			f.role.Name = value.Value
+		case "title":
+			f.role.Title = value.Value
+		case "level":
+			f.role.Level = orchestron.Level(value.Value)
+		default:
+			return fmt.Errorf("line %d: there is no key %s; use name, title and level", key.Line+1, orchestron.Quotable(key.Value))
+		}
+	}
+	return nil
+}
+
+func (f *front) check() error {
+	r := f.role
+	wrong := func(key, format string, args ...any) error {
+		return fmt.Errorf("line %d: %s", max(f.lines[key], 1), fmt.Sprintf(format, args...))
+	}
 	switch {
 	case !roleName.MatchString(r.Name):
-		return fmt.Errorf("the name %q is not made of small letters, digits and _, beginning with a letter", r.Name)
+		return wrong("name", "the name %q is not made of small letters, digits and _, beginning with a letter", r.Name)
 	case r.Level.Prefix() == "":
-		return fmt.Errorf("the level %q is none of executive, manager, specialist", r.Level)
+		return wrong("level", "the level %q is none of executive, manager, specialist", r.Level)
 	case r.Text == "":
 		return errors.New("it has no text after the front matter")
 	}
 	level := orchestron.Level(r.Name)
 	if level.Prefix() != "" && r.Level != level {
-		return fmt.Errorf("the role %s must have the level %s", r.Name, level)
+		return wrong("level", "the role %s must have the level %s", r.Name, level)
 	}
 	return nil
 }

@@ -107,13 +107,14 @@ func TestWrongRoleFiles(t *testing.T) {
 		"text\n---\nname: a\n---\nx":             "no front matter",
 		"---\nname: a\n---\n \n":                 "no text",
 		"---\ntitle: A\n---\nx\n":                `the name ""`,
-		"---\nname: A b\n---\nx\n":               `the name "A b"`,
-		"---\nname: a\nlevel: boss\n---\nx\n":    `the level "boss"`,
+		"---\nname: A b\n---\nx\n":               `line 2: the name "A b"`,
+		"---\nname: a\nlevel: boss\n---\nx\n":    `line 3: the level "boss"`,
 		"---\nname: a\ncolour: red\n---\nx\n":    "colour",
 		"---\nname: [a\n---\nx\n":                "front matter",
 		"---\nname: manager\n---\nx\n":           "must have the level manager",
-		"---\nname: a\nname: b\n---\nx\n":        "name",
-		"---\nname: a\nlevel: [manager]\n---\nx": "front matter",
+		"---\nname: a\nname: b\n---\nx\n":        "line 3:",
+		"---\nname: a\nlevel: [manager]\n---\nx": "line 3: its front matter",
+		"---\n- a\n---\nx":                       "line 2: its front matter",
 	} {
 		dir := t.TempDir()
 		write(t, dir, "wrong.md", content)
