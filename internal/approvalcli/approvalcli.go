@@ -46,7 +46,13 @@ func (r *room) approvals() *cobra.Command {
 	console.Completes(cmd, "agent", r.AgentIDs())
 	console.Completes(cmd, "state", console.Words("pending", "allowed", "denied", "expired", "answered_in_terminal", "gone", approvalapi.All, approvalapi.Always))
 	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, _ []string) error {
-		in := console.Args{}.With("state", state).With("agent", agent).With("limit", limit)
+		in := console.Args{}.With("state", state).With("agent", agent)
+		in["limit"] = limit
+		if agent != "" {
+			if err := r.Known(ctx, agent); err != nil {
+				return err
+			}
+		}
 		if follow {
 			return r.follow(ctx, in, agent)
 		}

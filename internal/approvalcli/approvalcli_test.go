@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/approvalapi"
 	"github.com/orchestron/orchestron/internal/console/consoletest"
 	"github.com/orchestron/orchestron/internal/op"
@@ -45,6 +46,12 @@ func (d *desk) serve() *consoletest.Daemon {
 				return approvalapi.ListOut{}, approvalapi.Missing(approvalapi.ID(in.ID))
 			}
 			return approvalapi.ListOut{Approvals: append([]approvalapi.Approval{}, found...), Count: len(found)}, nil
+		}),
+		op.New("get_instance_status", op.Read, "Status.", func(_ context.Context, _ op.Call, in agentapi.InstanceRef) (struct{}, error) {
+			if in.InstanceID == "nosuch" {
+				return struct{}{}, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", in.InstanceID).Try("list shows the agents")
+			}
+			return struct{}{}, nil
 		}),
 		op.New("answer_approval", op.Write, "Answer.", func(_ context.Context, _ op.Call, in approvalapi.AnswerIn) (approvalapi.Approval, error) {
 			d.mu.Lock()
@@ -128,7 +135,13 @@ func TestApprovals(t *testing.T) {
 	if got := d.run(t, "approvals", "--state", "always", "--agent", "exec_2"); got.Stdout != "" || got.Stderr != "nothing is allowed always\n" {
 		t.Errorf("got %+v", got)
 	}
+	for _, args := range []string{"--agent nosuch", "--agent nosuch --follow"} {
+		if got := d.run(t, append([]string{"approvals"}, strings.Fields(args)...)...); got.Code != 3 || !strings.Contains(got.Stderr, `there is no agent "nosuch"`) {
+			t.Errorf("orchestron approvals %s: got %+v", args, got)
+		}
+	}
 	for args, want := range map[string]string{
+		"--limit 0":                         "--limit",
 		"revoke APR-3":                      "orchestron approvals --state always shows",
 		"allow APR-1 --answer x":            "APR-1 asks 0 questions, and there are 1 answers",
 		"allow APR-9 --answer x":            "orchestron approvals shows",

@@ -183,6 +183,9 @@ func TestJSON(t *testing.T) {
 	if got := run(t, f, "", "list", "--json"); got.Stdout != string(raw)+"\n" {
 		t.Errorf("list --json is not the answer as it came:\n%s\n%s", got.Stdout, raw)
 	}
+	if got := run(t, newFake(), "", "list", "--parent", "nosuch"); got.Code != 3 || !strings.Contains(got.Stderr, `there is no agent "nosuch"`) {
+		t.Errorf("list --parent nosuch: %+v", got)
+	}
 	if got := run(t, f, "", "restart", "--json", "exec_9"); got.Code != 3 || !strings.HasPrefix(got.Stderr, `{"error":{"kind":"not_found"`) {
 		t.Errorf("an error with --json: got %+v", got)
 	}

@@ -43,6 +43,11 @@ func (a *app) list() *cobra.Command {
 				return err
 			}
 		}
+		if parent != "" && len(got.Instances) == 0 {
+			if err := a.Known(ctx, parent); err != nil {
+				return err
+			}
+		}
 		return a.Show(raw, func() error {
 			if all || status != "" {
 				return a.tree(got.Instances)

@@ -3,6 +3,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,6 +94,7 @@ func (c *Client) Call(ctx context.Context, name string, args any, key string, re
 
 // persist does a request again when it lost its daemon, if that can do no harm.
 func (c *Client) persist(ctx context.Context, what string, again bool, request func() error) error {
+	var first *lost // of a client that starts none
 	for n := 1; ; n++ {
 		err := request()
 		var l *lost
@@ -102,8 +104,12 @@ func (c *Client) persist(ctx context.Context, what string, again bool, request f
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if c.start == nil && again && n == 1 && !l.unsent {
+			first = l
+			continue // another daemon may have taken its place
+		}
 		if c.start == nil || n == tries || !l.unsent && !again {
-			return gone(what, l)
+			return gone(what, cmp.Or(first, l))
 		}
 		if err := c.launch(ctx); err != nil {
 			return err
@@ -123,8 +129,13 @@ func gone(name string, l *lost) error {
 	if l.unsent {
 		return orchestron.Errorf(orchestron.Unavailable, "%w", ErrNone).Try("orchestron up starts it")
 	}
-	return orchestron.Errorf(orchestron.Unavailable, "the daemon went away during %s: %w", name, l.cause).
-		Try("orchestron up starts it again; then look whether %s happened", name)
+	cause := l.cause
+	var request *url.Error
+	if errors.As(cause, &request) {
+		cause = request.Err // the address is no place that anybody knows
+	}
+	return orchestron.Errorf(orchestron.Unavailable, "the daemon went away during %s: %w", name, cause).
+		Try("orchestron up starts it again; if %s changes something, look whether it happened", name)
 }
 
 func (c *Client) try(ctx context.Context, name string, body []byte, key string, report func(orchestron.Progress)) (json.RawMessage, error) {
@@ -182,17 +193,24 @@ func (c *Client) Tools(ctx context.Context) (json.RawMessage, error) {
 	return answer, err
 }
 
-// Health returns nil when a daemon answers and is ready. It never starts one.
+// Health returns nil when a daemon answers and is ready. It never starts one. A daemon that goes away meanwhile is looked
+// for once more.
 func (c *Client) Health(ctx context.Context) error {
 	short, cancel := context.WithTimeout(ctx, glance)
 	defer cancel()
 	_, err := c.get(short, "/health")
 	var l *lost
+	if errors.As(err, &l) && !l.unsent {
+		_, err = c.get(short, "/health")
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.As(err, &l) && l.unsent:
+		return gone("", l)
 	case errors.As(err, &l):
-		return gone("the health check", l)
+		return orchestron.Errorf(orchestron.Unavailable, "the daemon takes connections and breaks them off").
+			Try("try again in a moment; its log may say why")
 	case short.Err() != nil && err != nil:
 		return orchestron.Errorf(orchestron.Unavailable, "the daemon takes connections but does not answer").
 			Try("its log may say why")

@@ -107,6 +107,53 @@ func TestToolsAndHealth(t *testing.T) {
 	}
 }
 
+// TestDaemonGoesAway: a question that lost its daemon is asked once more, and what is said then is about the daemon.
+func TestDaemonGoesAway(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		stays  bool // the listener does
+		health string
+		call   string
+	}{
+		{"it breaks off whatever comes", true, "the daemon takes connections and breaks them off", "the daemon went away during echo"},
+		{"it ends", false, "no daemon runs", "the daemon went away during echo"},
+	} {
+		for what, ask := range map[string]func(c *client.Client) error{
+			test.health: func(c *client.Client) error { return c.Health(t.Context()) },
+			test.call:   func(c *client.Client) error { _, err := c.Call(t.Context(), "echo", nil, "k", nil); return err },
+		} {
+			socket := filepath.Join(socketDir(t), "s")
+			l, err := net.Listen("unix", socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan int)
+			go func() {
+				n := 0
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						done <- n
+						return
+					}
+					n++
+					if !test.stays {
+						l.Close()
+					}
+					conn.Close()
+				}
+			}()
+			c := client.Dial(socket, "")
+			err = ask(c)
+			l.Close()
+			if n := <-done; orchestron.KindOf(err) != orchestron.Unavailable || !strings.HasPrefix(err.Error(), what) || strings.Contains(err.Error(), "http://") || test.stays && n != 2 {
+				t.Errorf("%s: after %d connections: %v, want %q", test.name, n, err, what)
+			}
+			c.Close()
+		}
+	}
+}
+
 func TestCancel(t *testing.T) {
 	c := client.Dial(listen(t, t.TempDir()), "")
 	defer c.Close()

@@ -36,6 +36,13 @@ func Ask[T any](ctx context.Context, a *App, name string, in Args) (T, json.RawM
 	return v, raw, nil
 }
 
+// Known returns an error when there is no agent of that id: lists of what concerns an agent are empty also for a name that
+// is none.
+func (a *App) Known(ctx context.Context, id string) error {
+	_, err := a.Call(ctx, "get_instance_status", Args{"instance_id": id})
+	return err
+}
+
 // Call calls an operation and starts the daemon when none runs. On a terminal it shows the progress.
 func (a *App) Call(ctx context.Context, name string, in any) (json.RawMessage, error) {
 	p := progress{w: a.Stderr, screen: a.Err}

@@ -134,7 +134,7 @@ func TestArguments(t *testing.T) {
 			`["x", {"id": 1}]`,
 			`distributeWork {"strategy":"round-robin","tasks":["x",{"id":1}],"wait":false}` + wait,
 		},
-		{[]string{"runs"}, "", `list_runs {}`},
+		{[]string{"runs"}, "", `list_runs {"limit":100}`},
 		{[]string{"runs", "--state", "open", "--limit", "3"}, "", `list_runs {"limit":3,"state":"open"}`},
 		{[]string{"runs", "RUN-3"}, "", `get_run {"run_id":"RUN-3"}`},
 		{[]string{"runs", "RUN-3", "--wait", "1m"}, "", `get_run {"run_id":"RUN-3","timeout_seconds":60}`},
@@ -166,6 +166,7 @@ func TestWrongArguments(t *testing.T) {
 		"name it":                       "runs --cancel",
 		"is for --cancel":               "runs RUN-3 --interrupt",
 		"do not go together":            "runs RUN-3 --cancel --wait 3s",
+		"less than 1":                   "runs --limit 0",
 		"are for the list":              "runs RUN-3 --limit 3",
 		"one argument too many":         "runs RUN-3 RUN-4",
 	} {

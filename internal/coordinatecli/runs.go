@@ -78,7 +78,7 @@ func (r *room) runs() *cobra.Command {
 		Annotations: map[string]string{"run_id": "RUN", "state": "--state", "limit": "--limit", "timeout_seconds": "--wait", "interrupt": "--interrupt"},
 	}
 	cmd.Flags().StringVar(&state, "state", "", "open, running, cancelling, completed, partial, failed or cancelled")
-	cmd.Flags().IntVar(&limit, "limit", 0, "at most this many, the newest (default 100)")
+	cmd.Flags().IntVar(&limit, "limit", 100, "at most this many, the newest")
 	cmd.Flags().BoolVar(&cancel, "cancel", false, "begin nothing more of the run")
 	cmd.Flags().BoolVar(&interrupt, "interrupt", false, "with --cancel: stop the turns of the agents at work")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "wait so long for the end and print the report")
@@ -97,7 +97,7 @@ func (r *room) runs() *cobra.Command {
 		case len(pos) > 0 && (given("state") || given("limit")):
 			return console.Usage(cmd, "--state and --limit are for the list of runs")
 		case len(pos) == 0:
-			return r.list(ctx, console.Args{}.With("state", state).With("limit", limit))
+			return r.list(ctx, console.Args{"limit": limit}.With("state", state))
 		case given("wait"):
 			most, err := console.Seconds(cmd, "wait", wait)
 			if err != nil {

@@ -40,7 +40,10 @@ func (r *room) health() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&below, "below", 0, "only agents with a lower score")
 	console.Completes(cmd, "below", console.Words())
-	cmd.RunE = console.Do(func(ctx context.Context, _ *cobra.Command, pos []string) error {
+	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {
+		if cmd.Flags().Changed("below") && below < 1 {
+			return console.Usage(cmd, "--below %d: no score is lower", below).Try("give a number from 1 to 101; without --below all are shown")
+		}
 		out, raw, err := console.Ask[healthapi.Out](ctx, r.App, "get_health", console.Args{}.With("instance_id", strings.Join(pos, "")).With("below", below))
 		if err != nil {
 			return err

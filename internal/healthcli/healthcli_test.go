@@ -74,6 +74,7 @@ func TestNothingToShow(t *testing.T) {
 		"health":                  {Stderr: "no agents run or should\n"},
 		"health --below 50":       {Stderr: "no agent has a score below 50\n"},
 		"health release exec_9":   {Code: 3, Stderr: "orchestron: there is no agent \"exec_9\"\n"},
+		"health --below 0":        {Code: 2, Stderr: "orchestron: --below 0: no score is lower\n  try: give a number from 1 to 101; without --below all are shown\n"},
 		"health release":          {Code: 2, Stderr: "orchestron: orchestron health release needs ID\n  try: orchestron health release --help shows how\n"},
 		"health --json":           {Stdout: `{"at":"0001-01-01T00:00:00Z","score":0,"instances":[]}` + "\n"},
 		"health hand-over exec_1": {Stdout: "ID      STATUS  SCORE  CONTEXT  CPU  MEMORY  WHY\nexec_1  idle    100    -        -    -       hands over: waiting\n"},

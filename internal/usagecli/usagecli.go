@@ -4,14 +4,18 @@ package usagecli
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/console"
 	"github.com/orchestron/orchestron/internal/usageapi"
+	"github.com/orchestron/orchestron/internal/workspace"
 )
 
 // Commands makes the commands.
@@ -50,9 +54,27 @@ func usage(a *console.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if project != "" && len(out.Rows) == 0 {
+			if err := known(ctx, a, console.Place(project)); err != nil {
+				return err
+			}
+		}
 		return a.Show(raw, func() error { return show(a, out) })
 	})
 	return cmd
+}
+
+// known returns an error when a project is neither a directory nor one that anything was counted for.
+func known(ctx context.Context, a *console.App, project string) error {
+	if info, err := os.Stat(project); project == workspace.Common || filepath.IsAbs(project) && err == nil && info.IsDir() {
+		return nil
+	}
+	out, _, err := console.Ask[usageapi.Out](ctx, a, "get_usage", console.Args{"by": usageapi.ByProject, "project": project})
+	if err != nil || len(out.Rows) > 0 {
+		return err
+	}
+	return orchestron.Errorf(orchestron.NotFound, "nothing was ever counted for a project %q", orchestron.Quotable(project)).
+		Try("orchestron usage --by project shows the projects")
 }
 
 // moment is a time as people write it: also a date, to which days are added, or how long ago, as 2h.
