@@ -56,7 +56,7 @@ func (s *Service) deliver(ctx context.Context, h *handle) error {
 				s.log.Debug("a screen cannot be read", "err", err)
 			}
 		}
-		h.await(ctx, pause, func() bool { return h.closed })
+		h.await(ctx, pause, func() bool { return h.closed || h.state.Submitted(m.ID) })
 		pause = min(2*pause, mostPause)
 	}
 }
@@ -76,12 +76,12 @@ func (s *Service) next(ctx context.Context, h *handle) (orchestron.Message, bool
 func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) (string, error) {
 	h.keys.Lock()
 	defer h.keys.Unlock()
+	if err := s.lookBack(ctx, h); err != nil {
+		return "", err
+	}
 	if m.State == orchestron.Attempting {
-		if settled, err := s.settle(ctx, h, m); settled || err != nil {
-			return "", err
-		}
-		if h.left.message == m.ID && h.snapshot().Status == orchestron.Busy {
-			return unsure, nil
+		if settled, obstacle, err := s.settle(ctx, h, m); settled || obstacle != "" || err != nil {
+			return obstacle, err
 		}
 	}
 	if why, held := s.set.Limits.Held(m); held && !(m.Urgent && h.snapshot().Status == orchestron.Busy) { // into the turn that runs
@@ -101,39 +101,36 @@ func (s *Service) attempt(ctx context.Context, h *handle, m orchestron.Message) 
 	return s.compose(ctx, h, m, channel)
 }
 
-// settle looks for what became of an attempt that was cut off, and reports whether the message needs no other.
-func (s *Service) settle(ctx context.Context, h *handle, m orchestron.Message) (bool, error) {
+// settle looks for what became of an attempt that was cut off, and reports whether the message needs no other, or what
+// stands in the way of another.
+func (s *Service) settle(ctx context.Context, h *handle, m orchestron.Message) (settled bool, obstacle string, err error) {
 	if h.typed == m.ID {
-		return true, s.pasted(ctx, h, m.ID)
+		return true, "", s.pasted(ctx, h, m.ID)
 	}
 	if !h.driver.Abilities().Confirms {
-		return true, s.giveUpOne(ctx, h, m.ID, cutOff)
+		return true, "", s.giveUpOne(ctx, h, m.ID, cutOff)
 	}
 	was, err := s.home.WasSubmitted(m.Agent, m.ID)
-	switch {
-	case err != nil:
-		return false, err
-	case was:
-		return true, s.confirm(ctx, h, m.ID)
-	case h.left.message != m.ID:
-		return false, nil
-	case h.left.times == mostVanished:
-		return true, s.giveUpOne(ctx, h, m.ID, fmt.Sprintf("%s, %d times; %s", unheard, mostVanished, lookFirst))
+	if err != nil {
+		return false, "", err
 	}
-	if took, err := s.took(ctx, h); err != nil || !took {
-		return false, err
+	if was {
+		return true, "", s.confirm(ctx, h, m.ID)
 	}
-	return true, s.giveUpOne(ctx, h, m.ID, unheard+", and the agent worked since; "+lookFirst)
+	patience := h.driver.Channel(s.home.Agent(m.Agent)).Hook + hookTime
+	obstacle, given := h.left.Judge(m, h.snapshot(), time.Now(), patience)
+	if given != "" {
+		return true, "", s.giveUpOne(ctx, h, m.ID, given)
+	}
+	return false, obstacle, nil
 }
 
-// took reports whether the program has worked on something since a message left its input box, and no hook told on what:
-// one that is killed tells nothing. It was most likely the message, which once more may be once too often.
-func (s *Service) took(ctx context.Context, h *handle) (bool, error) {
-	if h.snapshot().Evidence == h.left.evidence {
-		return false, nil
-	}
-	told, err := s.store.Turns(ctx, h.id(), h.left.at, 1)
-	return len(told) == 0, err
+// lookBack finds out whether the program has worked since messages left its input box.
+func (s *Service) lookBack(ctx context.Context, h *handle) error {
+	return h.left.Look(h.current(), func(since time.Time) (bool, error) {
+		turns, err := s.store.Turns(ctx, h.id(), since, 1)
+		return len(turns) > 0, err
+	})
 }
 
 // cutOff is why a message is given up whose program leaves no trace of what it takes: once more may be once too often.
@@ -174,15 +171,7 @@ func (s *Service) compose(ctx context.Context, h *handle, m orchestron.Message, 
 const (
 	noAnswer = "the input box does not answer"
 	draft    = "somebody's own text is in the input box"
-	unheard  = "the message left the input box and no hook told of it"
-	unsure   = unheard + "; whether the agent took it shows when its turn ends"
 )
-
-const lookFirst = "look at the terminal and at doctor before you send it again"
-
-// mostVanished is how many times in a row a message may leave the input box without a word. Somebody may have removed
-// it; but a program whose hooks do not work takes it each time.
-const mostVanished = 3
 
 // boxUnknown says that the helper did not report: the editor key did not reach the input box.
 const boxUnknown handoff.Box = ""
@@ -190,7 +179,11 @@ const boxUnknown handoff.Box = ""
 // open has the agent's program open its input box in our helper, and returns what the helper found.
 func (s *Service) open(ctx context.Context, h *handle, in handoff.Intent, channel orchestron.Channel) (handoff.Box, error) {
 	a, keys := h.snapshot(), channel.Editor
-	if s.screens.Shows(ctx, a.Pane, channel.Blank) {
+	blank, err := s.screens.Shows(ctx, a.Pane, channel.Blank)
+	if err != nil {
+		return boxUnknown, err
+	}
+	if blank {
 		keys = slices.Concat(channel.Reset, keys)
 	}
 	h.report(composed{})
@@ -222,8 +215,8 @@ func (s *Service) open(ctx context.Context, h *handle, in handoff.Intent, channe
 // submit presses the submit key until the program's hook tells that it accepted the message. The key does nothing
 // outside the input box, so pressing it again is harmless; what the box holds is looked at before.
 func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, channel orchestron.Channel) (string, error) {
-	a := h.snapshot()
-	pane, left := a.Pane, departure{message: m.ID, at: time.Now(), evidence: a.Evidence, times: 1}
+	a, pressed := h.snapshot(), time.Now()
+	pane := a.Pane
 	if err := s.term.Press(ctx, pane, channel.Submit...); err != nil {
 		return "", err
 	}
@@ -243,14 +236,6 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 		return "somebody changed the text in the input box", nil
 	case handoff.BoxEmpty, handoff.BoxPlaced:
 	}
-	done := false
-	h.await(ctx, channel.Hook+hookTime, func() bool { // a program that works can be interrupted meanwhile
-		done = over()
-		return done || h.state.Agent.Status == orchestron.Busy && h.state.Agent.Evidence != left.evidence
-	})
-	if done {
-		return "", nil
-	}
 	was, err := s.home.WasSubmitted(m.Agent, m.ID)
 	if err != nil {
 		return "", err
@@ -258,11 +243,11 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 	if was {
 		return "", s.confirm(ctx, h, m.ID)
 	}
-	if h.left.message == m.ID {
-		left.times += h.left.times
+	h.left.Note(m.ID, a, pressed)
+	if err := s.lookBack(ctx, h); err != nil {
+		return "", err
 	}
-	h.left = left
-	return unheard, nil
+	return h.left.Doubt(m.ID, h.snapshot()), nil
 }
 
 // confirm notes that the agent's program accepted a message, from the mark that its hook left.
@@ -276,7 +261,11 @@ func (s *Service) confirm(ctx context.Context, h *handle, id orchestron.MessageI
 	}
 	// The turn may have ended since, and what ended it is newer than the mark.
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		return state.BeginTurn(tx, st, orchestron.Fact{At: at, Message: id})
+		f := orchestron.Fact{Kind: orchestron.FactSubmitted, Source: orchestron.FromHook, At: at, Message: id}
+		if at.After(st.Agent.Evidence.At) {
+			state.Apply(&st.Agent, f)
+		}
+		return state.BeginTurn(tx, st, f)
 	})
 }
 

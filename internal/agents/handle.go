@@ -18,7 +18,7 @@ type handle struct {
 	keys   sync.Mutex           // held by whoever types into the agent's terminal
 	write  sync.Mutex           // held while a change is made durable
 	typed  orchestron.MessageID // the last message that was typed and not only put into the box; under keys
-	left   departure            // the last message that left the input box without a word; under keys
+	left   state.Departures     // under keys
 
 	mu      sync.Mutex // guards what follows
 	state   state.State
@@ -32,15 +32,6 @@ type composed struct {
 	Message orchestron.MessageID
 	Attempt int
 	Box     handoff.Box
-}
-
-// departure is a message that was submitted and then left the input box while no hook told of it, and what was known when
-// it was submitted.
-type departure struct {
-	message  orchestron.MessageID
-	at       time.Time
-	evidence orchestron.Evidence
-	times    int // in a row
 }
 
 func (h *handle) id() orchestron.AgentID { return h.snapshot().ID }

@@ -154,7 +154,7 @@ func (s *Service) load(ctx context.Context) error {
 
 // add makes an agent known and starts its delivery.
 func (s *Service) add(a orchestron.Agent, pending []orchestron.Message) *handle {
-	h := &handle{driver: s.drivers[a.Driver], state: state.State{Agent: a, Inbox: pending}}
+	h := &handle{driver: s.drivers[a.Driver], left: state.Departures{}, state: state.State{Agent: a, Inbox: pending}}
 	if h.driver == nil {
 		h.driver = s.missing(a.Driver)
 	}

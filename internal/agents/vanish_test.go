@@ -11,6 +11,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
 	"github.com/orchestron/orchestron/internal/handoff"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // TestVanished: a message leaves the input box and no hook tells of it. It is given once more only when nothing says that
@@ -63,7 +64,7 @@ func TestVanished(t *testing.T) {
 				if want := c.want; text == "do it" && last.State != want {
 					t.Errorf("the message is %s (%s), want it %s", last.State, last.Reason, want)
 				}
-				if last.State == orchestron.Undeliverable && !strings.Contains(last.Reason, lookFirst) {
+				if last.State == orchestron.Undeliverable && !strings.Contains(last.Reason, "look at the terminal") {
 					t.Errorf("the message is given up because %q, which does not say what to do", last.Reason)
 				}
 			}
@@ -174,7 +175,7 @@ func TestVanishedInATurn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "it waits for the turn's end", func() bool { return w.message(out.MessageID).Reason == unsure })
+	until(t, "it waits for the turn's end", func() bool { return w.message(out.MessageID).Reason == state.Unsure })
 	tell("stop")
 	until(t, "it is given up", func() bool { return w.message(out.MessageID).State == orchestron.Undeliverable })
 	if got := w.accepted(string(a.ID)); !slices.Equal(got, []string{"at once"}) {

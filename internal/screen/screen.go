@@ -76,13 +76,13 @@ func (r Reader) Follow(ctx context.Context, agent func() (orchestron.Agent, <-ch
 	}
 }
 
-// Shows reports whether a terminal is seen to show something. What cannot be seen is not shown.
-func (r Reader) Shows(ctx context.Context, p orchestron.Pane, what func(screen string) bool) bool {
+// Shows reports whether a terminal shows something.
+func (r Reader) Shows(ctx context.Context, p orchestron.Pane, what func(screen string) bool) (bool, error) {
 	if what == nil {
-		return false
+		return false, nil
 	}
 	text, err := r.Terminal.Screen(ctx, p, 0)
-	return err == nil && what(text)
+	return err == nil && what(text), err
 }
 
 // Keep saves the terminal of an agent that is about to lose it.

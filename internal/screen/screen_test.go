@@ -41,11 +41,15 @@ func reader(t *testing.T) (Reader, *glass, orchestron.Agent) {
 func TestShows(t *testing.T) {
 	r, g, a := reader(t)
 	two := func(screen string) bool { return strings.Contains(screen, "two") }
-	if !r.Shows(t.Context(), a.Pane, two) || r.Shows(t.Context(), a.Pane, nil) {
-		t.Error("what is on the screen is not shown, or nothing is")
+	if shown, err := r.Shows(t.Context(), a.Pane, two); !shown || err != nil {
+		t.Errorf("what is on the screen is shown: %t, %v", shown, err)
 	}
-	if g.gone = true; r.Shows(t.Context(), a.Pane, func(string) bool { return true }) {
-		t.Error("a terminal that is gone shows something")
+	if shown, err := r.Shows(t.Context(), a.Pane, nil); shown || err != nil {
+		t.Errorf("nothing is shown: %t, %v", shown, err)
+	}
+	g.gone = true
+	if shown, err := r.Shows(t.Context(), a.Pane, two); shown || err == nil {
+		t.Errorf("of a terminal that is gone two is shown: %t, %v", shown, err)
 	}
 }
 

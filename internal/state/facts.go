@@ -96,7 +96,7 @@ func follows(a orchestron.Agent, f orchestron.Fact) bool {
 
 func settle(a *orchestron.Agent, status orchestron.Status, f orchestron.Fact) bool {
 	a.Status = status
-	a.Evidence = orchestron.Evidence{Source: f.Source, At: f.At, Detail: f.Detail}
+	a.Evidence = orchestron.Evidence{Source: f.Source, At: f.At.Round(0), Detail: f.Detail} // by the clock that files are compared by
 	a.Question, a.Refusal = nil, nil
 	if status == orchestron.Limited {
 		a.Refusal = f.Refusal

@@ -25,7 +25,7 @@ func (st State) canTake(m orchestron.Message) bool {
 		return false
 	}
 	if m.Urgent && st.Agent.Status == orchestron.Busy {
-		return true
+		return m.Reason != Unsure
 	}
 	for _, o := range st.Inbox {
 		if !over(o) && (o.State == orchestron.Submitted || o.Before(m)) {
