@@ -37,6 +37,7 @@ type world struct {
 	last      *life
 	deaf      bool // agents do not stop their turns when they are interrupted
 	broken    int  // starts that fail
+	silent    int  // explanations that fail
 }
 
 func newWorld(agents ...orchestron.Agent) *world {
@@ -216,6 +217,10 @@ func (l *life) Stop(_ context.Context, id orchestron.AgentID) error {
 
 func (l *life) Explain(_ context.Context, id orchestron.AgentID, why string) error {
 	return l.do(func() error {
+		if l.silent > 0 {
+			l.silent--
+			return errors.New("nothing can be written")
+		}
 		l.alter(id, func(a *orchestron.Agent) {
 			if a.Status == orchestron.Stopped {
 				a.Evidence.Detail = why

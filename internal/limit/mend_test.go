@@ -240,3 +240,31 @@ func TestTimeOfTheEnded(t *testing.T) {
 		}
 	})
 }
+
+// TestExplainedInTheEnd holds that an agent that ended while no daemon ran says which limit did it, although that could
+// not be written at first, and that the others are held to their limits meanwhile.
+func TestExplainedInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Busy), someone("exec_2", orchestron.Idle))
+		s, stop := begin(t, w, -1, false)
+		defer func() { stop() }()
+		setLimit(t, s, limitapi.Scope{Agent: "exec_1"}, limitapi.Values{MaxTotalTokens: ptr(int64(10))})
+		setLimit(t, s, limitapi.Scope{Agent: "exec_2"}, limitapi.Values{MaxTotalTokens: ptr(int64(10))})
+		w.spend("exec_1", 10, 0)
+		time.Sleep(grace / 2)
+		stop()
+		w.alter("exec_1", func(a *orchestron.Agent) { a.Status = orchestron.Stopped })
+		w.spend("exec_2", 10, 0)
+		w.silent = 1
+		_, stop = begin(t, w, -1, false)
+		synctest.Wait()
+		expect(t, "while nothing can be said of the first", w.did(), "tell exec_1", "stop exec_2")
+		time.Sleep(2 * retry)
+		synctest.Wait()
+		for _, a := range w.agents {
+			if want := "stopped by a limit: max_total_tokens of " + string(a.ID); !strings.HasPrefix(a.Evidence.Detail, want) {
+				t.Errorf("%s says of its end %q, want %q", a.ID, a.Evidence.Detail, want)
+			}
+		}
+	})
+}

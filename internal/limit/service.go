@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -130,11 +131,11 @@ func (s *Service) enforce(ctx context.Context, group *errgroup.Group) (next time
 		return 0, err
 	}
 	for _, a := range all {
-		if err := s.act(ctx, group, a); err != nil {
-			return 0, fmt.Errorf("%s: %w", a.ID, err)
+		if aerr := s.act(ctx, group, a); aerr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", a.ID, aerr))
 		}
 	}
-	return s.nextTime(all), nil
+	return s.nextTime(all), err
 }
 
 // stand makes durable what is known of an agent, with an event if one is given.

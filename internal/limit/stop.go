@@ -42,7 +42,10 @@ func (s *Service) act(ctx context.Context, group *errgroup.Group, a orchestron.A
 		s.beside(group, a.ID, func() error { return s.end(ctx, a.ID) })
 	case st.Stop == nil:
 	case over && st.Stop.Stage != limitapi.Ended:
-		return errors.Join(s.explain(ctx, st), s.reach(ctx, &st, limitapi.Ended))
+		if err := s.explain(ctx, st); err != nil {
+			return err // it is tried again: nobody explains what is noted as ended
+		}
+		return s.reach(ctx, &st, limitapi.Ended)
 	case over:
 	case a.Alive():
 		_, err := s.clear(ctx, st) // the limit was raised before anything was done
