@@ -191,22 +191,27 @@ func (e *effect) spawn(ctx context.Context) error {
 	id, err := e.service.agents.Spawn(ctx, e.run.Actor, e.spawnKey(), Specialist{
 		Parent: e.run.Coordinator, Name: job.Name, WorkDir: e.run.WorkDir, Context: job.Context,
 	})
-	if err != nil && orchestron.KindOf(err) == orchestron.Limit && e.live.snapshot().State == coordinateapi.Running {
-		e.again = pause // some limits pass with time only
-		return e.note(ctx, func(s *coordinateapi.Step) { s.Error = "waits for room: " + orchestron.Visible(err).Message })
-	}
 	if err != nil {
-		return e.fail(ctx, err)
+		return e.wait(ctx, err)
 	}
 	return e.note(ctx, func(s *coordinateapi.Step) { s.Agent, s.Ours, s.Error = id, true, "" })
+}
+
+// wait lets the step wait and say so when it was refused for want of room, and otherwise fails it.
+func (e *effect) wait(ctx context.Context, err error) error {
+	if orchestron.KindOf(err) != orchestron.Limit || e.live.snapshot().State != coordinateapi.Running {
+		return e.fail(ctx, err)
+	}
+	e.again = pause // some limits pass with time only
+	return e.note(ctx, func(s *coordinateapi.Step) { s.Error = "waits for room: " + orchestron.Visible(err).Message })
 }
 
 func (e *effect) post(ctx context.Context) error {
 	id, err := e.service.agents.Post(ctx, e.run.Actor, e.step.Agent, e.step.Key, e.step.Prompt)
 	if err != nil {
-		return e.fail(ctx, err)
+		return e.wait(ctx, err)
 	}
-	return e.note(ctx, func(s *coordinateapi.Step) { s.State, s.Message = coordinateapi.Sent, id })
+	return e.note(ctx, func(s *coordinateapi.Step) { s.State, s.Message, s.Error = coordinateapi.Sent, id, "" })
 }
 
 // take takes in what became of the message.

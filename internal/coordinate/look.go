@@ -282,7 +282,11 @@ func (s *Service) showDistribute(r coordinateapi.Run, actor orchestron.Actor) co
 			}
 			share.Tasks += len(step.Jobs)
 			open = open || step.Open()
-			share.Error = cmp.Or(share.Error, step.Error)
+			if step.State.Settled() {
+				share.Error = cmp.Or(share.Error, step.Error)
+			} else {
+				share.Note = cmp.Or(share.Note, step.Error) // what it waits for
+			}
 		}
 		switch {
 		case share.Error != "":
@@ -290,7 +294,8 @@ func (s *Service) showDistribute(r coordinateapi.Run, actor orchestron.Actor) co
 		case !open && share.Tasks > 0:
 			share.Status = "done"
 		case s.agents.Alive(id):
-			_, share.Note = s.agents.Load(id)
+			_, away := s.agents.Load(id)
+			share.Note = cmp.Or(away, share.Note)
 		}
 		out.Distribution = append(out.Distribution, share)
 	}

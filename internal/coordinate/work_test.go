@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -411,3 +412,30 @@ func TestRunsOfOthers(t *testing.T) {
 }
 
 var _ coordinate.Agents = (*crowd)(nil)
+
+// TestAFullInboxIsWaitedFor: a step says that it waits for room in an inbox, and is sent when there is some.
+func TestAFullInboxIsWaitedFor(t *testing.T) {
+	bubble(t, func() *crowd { return newCrowd("mgr_1_1") }, func(t *testing.T, h *house) {
+		full := time.Now().Add(time.Minute)
+		h.crowd.reply = func(orchestron.AgentID, string) string { return "done" }
+		h.crowd.fails = func(call string, id orchestron.AgentID) error {
+			if call == "post" && time.Now().Before(full) {
+				return orchestron.Errorf(orchestron.Limit, "40 messages wait for %s already", id)
+			}
+			return nil
+		}
+		out := must[coordinateapi.DistributeOut](h, "distributeWork", args{"tasks": []any{"a"}})
+		if got := out.Distribution[0]; got.Status != "assigned" || got.Error != "" {
+			t.Errorf("when the inbox is full it is said that %+v", got)
+		}
+		time.Sleep(time.Second)
+		got := must[coordinateapi.RunOut](h, "get_run", args{"run_id": out.ID})
+		if step := got.Results[0]; step.State != coordinateapi.Sending || step.Error != "waits for room: 40 messages wait for mgr_1_1 already" {
+			t.Errorf("the step that waits is %+v", step)
+		}
+		got = must[coordinateapi.RunOut](h, "get_run", args{"run_id": out.ID, "timeout_seconds": 120})
+		if step := got.Results[0]; got.State != coordinateapi.Completed || step.Error != "" || time.Now().After(full.Add(10*time.Second)) {
+			t.Errorf("the run is %s (%s), its step %+v", got.State, got.Reason, step)
+		}
+	})
+}

@@ -147,8 +147,11 @@ func (s *Service) post(ctx context.Context, k key, r *orchestron.Reply) error {
 		text := envelope.Letter{ID: r.ID, From: r.From, ReplyTo: r.Message, Text: r.Text}.Wrap()
 		return state.Enqueue(tx, st, &orchestron.Message{ID: r.ID, From: string(r.From), Text: text, Created: r.Created})
 	})
-	if orchestron.KindOf(err) == orchestron.Conflict && err != nil {
-		return orchestron.Errorf(orchestron.Conflict, "%s cannot take your reply: %w", r.To, err).Try(instead)
+	if err == nil {
+		return nil
+	}
+	if kind := orchestron.KindOf(err); kind == orchestron.Conflict || kind == orchestron.Limit {
+		return orchestron.Errorf(kind, "%s cannot take your reply: %w", r.To, err).Try(instead)
 	}
 	return err
 }

@@ -222,3 +222,24 @@ func (p *vainPlay) check() {
 		p.rt.Errorf("agents have read of messages that were delivered: %v", told)
 	}
 }
+
+// TestAReplyToAFullInbox: it is refused, and its sender is told where the answer is kept all the same.
+func TestAReplyToAFullInbox(t *testing.T) {
+	s, c := house(t)
+	big := strings.Repeat("x", orchestron.MaxMessage)
+	for n := 0; ; n++ {
+		_, err := c.Send(t.Context(), operator(), agentapi.SendIn{InstanceID: "mgr_1_1", Text: big})
+		if orchestron.KindOf(err) == orchestron.Limit && err != nil {
+			break
+		}
+		if err != nil || n > 100 {
+			t.Fatalf("message %d to a busy agent: %v", n, err)
+		}
+	}
+	c.sent(t, as("mgr_1_1"), "spec_1_1_1")
+	_, err := s.reply(t.Context(), as("spec_1_1_1"), agentapi.ReplyIn{ReplyMessage: big})
+	wantKind(t, "a reply to a full inbox", err, orchestron.Limit)
+	if got := orchestron.Visible(err); got.Remedy != instead || !strings.HasPrefix(got.Message, "mgr_1_1 cannot take your reply: ") {
+		t.Errorf("the one who replies is told %v", err)
+	}
+}
