@@ -117,3 +117,35 @@ func TestWaitOutlastsARestart(t *testing.T) {
 		t.Errorf("it is in run %d, want the third", got)
 	}
 }
+
+// TestHandOverAfterASend orders hand-overs right behind prompts: each prompt that was being given gets its own answer first, and
+// what asks for the hand-off is in no turn but its own.
+func TestHandOverAfterASend(t *testing.T) {
+	h := newHouse(t, program)
+	h.start()
+	id := h.spawn("scripted").ID
+	for round := range 4 {
+		job := h.send(id, fmt.Sprintf("job %d\n@@run sleep 1\n@@say job %d is done", round, round), round%3 == 2)
+		time.Sleep(time.Duration(round) * 5 * time.Millisecond)
+		h.mustCall("hand_over_instance", fields{"instance_id": id}, nil)
+		eventually(t, "it has handed over", time.Minute, func() bool { return h.events(id)[healthapi.HandedOver] == round+1 })
+		if got, want := strings.TrimSpace(h.waited(id, job, 60).Response), fmt.Sprintf("job %d is done", round); got != want {
+			t.Errorf("round %d: the prompt's answer is %q, want %q", round, got, want)
+		}
+		h.mustCall("wait_for_instance", agentapi.WaitIn{InstanceID: string(id), Timeout: 60}, nil)
+	}
+	if n := h.events(id)[healthapi.HandOverFailed]; n > 0 {
+		t.Errorf("%d hand-overs failed", n)
+	}
+	var told []string
+	for _, p := range h.accepted(id) {
+		if strings.HasPrefix(p, "You have been started afresh.") {
+			told = append(told, p)
+		}
+	}
+	for i, p := range told {
+		if !strings.Contains(p, "echo: You are about to be started afresh.") || strings.Contains(p, " is done") {
+			t.Errorf("hand-off %d is mixed with something else: %.300q", i, p)
+		}
+	}
+}

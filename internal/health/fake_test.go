@@ -42,6 +42,7 @@ type world struct {
 	dismissed  map[orchestron.AgentID]time.Time                    // by a person
 	refusal    error                                               // of starts
 	broken     int                                                 // starts that come to nothing
+	giving     bool                                                // a message is being typed
 	changed    signal.Signal
 	last       *life
 }
@@ -271,6 +272,19 @@ func (l *life) Ask(_ context.Context, id orchestron.AgentID, key, text string) (
 		l.asked(id, m)
 	}
 	return m, err
+}
+
+func (l *life) AskIdle(ctx context.Context, id orchestron.AgentID, key, text string) (m orchestron.MessageID, asked bool, err error) {
+	l.world.mu.Lock()
+	_, again := l.messages[orchestron.MessageID(key)]
+	i := slices.IndexFunc(l.agents, func(a orchestron.Agent) bool { return a.ID == id })
+	rests := l.agents[i].Status == orchestron.Idle && !l.giving
+	l.world.mu.Unlock()
+	if !again && !rests {
+		return "", false, nil
+	}
+	m, err = l.Ask(ctx, id, key, text)
+	return m, err == nil, err
 }
 
 // answer ends the turn of a message.

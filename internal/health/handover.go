@@ -14,7 +14,7 @@ import (
 // The rules of handing over.
 const (
 	writeTime = 20 * time.Minute // that an agent has to write its hand-off
-	spacing   = 10 * time.Minute // between one hand-over of an agent and the next that nobody asked for
+	spacing   = 10 * time.Minute // between two hand-overs of an agent that nobody ordered
 	again     = time.Hour        // in which an agent that was started again is stuck again
 	longest   = 256 << 10        // bytes of a hand-off
 	lastTurns = 10               // of which an agent that is stuck leaves word
@@ -63,11 +63,14 @@ func (s *Service) handOver(ctx context.Context, id orchestron.AgentID, r healtha
 		if !due(s.agent(id), h) {
 			return nil
 		}
+		stage := h.Stage
 		why, err := s.stage(ctx, id, &h)
 		r.Handover = &h
 		switch {
 		case err != nil:
 			return err
+		case why == "" && stage == h.Stage: // not yet
+			return nil
 		case why != "" && h.Stage == healthapi.Written: // whoever starts it again has its hand-off told
 			h.Stage = healthapi.Started
 			return s.note(ctx, r, healthapi.HandOverFailed, map[string]any{"reason": why})
@@ -75,16 +78,23 @@ func (s *Service) handOver(ctx context.Context, id orchestron.AgentID, r healtha
 			if err := s.agents.Withdraw(ctx, id, h.Asked); later(err) { // it would be told to end what it goes on with
 				return err
 			}
-			r.Handover, r.Handed = nil, s.now().UTC()
-			return s.note(ctx, r, healthapi.HandOverFailed, map[string]any{"reason": why})
+			return s.note(ctx, ended(r, s.now()), healthapi.HandOverFailed, map[string]any{"reason": why})
 		case h.Stage == healthapi.Told:
-			r.Handover, r.Handed = nil, s.now().UTC()
-			return s.note(ctx, r, healthapi.HandedOver, map[string]any{"reason": h.Why, "bytes": len(h.Text)})
+			return s.note(ctx, ended(r, s.now()), healthapi.HandedOver, map[string]any{"reason": h.Why, "bytes": len(h.Text)})
 		}
 		if err := s.note(ctx, r, "", nil); err != nil {
 			return err
 		}
 	}
+}
+
+// ended is what remains of a hand-over that has ended: when it was, if nobody ordered it.
+func ended(r healthapi.Recovery, now time.Time) healthapi.Recovery {
+	if r.Handover.Why != healthapi.Ordered {
+		r.Handed = now.UTC()
+	}
+	r.Handover = nil
+	return r
 }
 
 // stage does the next thing of a hand-over, and says why it cannot be done if it cannot.
@@ -96,9 +106,7 @@ func (s *Service) stage(ctx context.Context, id orchestron.AgentID, h *healthapi
 	key := func(what string) string { return fmt.Sprintf("health-handover-%s-%d-%s", id, h.At.UnixNano(), what) }
 	switch h.Stage {
 	case healthapi.Waiting:
-		if h.Asked, err = s.agents.Ask(ctx, id, key("ask"), asks(*h)); err == nil {
-			h.Stage = healthapi.Asked
-		}
+		err = s.ask(ctx, id, key("ask"), h)
 	case healthapi.Asked:
 		return s.awaitWritten(ctx, h)
 	case healthapi.Written:
@@ -115,6 +123,23 @@ func (s *Service) stage(ctx context.Context, id orchestron.AgentID, h *healthapi
 		return "", err
 	}
 	return orchestron.Visible(err).Error(), nil
+}
+
+// ask asks an agent that is idle for its hand-off. Nothing is done when it works meanwhile: what it is being given now, it
+// answers first.
+func (s *Service) ask(ctx context.Context, id orchestron.AgentID, key string, h *healthapi.Handover) error {
+	_, err := s.await(ctx, s.now().Add(every), func() (bool, error) {
+		m, asked, err := s.agents.AskIdle(ctx, id, key, asks(*h))
+		if err != nil {
+			return false, err
+		}
+		if asked {
+			h.Asked, h.Stage = m, healthapi.Asked
+		}
+		a := s.agent(id)
+		return asked || a.Status != orchestron.Idle || a.Generation != h.Run, nil
+	})
+	return err
 }
 
 // awaitWritten waits for what an agent writes.
@@ -210,12 +235,17 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text[:longest], "") + "\n(The rest is cut off.)"
 }
 
-// Held reports whether an agent is not given a message now because it hands over, and why.
+// Held reports whether an agent is not given a message now because it hands over or is started again, and why. What goes
+// before the question for its hand-off is not held: it would not be asked.
 func (s *Service) Held(m orchestron.Message) (reason string, held bool) {
 	s.mu.Lock()
-	h := s.recoveries[m.Agent].Handover
+	r := s.recoveries[m.Agent]
 	s.mu.Unlock()
-	if h == nil || m.ID == h.Asked || m.ID == h.First {
+	h := r.Handover
+	switch {
+	case h == nil && r.Replacing:
+		return "it was stuck and is being started again", true
+	case h == nil, m.ID == h.Asked, m.ID == h.First, h.Stage == healthapi.Waiting && (m.Urgent || m.State == orchestron.Attempting):
 		return "", false
 	}
 	return "it hands over to a fresh conversation", true

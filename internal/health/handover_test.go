@@ -206,6 +206,68 @@ func TestHandOverNow(t *testing.T) {
 	})
 }
 
+// TestAskedAtRest holds that an agent is asked for its hand-off when it has answered what was being typed, and not into that.
+func TestAskedAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := filled("x", "")
+		w.empty()
+		w.idle()
+		w.giving = true
+		s, stop := begin(t, w, handsOver, -1, false)
+		defer stop()
+		if _, err := s.handOverNow(t.Context(), op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}}, healthapi.Ref{InstanceID: "exec_1"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		for m, want := range map[orchestron.Message]bool{
+			{ID: "a", Agent: "exec_1", State: orchestron.Attempting}: false, {ID: "b", Agent: "exec_1", State: orchestron.Queued, Urgent: true}: false,
+			{ID: "c", Agent: "exec_1", State: orchestron.Queued}: true,
+		} {
+			if _, held := s.Held(m); held != want {
+				t.Errorf("Held(%+v) = %t, want %t", m, held, want)
+			}
+		}
+		w.mu.Lock()
+		w.giving = false
+		w.mu.Unlock()
+		w.alter("exec_1", func(a *orchestron.Agent) { a.Status = orchestron.Busy })
+		time.Sleep(5 * time.Minute)
+		if got := w.did(); len(got) > 0 {
+			t.Errorf("%q is done although it works on what it was given", got)
+		}
+		w.idle()
+		time.Sleep(time.Minute)
+		if got := w.count(healthapi.HandedOver); got != 1 {
+			t.Errorf("handed over %d times", got)
+		}
+	})
+}
+
+// TestFullAfterAnOrder holds that a hand-over that somebody ordered puts off none that a full context calls for.
+func TestFullAfterAnOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := filled("x", "")
+		w.empty()
+		w.idle()
+		s, stop := begin(t, w, handsOver, -1, false)
+		defer stop()
+		if _, err := s.handOverNow(t.Context(), op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}}, healthapi.Ref{InstanceID: "exec_1"}); err != nil {
+			t.Fatal(err)
+		}
+		for want := 1; want <= 2; want++ { // the second is nobody's order, and so is the third
+			time.Sleep(spacing / 3)
+			if got := w.count(healthapi.HandedOver); got != want {
+				t.Errorf("handed over %d times, want %d", got, want)
+			}
+			w.alter("exec_1", func(*orchestron.Agent) { w.fill = healthapi.Fill{Tokens: 86_000, Window: 100_000} })
+		}
+		time.Sleep(spacing / 3)
+		if got := w.count(healthapi.HandedOver); got != 2 {
+			t.Errorf("handed over %d times, the third too soon", got)
+		}
+	})
+}
+
 // TestStuckAgain holds that an agent that is stuck again soon after it was started again begins afresh, with what it was
 // last given.
 func TestStuckAgain(t *testing.T) {
@@ -219,12 +281,13 @@ func TestStuckAgain(t *testing.T) {
 		defer stop()
 		time.Sleep(50 * time.Minute)
 		synctest.Wait()
-		want := []string{"tell exec_1", "stop exec_1", "restart exec_1", "tell exec_1", "tell exec_1", "stop exec_1", "fresh exec_1", "ask exec_1"}
+		want := []string{"tell exec_1", "stop exec_1", "restart exec_1", "ask exec_1", "tell exec_1", "stop exec_1", "fresh exec_1", "ask exec_1"}
 		if got := w.did(); len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
 			t.Errorf("%q, want %q", got, want)
 		}
-		for _, m := range w.mail() {
-			if !strings.Contains(m.Text, "one two") || !strings.Contains(m.Text, "(no answer: cut off)") {
+		for id, m := range w.mail() {
+			whole := strings.Contains(m.Text, "one two") && strings.Contains(m.Text, "(no answer: cut off)")
+			if strings.HasSuffix(string(id), "-told") != whole {
 				t.Errorf("the fresh run is told %q", m.Text)
 			}
 		}

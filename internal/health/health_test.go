@@ -154,7 +154,7 @@ func TestRemedies(t *testing.T) {
 	}{
 		{healthapi.Report, nil},
 		{healthapi.Nudge, []string{"tell exec_1"}},
-		{healthapi.Restart, []string{"tell exec_1", "stop exec_1", "restart exec_1", "tell exec_1"}},
+		{healthapi.Restart, []string{"tell exec_1", "stop exec_1", "restart exec_1", "ask exec_1"}},
 	} {
 		for effects := -1; effects < 9; effects++ {
 			for _, after := range []bool{false, true} {

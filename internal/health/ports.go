@@ -28,6 +28,8 @@ type Agents interface {
 	Restart(ctx context.Context, id orchestron.AgentID, key string, fresh bool) error
 	// Ask puts a message into the agent's inbox that goes before all others, and returns its id.
 	Ask(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error)
+	// AskIdle does so when the agent is idle and nothing goes before the message or is being answered; else asked is false.
+	AskIdle(ctx context.Context, id orchestron.AgentID, key, text string) (m orchestron.MessageID, asked bool, err error)
 	Message(ctx context.Context, id orchestron.MessageID) (orchestron.Message, error)
 	// Withdraw takes a message out of the agent's inbox of which nothing was typed. Any other is left alone.
 	Withdraw(ctx context.Context, id orchestron.AgentID, m orchestron.MessageID) error

@@ -160,7 +160,7 @@ func (s *Service) replace(ctx context.Context, a orchestron.Agent, r healthapi.R
 	}
 	if err == nil {
 		const text = "You were stuck and have been started again. Look at what is done, and go on with what you were doing."
-		if err := s.agents.Tell(ctx, a.ID, "health-go-on-"+key, text, false); later(err) {
+		if _, err := s.agents.Ask(ctx, a.ID, "health-go-on-"+key, text); later(err) { // before the queue that waited
 			return err
 		}
 	}

@@ -144,7 +144,7 @@ type Recovery struct {
 	GaveUp     int                `json:"gaveUp,omitempty"`     // the run after which none follows
 	Replaced   time.Time          `json:"replaced,omitzero"`    // when it was stuck and started again last
 	Handover   *Handover          `json:"handover,omitempty"`   // under way
-	Handed     time.Time          `json:"handed,omitzero"`      // when a hand-over ended last, either way
+	Handed     time.Time          `json:"handed,omitzero"`      // when a hand-over that nobody ordered ended last, either way
 }
 
 // Fill is how many tokens an agent's context holds, and how many it may; 0 is not known.
