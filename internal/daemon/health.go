@@ -2,12 +2,8 @@ package daemon
 
 import (
 	"context"
-	"crypto/sha256"
 	"os"
-	"slices"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
@@ -57,35 +53,13 @@ func (p patients) Ask(ctx context.Context, id orchestron.AgentID, key, text stri
 	return p.charges.Tell(ctx, id, key, text, true)
 }
 
-// AskIdle does so when the agent is idle, nothing goes before the message, and nothing is being answered: while it is busy,
-// such a message would be typed into the turn that runs.
-func (p patients) AskIdle(ctx context.Context, id orchestron.AgentID, key, text string) (asks orchestron.MessageID, asked bool, err error) {
-	name, err := uuid.NewV7()
-	if err != nil {
-		return "", false, err
-	}
-	who := orchestron.Actor{Kind: orchestron.System}
-	m := orchestron.Message{ID: orchestron.MessageID(name.String()), From: who.Author(), Text: text, Urgent: true, Created: time.Now()}
-	hash := sha256.Sum256([]byte(string(id) + "\n" + text))
-	err = p.Alter(ctx, id, func(tx state.Tx, st *state.State) error {
-		subject, found, err := tx.Keyed(who.String(), key, "send", hash)
-		if asked = found; err != nil || found {
-			m.ID = orchestron.MessageID(subject)
-			return err
-		}
-		first := slices.ContainsFunc(st.Inbox, func(o orchestron.Message) bool {
-			return o.State == orchestron.Attempting || o.Urgent && state.Waits(o)
-		})
-		if st.Agent.Status != orchestron.Idle || first || st.AwaitsEnd() {
-			return nil
-		}
-		if err := state.Enqueue(tx, st, &m); err != nil {
-			return err
-		}
-		asked = true
-		return tx.SetKey(who.String(), key, "send", hash, string(m.ID))
+// AskIdle does so when the agent is idle, nothing goes before the message, and nothing is being answered.
+func (p patients) AskIdle(ctx context.Context, id orchestron.AgentID, key, text string) (m orchestron.MessageID, asked bool, err error) {
+	err = p.Alter(ctx, id, func(tx state.Tx, st *state.State) (err error) {
+		m, asked, err = health.AskIdle(tx, st, key, text)
+		return err
 	})
-	return m.ID, asked && err == nil, err
+	return m, asked && err == nil, err
 }
 
 // Message returns a message as it is now.

@@ -2,13 +2,18 @@ package health
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/healthapi"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // The rules of handing over.
@@ -140,6 +145,32 @@ func (s *Service) ask(ctx context.Context, id orchestron.AgentID, key string, h 
 		return asked || a.Status != orchestron.Idle || a.Generation != h.Run, nil
 	})
 	return err
+}
+
+// AskIdle puts a message from Orchestron into the inbox of an agent that is idle, before others that wait there; asked is
+// false when anything goes before it or is being answered. While an agent is busy it would be typed into the turn that runs.
+// What is done again with the same key finds the message.
+func AskIdle(tx state.Tx, st *state.State, key, text string) (id orchestron.MessageID, asked bool, err error) {
+	who := orchestron.Actor{Kind: orchestron.System}
+	hash := sha256.Sum256([]byte(string(st.Agent.ID) + "\n" + text))
+	if subject, found, err := tx.Keyed(who.String(), key, "send", hash); found || err != nil {
+		return orchestron.MessageID(subject), found, err
+	}
+	before := slices.ContainsFunc(st.Inbox, func(o orchestron.Message) bool {
+		return o.State == orchestron.Attempting || o.Urgent && state.Waits(o)
+	})
+	if st.Agent.Status != orchestron.Idle || before || st.AwaitsEnd() {
+		return "", false, nil
+	}
+	name, err := uuid.NewV7()
+	if err != nil {
+		return "", false, fmt.Errorf("making a message id: %w", err)
+	}
+	m := orchestron.Message{ID: orchestron.MessageID(name.String()), From: who.Author(), Text: text, Urgent: true, Created: time.Now()}
+	if err := state.Enqueue(tx, st, &m); err != nil {
+		return "", false, err
+	}
+	return m.ID, true, tx.SetKey(who.String(), key, "send", hash, string(m.ID))
 }
 
 // awaitWritten waits for what an agent writes.
