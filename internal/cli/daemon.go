@@ -29,7 +29,11 @@ type status struct {
 	} `json:"tmux"`
 	Agents  map[orchestron.Status]int `json:"agents"`
 	Started time.Time                 `json:"started"`
+	Stale   bool                      `json:"config_changed"`
 }
+
+// TakeOver is what puts a changed configuration in force.
+const TakeOver = "orchestron down and orchestron up take it over; agents live on"
 
 // alive is how many agents run.
 func (s status) alive() int {
@@ -111,6 +115,9 @@ func (a *app) tell(s status) error {
 		line("tmux", "%s, not running", s.Tmux.Version)
 	}
 	line("agents", "%s", count(s.Agents))
+	if s.Stale {
+		a.Say("config.yaml changed since the daemon started; %s", TakeOver)
+	}
 	return nil
 }
 

@@ -100,6 +100,32 @@ func CheckVersion(ctx context.Context, name, program, flag string, unfit func(ve
 	return Finding{State: OK, Detail: version}
 }
 
+// Spare is a program that nobody needs to have.
+type Spare interface {
+	Installed() bool
+	// Check returns the program's version.
+	Check(ctx context.Context) (string, error)
+	// Untested says why a version may not do, if that is so.
+	Untested(version string) string
+}
+
+// CheckSpare looks at a program that nobody needs to have: what is wrong with it is a warning at most.
+func CheckSpare(ctx context.Context, p Spare) Finding {
+	if !p.Installed() {
+		return Finding{State: OK, Detail: "not installed; nobody needs it"}
+	}
+	version, err := p.Check(ctx)
+	if err != nil {
+		f := Broken(err)
+		f.State = Warn
+		return f
+	}
+	if why := p.Untested(version); why != "" {
+		return Finding{State: Warn, Detail: version, Remedy: why}
+	}
+	return Finding{State: OK, Detail: version}
+}
+
 // TmuxTooOld says what to do about a tmux before 3.2.
 func TmuxTooOld(version string) string {
 	var major, minor int

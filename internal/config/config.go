@@ -2,8 +2,11 @@
 package config
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -78,6 +81,18 @@ type ACP struct {
 
 // Prices is the file of the person's own prices, which need not be there.
 func (c Config) Prices() string { return filepath.Join(c.Dir, "prices.yaml") }
+
+// Templates is the directory of the person's own templates of teams, which need not be there.
+func (c Config) Templates() string { return filepath.Join(c.Dir, "templates") }
+
+// Stamp tells the usual file's present text from others. It is empty when there is none.
+func (c Config) Stamp() string {
+	data, err := os.ReadFile(filepath.Join(c.Dir, "config.yaml"))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data))
+}
 
 // LogValue is the configuration as it may be logged: commands of custom agents can hold anything and are left out.
 func (c Config) LogValue() slog.Value {

@@ -271,7 +271,8 @@ func (s *settings) applyAgents(c *Config) error {
 
 func (s *settings) applyHealth(c *Config) error {
 	if err := s.Health.Check(); err != nil {
-		return s.wrong("health", "%s", err).Try("leave it out to be told and nothing more")
+		key, what, _ := strings.Cut(err.Error(), ": ")
+		return s.wrong("health."+key, "%s", what).Try("leave it out for what is usual; orchestron help config says what that is")
 	}
 	c.Health = s.Health
 	return nil

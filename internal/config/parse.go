@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/strict"
 )
 
 // parse reads YAML over the settings. Unknown keys are refused.
@@ -16,19 +17,18 @@ func (s *settings) parse(data []byte, file string, env environment) error {
 		return nil
 	}
 	refuse := func(err error) error {
-		text := unknown.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: construct errors: "), "there is no setting $1")
-		return orchestron.Errorf(orchestron.Invalid, "the configuration %s: %s", file, text).
+		return orchestron.Errorf(orchestron.Invalid, "the configuration %s: %w", file, err).
 			Try("orchestron help config shows every field")
 	}
-	var doc yaml.Node
-	if err := yaml.Load(data, &doc); err != nil {
+	top, err := strict.Parse(data)
+	if err != nil {
 		return refuse(err)
 	}
-	if err := expand(doc.Content[0], env); err != nil {
+	if err := expand(top, env); err != nil {
 		return refuse(err)
 	}
-	s.note(doc.Content[0], file, "")
-	if err := doc.Load(s, yaml.WithKnownFields()); err != nil {
+	s.note(top, file, "")
+	if err := strict.Decode(top, s); err != nil {
 		return refuse(err)
 	}
 	return nil
@@ -47,7 +47,6 @@ func (s *settings) note(n *yaml.Node, file, prefix string) {
 }
 
 var (
-	unknown     = regexp.MustCompile(`field (\S+) not found in type \S+`)
 	settingless = regexp.MustCompile(`^(?:[ \t]*(?:#[^\n]*)?(?:\r?\n|$))*$`)
 
 	reference = regexp.MustCompile(`\$?\$\{[^}]*\}?`)

@@ -14,6 +14,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/crewapi"
 	"github.com/orchestron/orchestron/internal/role"
+	"github.com/orchestron/orchestron/internal/strict"
 )
 
 // The bounds of a template.
@@ -72,37 +73,28 @@ func parse(name string, data []byte, roles role.Set) (crewapi.Template, error) {
 	if len(data) > maxFile {
 		return none, &fault{1, fmt.Errorf("it has %d bytes, more than %d", len(data), maxFile)}
 	}
-	var doc yaml.Node
-	if err := yaml.Load(data, &doc); err != nil {
+	doc, err := strict.Parse(data)
+	if err != nil {
 		return none, inYAML(err)
 	}
 	var f file
-	if err := doc.Load(&f, yaml.WithKnownFields()); err != nil {
+	if err := strict.Decode(doc, &f); err != nil {
 		return none, inYAML(err)
 	}
-	c := check{doc: doc.Content[0], roles: roles}
+	c := check{doc: doc, roles: roles}
 	if f.Name != name {
 		return none, c.wrong(fmt.Errorf("the name %q is not that of the file, %q", orchestron.Quotable(f.Name), name), "name")
 	}
 	return c.template(f)
 }
 
-var (
-	fromTo = regexp.MustCompile(`at L\d+\.C\d+-L(\d+)\.C\d+`)
-	inLine = regexp.MustCompile(`(?:line |\bL)(\d+)`)
-)
-
-// inYAML is a fault of the YAML itself. Its errors say the line, in one of several ways; where they say from where to
-// where, the end is what was not understood.
+// inYAML is a fault of the YAML itself.
 func inYAML(err error) error {
-	f := &fault{1, err}
-	for _, way := range []*regexp.Regexp{fromTo, inLine} {
-		if found := way.FindStringSubmatch(err.Error()); found != nil {
-			_, _ = fmt.Sscan(found[1], &f.line) // digits
-			break
-		}
+	var f *strict.Fault
+	if !errors.As(err, &f) {
+		return &fault{1, err}
 	}
-	return f
+	return &fault{f.Line, errors.New(f.Text)}
 }
 
 // check makes a template of a file, and knows where in the file everything stands.

@@ -3,6 +3,8 @@ package crew
 import (
 	"fmt"
 	"maps"
+	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -21,13 +23,31 @@ type values struct {
 func fill(text string, v values) (string, error) {
 	t, err := template.New("text").Option("missingkey=error").Parse(text)
 	if err != nil {
-		return "", fmt.Errorf("reading the text: %w", err)
+		return "", fmt.Errorf("the text: %s", ofTemplate.ReplaceAllString(err.Error(), ""))
 	}
 	var b strings.Builder
 	if err := t.Execute(&b, v); err != nil {
-		return "", fmt.Errorf("filling in the text: %w", err)
+		return "", v.lacking(err)
 	}
 	return strings.TrimSpace(b.String()), nil
+}
+
+var (
+	ofTemplate = regexp.MustCompile(`^template: text:[0-9:]* *`)
+	unknown    = regexp.MustCompile(`at <([^>]*)>: (?:map has no entry for key|can't evaluate field) `)
+)
+
+// lacking is the error that a text asks for what is not there.
+func (v values) lacking(err error) error {
+	asked := unknown.FindStringSubmatch(err.Error())
+	if asked == nil {
+		return fmt.Errorf("the text: %s", ofTemplate.ReplaceAllString(err.Error(), ""))
+	}
+	known := []string{"{{.Task}}"}
+	for _, name := range slices.Sorted(maps.Keys(v.Parameters)) {
+		known = append(known, "{{.Parameters."+name+"}}")
+	}
+	return fmt.Errorf("the text asks for {{%s}}, and there is only %s", asked[1], strings.Join(known, ", "))
 }
 
 // by is the values as they stand in what members know from the start: what an agent says is quoted there, for nothing else

@@ -8,13 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/orchestron/orchestron/internal/acpdriver"
 	"github.com/orchestron/orchestron/internal/cli"
-	"github.com/orchestron/orchestron/internal/crew"
+	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/driver"
-	"github.com/orchestron/orchestron/internal/usage"
 )
 
 // checks are what doctor looks at.
@@ -22,11 +20,10 @@ func (c commands) checks() []cli.Check {
 	vendor := func(name string) cli.Check {
 		return cli.Check{Name: name, Run: func(ctx context.Context) cli.Finding { return c.checkVendor(ctx, name) }}
 	}
+	found := func() (config.Config, error) { cfg, _, err := c.found(); return cfg, err }
 	all := []cli.Check{
 		{Name: "configuration", Run: c.checkConfig},
-		{Name: "prices", Run: c.checkPrices},
-		{Name: "roles", Run: c.checkRoles},
-		{Name: "templates", Run: c.checkTemplates},
+		cli.CheckPrices(found), cli.CheckRoles(found), cli.CheckTemplates(found),
 		{Name: "tmux", Run: c.checkTmux},
 		{Name: "git", Run: func(ctx context.Context) cli.Finding { return cli.CheckVersion(ctx, "git", "git", "--version", nil) }},
 		{Name: "claude", Run: c.checkClaude},
@@ -58,20 +55,7 @@ func (c commands) checkVendor(ctx context.Context, name string) cli.Finding {
 		return cli.Unchecked()
 	}
 	all := vendors(cfg, c.Environ, nil)
-	v := all[slices.IndexFunc(all, func(v vendor) bool { return v.Name() == name })]
-	if !v.Installed() {
-		return cli.Finding{State: cli.OK, Detail: "not installed; nobody needs it"}
-	}
-	version, err := v.Check(ctx)
-	if err != nil {
-		f := cli.Broken(err)
-		f.State = cli.Warn
-		return f
-	}
-	if why := v.Untested(version); why != "" {
-		return cli.Finding{State: cli.Warn, Detail: version, Remedy: why}
-	}
-	return cli.Finding{State: cli.OK, Detail: version}
+	return cli.CheckSpare(ctx, all[slices.IndexFunc(all, func(v vendor) bool { return v.Name() == name })])
 }
 
 func (c commands) checkConfig(context.Context) cli.Finding {
@@ -85,50 +69,6 @@ func (c commands) checkConfig(context.Context) cli.Finding {
 		used = "defaults (no file at " + file + ")"
 	}
 	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("home %s, %s", cfg.Home, used)}
-}
-
-// checkPrices reads the person's own prices, without which the daemon does not start either.
-func (c commands) checkPrices(context.Context) cli.Finding {
-	cfg, _, err := c.found()
-	if err != nil {
-		return cli.Unchecked()
-	}
-	prices, err := usage.LoadPrices(cfg.Prices())
-	if err != nil {
-		return cli.Broken(err)
-	}
-	first := prices.Lists()[0]
-	return cli.Finding{State: cli.OK, Detail: first.Date + ", " + first.Source}
-}
-
-// checkRoles reads the roles, without which the daemon does not start either.
-func (c commands) checkRoles(context.Context) cli.Finding {
-	roles, err := c.roles()
-	if err != nil {
-		return cli.Broken(err)
-	}
-	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("%d can be used", len(roles))}
-}
-
-// checkTemplates reads the templates of teams. One that is wrong takes away its own name only, and so is a warning.
-func (c commands) checkTemplates(context.Context) cli.Finding {
-	cfg, _, err := c.found()
-	if err != nil {
-		return cli.Unchecked()
-	}
-	roles, err := c.roles()
-	if err != nil {
-		return cli.Finding{State: cli.Warn, Detail: "not checked", Remedy: "repair the roles first"}
-	}
-	all, broken := crew.Embedded(roles).With(templatesIn(cfg), roles).All()
-	if len(broken) == 0 {
-		return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("%d can be used", len(all))}
-	}
-	wrong := make([]string, len(broken))
-	for i, b := range broken {
-		wrong[i] = b.Error
-	}
-	return cli.Finding{State: cli.Warn, Detail: strings.Join(wrong, "; "), Remedy: "docs/templates.md shows how one is written"}
 }
 
 // checkTmux looks at the tmux that the daemon would start.
@@ -177,6 +117,9 @@ func (c commands) checkDaemon(ctx context.Context) cli.Finding {
 	var s Status
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return cli.Broken(err)
+	}
+	if s.Stale {
+		return cli.Finding{State: cli.Warn, Detail: "config.yaml changed since the daemon started", Remedy: cli.TakeOver}
 	}
 	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("%s, process %d, %s", s.Version, s.PID, s.URL)}
 }

@@ -2,11 +2,9 @@ package daemon
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"github.com/orchestron/orchestron"
-	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/crew"
 	"github.com/orchestron/orchestron/internal/quota"
 	"github.com/orchestron/orchestron/internal/role"
@@ -16,12 +14,9 @@ import (
 // newCrew makes what starts teams from templates.
 func (d *daemon) newCrew(w workers, roles role.Set) *crew.Service {
 	return crew.New(recruits{w, d.db}, crew.Settings{
-		Dir: templatesIn(d.cfg), Roles: roles, Caps: d.caps(),
+		Dir: d.cfg.Templates(), Roles: roles, Caps: d.caps(),
 	}, time.Now, d.Log)
 }
-
-// templatesIn is where a person's templates of teams are.
-func templatesIn(cfg config.Config) string { return filepath.Join(cfg.Dir, "templates") }
 
 // caps is how many agents there may be.
 func (d *daemon) caps() quota.Caps {

@@ -22,6 +22,7 @@ type Status struct {
 	Agents  map[orchestron.Status]int `json:"agents" jsonschema:"how many are in each state"`
 	Started time.Time                 `json:"started"`
 	Uptime  float64                   `json:"uptime_seconds"`
+	Stale   bool                      `json:"config_changed" jsonschema:"config.yaml is another than the one that this daemon was started with"`
 }
 
 // TmuxStatus is the private tmux server.
@@ -58,6 +59,7 @@ func (d *daemon) status(context.Context, op.Call, Nothing) (Status, error) {
 		Version: d.Version, PID: os.Getpid(), Home: d.cfg.Home, URL: d.url(),
 		Tmux:   TmuxStatus{Version: d.term.version(), PID: pid, Socket: d.cfg.TmuxSocket},
 		Agents: count(d.agents.All()), Started: d.started, Uptime: time.Since(d.started).Seconds(),
+		Stale: d.cfg.Stamp() != d.stamp,
 	}, nil
 }
 

@@ -73,6 +73,7 @@ type daemon struct {
 	tcp       net.Listener
 	unix      net.Listener
 	started   time.Time
+	stamp     string          // of the configuration that it was started with
 	stopping  chan stopAgents // one request to stop
 }
 
@@ -87,7 +88,7 @@ const memory = 96 << 20
 // and calls are answered. Agents live on after it returns unless the operator asked otherwise.
 func Serve(ctx context.Context, in Instance, cfg config.Config, ready func()) (err error) {
 	debug.SetMemoryLimit(memory)
-	d := &daemon{Instance: in, cfg: cfg, started: time.Now(), stopping: make(chan stopAgents, 1)}
+	d := &daemon{Instance: in, cfg: cfg, started: time.Now(), stamp: cfg.Stamp(), stopping: make(chan stopAgents, 1)}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if d.db, err = sqlite.Open(ctx, filepath.Join(cfg.Home, "orchestron.db"), in.Log); err != nil {
 		return err

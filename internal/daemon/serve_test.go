@@ -3,10 +3,8 @@ package daemon
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -85,48 +83,9 @@ func TestDoctorOnConfiguration(t *testing.T) {
 	if f := c.checkConfig(t.Context()); f.State != cli.Fail {
 		t.Errorf("a wrong file is found %v", f)
 	}
-	if f := c.checkPrices(t.Context()); f.State != cli.OK || !strings.Contains(f.Detail, "built in") {
-		t.Errorf("without prices of one's own doctor finds %v", f)
-	}
-	prices := filepath.Join(dir, "c", "prices.yaml")
-	if err := os.WriteFile(prices, []byte("date: 2026-11-21\nmodels: [{model: x}]\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if f := c.checkPrices(t.Context()); f.State != cli.Fail || !strings.Contains(f.Detail, prices+": line 2") {
-		t.Errorf("wrong prices are found %v", f)
-	}
 	for name, check := range map[string]func(context.Context) cli.Finding{"claude": c.checkClaude, "daemon": c.checkDaemon} {
 		if f := check(t.Context()); f.State == cli.Fail || f.Detail != "not checked" {
 			t.Errorf("%s repeats the mistake in the configuration: %v", name, f)
 		}
-	}
-}
-
-// TestDoctorOnRolesAndTemplates: a wrong role keeps the daemon from starting, a wrong template does not.
-func TestDoctorOnRolesAndTemplates(t *testing.T) {
-	dir := t.TempDir()
-	c := commands{Process: Process{Environ: environ(dir)}}
-	for name, check := range map[string]func(context.Context) cli.Finding{"roles": c.checkRoles, "templates": c.checkTemplates} {
-		if f := check(t.Context()); f.State != cli.OK {
-			t.Errorf("without files of one's own the %s are found %v", name, f)
-		}
-	}
-	put := func(name, text string) string {
-		path := filepath.Join(dir, "c", name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	template := put("templates/a.yaml", "name: a\ncolour: red\n")
-	if f := c.checkTemplates(t.Context()); f.State != cli.Warn || !strings.Contains(f.Detail, template) || !strings.Contains(f.Detail, "line 2") {
-		t.Errorf("a wrong template is found %v", f)
-	}
-	role := put("roles/x.md", "---\nname: x\nlevel: mangler\n---\ntext\n")
-	if f := c.checkRoles(t.Context()); f.State != cli.Fail || !strings.Contains(f.Detail, role+" is wrong: line 3: ") {
-		t.Errorf("a wrong role is found %v", f)
-	}
-	if f := c.checkTemplates(t.Context()); f.State != cli.Warn || f.Detail != "not checked" {
-		t.Errorf("templates repeat the mistake in the roles: %v", f)
 	}
 }

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/orchestron/orchestron/internal/config"
+	"github.com/orchestron/orchestron/internal/crew"
+	"github.com/orchestron/orchestron/internal/role"
+	"github.com/orchestron/orchestron/internal/usage"
+)
+
+// Found says where things are, also when the configuration is wrong.
+type Found func() (config.Config, error)
+
+// CheckPrices reads the person's own prices, without which the daemon does not start.
+func CheckPrices(found Found) Check {
+	return Check{Name: "prices", Run: func(context.Context) Finding {
+		cfg, err := found()
+		if err != nil {
+			return Unchecked()
+		}
+		prices, err := usage.LoadPrices(cfg.Prices())
+		if err != nil {
+			return Broken(err)
+		}
+		first := prices.Lists()[0]
+		return Finding{State: OK, Detail: first.Date + ", " + first.Source}
+	}}
+}
+
+// CheckRoles reads the roles, without which the daemon does not start either.
+func CheckRoles(found Found) Check {
+	return Check{Name: "roles", Run: func(context.Context) Finding {
+		cfg, err := found()
+		if err != nil {
+			return Unchecked()
+		}
+		roles, err := role.Load(cfg.RolesDir)
+		if err != nil {
+			return Broken(err)
+		}
+		return Finding{State: OK, Detail: fmt.Sprintf("%d can be used", len(roles))}
+	}}
+}
+
+// CheckTemplates reads the templates of teams. One that is wrong takes away its own name only, and so is a warning.
+func CheckTemplates(found Found) Check {
+	return Check{Name: "templates", Run: func(context.Context) Finding {
+		cfg, err := found()
+		if err != nil {
+			return Unchecked()
+		}
+		roles, err := role.Load(cfg.RolesDir)
+		if err != nil {
+			return Finding{State: Warn, Detail: "not checked", Remedy: "repair the roles first"}
+		}
+		all, broken := crew.Embedded(roles).With(cfg.Templates(), roles).All()
+		if len(broken) == 0 {
+			return Finding{State: OK, Detail: fmt.Sprintf("%d can be used", len(all))}
+		}
+		wrong := make([]string, len(broken))
+		for i, b := range broken {
+			wrong[i] = b.Error
+		}
+		return Finding{State: Warn, Detail: strings.Join(wrong, "; "), Remedy: "docs/templates.md shows how one is written"}
+	}}
+}
