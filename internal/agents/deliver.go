@@ -20,6 +20,7 @@ const (
 	hookTime   = 8 * time.Second // for the hook of a message that has left the input box, besides what its program gives it
 	firstPause = 100 * time.Millisecond
 	mostPause  = 5 * time.Second
+	mostTurns  = 1000 // that are looked through
 )
 
 // deliver hands an agent its messages, one after the other, until ctx ends. It holds all of a delivery's state in
@@ -248,6 +249,26 @@ func (s *Service) submit(ctx context.Context, h *handle, m orchestron.Message, c
 		return "", err
 	}
 	return h.left.Doubt(m.ID, h.snapshot()), nil
+}
+
+// accepted looks for evidence that the program of an agent, which has ended, took a message: its hook left a mark, or was
+// killed before and the conversation has the prompt once more than hooks have told.
+func (s *Service) accepted(h *handle) state.Accepted {
+	return func(m orchestron.Message) (bool, error) {
+		was, err := s.home.WasSubmitted(m.Agent, m.ID)
+		book, searchable := h.driver.(interface {
+			Prompts(a orchestron.Agent, since time.Time) []string
+		})
+		text, unplaced := h.driver.Place(m.Text)
+		if was || err != nil || !searchable || unplaced != nil {
+			return was, err
+		}
+		same := func(t string) bool { return strings.TrimSpace(t) == strings.TrimSpace(text) }
+		found := slices.DeleteFunc(book.Prompts(h.snapshot(), m.Created), func(t string) bool { return !same(t) })
+		told, err := s.store.Turns(s.ctx, m.Agent, m.Created, mostTurns)
+		told = slices.DeleteFunc(told, func(t orchestron.Turn) bool { return t.Prompt != m.Text })
+		return len(found) > len(told), err
+	}
 }
 
 // confirm notes that the agent's program accepted a message, from the mark that its hook left.

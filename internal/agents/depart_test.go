@@ -165,3 +165,59 @@ func TestUnsureHoldsUpNobody(t *testing.T) {
 	two := w.send(h, "two", true)
 	until(t, "the next is given", func() bool { return w.message(two).State.Outcome() != orchestron.Queued })
 }
+
+// TestTakenBeforeTheEnd: a program that ends may take the hook of a prompt with it. The prompt is not given to the next run
+// when the conversation has it once more than hooks have told.
+func TestTakenBeforeTheEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		book []string // the prompts of the conversation, at the end
+		cut  bool     // the message ends with that run
+	}{
+		"the conversation has both": {[]string{"do it", "do it"}, true},
+		"it has the one before":     {[]string{"do it"}, false},
+		"it has nothing":            {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, t.TempDir(), hooked)
+			a := w.spawn(agentapi.SpawnIn{Role: "specialist"})
+			p, h := w.machine.of(a.ID), w.handles[a.ID]
+			w.hook(p, "prompt", "long", "")
+			until(t, "the agent works", func() bool { return h.snapshot().Status == orchestron.Busy })
+			first, second := w.send(h, "do it", false), w.send(h, "do it", false)
+			var submitted atomic.Int32
+			w.machine.mu.Lock()
+			w.machine.taken = func(p *program, _ string) bool {
+				if submitted.Add(1) != 2 {
+					return false
+				}
+				w.driver.mu.Lock()
+				w.driver.book = c.book
+				w.driver.mu.Unlock()
+				w.machine.mu.Lock()
+				w.machine.end(p.process)
+				w.machine.mu.Unlock()
+				if err := w.machine.put(p, handoff.Record{Kind: handoff.Exited, Exit: &orchestron.Exit{Code: 1, At: time.Now()}}); err != nil {
+					t.Error(err)
+				}
+				return true
+			}
+			w.machine.mu.Unlock()
+			w.hook(p, "stop", "done", "")
+			until(t, "the agent has ended", func() bool { return !h.snapshot().Alive() })
+			if m := w.message(first); m.State != orchestron.Answered || m.Failure != "" {
+				t.Errorf("the message before is %s (%s)", m.State, m.Failure)
+			}
+			if _, err := w.restart(t.Context(), call(""), agentapi.RestartIn{InstanceID: string(a.ID)}); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "it is settled", func() bool { return w.message(second).Settled(hooked) })
+			if m := w.message(second); m.State != orchestron.Answered || (m.Failure != "") != c.cut {
+				t.Errorf("the message is %s (%s), cut off: %t, want %t", m.State, m.Failure, m.Failure != "", c.cut)
+			}
+			if n := submitted.Load(); c.cut && n != 2 || !c.cut && n != 3 {
+				t.Errorf("%d prompts were submitted", n)
+			}
+		})
+	}
+}

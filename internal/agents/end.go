@@ -176,7 +176,7 @@ func (s *Service) failStart(ctx context.Context, h *handle, cause error) error {
 
 func (s *Service) notStarted(ctx context.Context, h *handle, cause error) error {
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		return state.NotStarted(tx, st, cause, time.Now(), s.home.WasSubmitted)
+		return state.NotStarted(tx, st, cause, time.Now(), s.accepted(h))
 	})
 }
 

@@ -134,7 +134,7 @@ func (s *Service) record(tx state.Tx, h *handle, st *state.State, r handoff.Reco
 		}
 		return nil
 	case handoff.Exited:
-		return state.Exited(tx, st, *r.Exit, s.home.WasSubmitted)
+		return state.Exited(tx, st, *r.Exit, s.accepted(h))
 	case handoff.Hooked:
 		return s.hooked(tx, h, st, r, approval)
 	case handoff.Composed, handoff.Withdrawn:

@@ -111,7 +111,7 @@ func (s *Service) lose(ctx context.Context, h *handle, pane orchestron.Pane, why
 		s.log.Error("ending what is left of an agent", "agent", h.id(), "err", err)
 	}
 	return s.change(ctx, h, func(tx state.Tx, st *state.State) error {
-		return state.Lost(tx, st, pane, why, time.Now(), s.home.WasSubmitted)
+		return state.Lost(tx, st, pane, why, time.Now(), s.accepted(h))
 	})
 }
 

@@ -323,6 +323,7 @@ type driver struct {
 	shows   []orchestron.Fact // what the screen says
 
 	patience time.Duration // with hooks
+	book     []string      // prompts that the conversation has
 }
 
 func (d *driver) fail(prepare, observe error) {
@@ -343,6 +344,12 @@ func (d *driver) Channel(string) orchestron.Channel {
 		c.Reset, c.Blank, c.Hook = []orchestron.Key{"Reset"}, d.blank, d.patience
 	}
 	return c
+}
+
+func (d *driver) Prompts(orchestron.Agent, time.Time) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.book)
 }
 
 func (d *driver) Place(text string) (string, error) {

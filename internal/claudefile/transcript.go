@@ -72,6 +72,20 @@ func LastEntry(lines [][]byte) (Entry, bool) {
 	return last, last.Type != ""
 }
 
+// Prompts returns the prompts of a conversation from a time on, in order.
+func Prompts(lines [][]byte, since time.Time) (texts []string) {
+	for _, line := range lines {
+		var e Entry
+		if !bytes.Contains(line, []byte(`"user"`)) || json.Unmarshal(line, &e) != nil || e.Meta || e.Sidechain || e.Time.Before(since.Truncate(time.Millisecond)) {
+			continue
+		}
+		if e.Text = e.said(); e.Prompted() && !e.Interrupted() {
+			texts = append(texts, e.Text)
+		}
+	}
+	return texts
+}
+
 func (e Entry) blocks() []block {
 	var text string
 	if json.Unmarshal(e.Message.Content, &text) == nil {

@@ -102,6 +102,16 @@ func (s stateFile) fact() (orchestron.Fact, bool) {
 	return f, true
 }
 
+// Prompts returns the prompts that the end of an agent's transcript has from a time on. One that is not there may have been
+// taken all the same: Claude Code writes with a delay.
+func (c *Claude) Prompts(a orchestron.Agent, since time.Time) []string {
+	lines, err := bin.Tail(a.Transcript)
+	if err != nil {
+		return nil // nothing is written down
+	}
+	return claudefile.Prompts(lines, since)
+}
+
 // lastTurn returns how the last turn in the agent's transcript ended. idle is when the program became idle.
 func lastTurn(a orchestron.Agent, idle time.Time) []orchestron.Fact {
 	lines, err := bin.Tail(a.Transcript)

@@ -189,3 +189,32 @@ func BenchmarkObserve(b *testing.B) {
 		}
 	}
 }
+
+// TestPrompts reads the prompts of a conversation again, and leaves out what only looks like one.
+func TestPrompts(t *testing.T) {
+	dir := t.TempDir()
+	a := orchestron.Agent{Transcript: filepath.Join(dir, "t.jsonl")}
+	at := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	line := func(later time.Duration, rest string) string {
+		return `{"timestamp":"` + at.Add(later).Format(time.RFC3339Nano) + `",` + rest + "}\n"
+	}
+	text := line(-time.Second, `"type":"user","message":{"content":"before"}`) +
+		line(0, `"type":"user","message":{"content":"one\nof two lines"}`) +
+		line(1, `"type":"user","isMeta":true,"message":{"content":"its own"}`) +
+		line(2, `"type":"user","isSidechain":true,"message":{"content":"a sub-agent's"}`) +
+		line(3, `"type":"user","message":{"content":[{"type":"tool_result","content":"x"}]}`) +
+		line(4, `"type":"assistant","message":{"content":[{"type":"text","text":"\"user\""}]}`) +
+		line(5, `"type":"user","message":{"content":[{"type":"text","text":"[Request interrupted by user]"}]}`) +
+		line(6, `"type":"user","message":{"content":[{"type":"text","text":"two"}]}`) + "{\n"
+	if err := os.WriteFile(a.Transcript, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := NewClaude(ClaudeSettings{}).Prompts(a, at.Add(500*time.Microsecond))
+	if diff := cmp.Diff([]string{"one\nof two lines", "two"}, got); diff != "" {
+		t.Errorf("Prompts (-want +got):\n%s", diff)
+	}
+	a.Transcript = filepath.Join(dir, "none")
+	if got := NewClaude(ClaudeSettings{}).Prompts(a, at); len(got) != 0 {
+		t.Errorf("without a transcript: %q", got)
+	}
+}

@@ -7,8 +7,8 @@ import (
 	"github.com/orchestron/orchestron"
 )
 
-// Accepted reports whether an agent's program left a mark that it accepted a message.
-type Accepted func(orchestron.AgentID, orchestron.MessageID) (bool, error)
+// Accepted reports whether there is evidence that an agent's program accepted a message of which no hook came to tell.
+type Accepted func(orchestron.Message) (bool, error)
 
 // Exited notes that the agent's program ended, and ends what was going on with it.
 func Exited(tx Tx, st *State, exit orchestron.Exit, accepted Accepted) error {
@@ -50,7 +50,7 @@ func recoverSubmitted(tx Tx, st *State, at time.Time, accepted Accepted) error {
 		if m.State != orchestron.Attempting {
 			continue
 		}
-		was, err := accepted(st.Agent.ID, m.ID)
+		was, err := accepted(m)
 		if err != nil {
 			return err
 		}

@@ -40,8 +40,8 @@ func (b *book) AddTurn(t *orchestron.Turn) error {
 
 func (b *book) OpenTurns(orchestron.AgentID) ([]orchestron.Turn, error) { return nil, b.fails }
 
-func never(orchestron.AgentID, orchestron.MessageID) (bool, error)  { return false, nil }
-func always(orchestron.AgentID, orchestron.MessageID) (bool, error) { return true, nil }
+func never(orchestron.Message) (bool, error)  { return false, nil }
+func always(orchestron.Message) (bool, error) { return true, nil }
 
 func of(status orchestron.Status, inbox ...orchestron.Message) *State {
 	return &State{Agent: orchestron.Agent{ID: "spec_1", Status: status, Wanted: orchestron.WantRunning, Generation: 1}, Inbox: inbox}

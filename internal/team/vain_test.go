@@ -129,7 +129,7 @@ func (p *vainPlay) read(id orchestron.AgentID) {
 
 func (p *vainPlay) crash(id orchestron.AgentID) {
 	p.change(id, true, func(tx state.Tx, st *state.State) error {
-		return state.Exited(tx, st, orchestron.Exit{Code: 1, At: time.Now()}, func(orchestron.AgentID, orchestron.MessageID) (bool, error) { return false, nil })
+		return state.Exited(tx, st, orchestron.Exit{Code: 1, At: time.Now()}, func(orchestron.Message) (bool, error) { return false, nil })
 	})
 }
 
