@@ -39,7 +39,7 @@ func (r *room) approvals() *cobra.Command {
 		Annotations: map[string]string{"state": "--state", "agent": "--agent", "limit": "--limit"},
 	}
 	console.Group(cmd)
-	cmd.Flags().StringVar(&state, "state", "pending", "pending, allowed, denied, expired, answered_in_terminal, gone, all, or always: what --always allowed")
+	cmd.Flags().StringVar(&state, "state", "pending", "one of pending, allowed, denied, expired, answered_in_terminal, gone, all, or always: what --always allowed")
 	cmd.Flags().StringVar(&agent, "agent", "", "only of this agent")
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most this many, the newest")
 	cmd.Flags().BoolVar(&follow, "follow", false, "go on: print what is asked and answered as it happens")
@@ -120,7 +120,7 @@ func (r *room) given(ctx context.Context, cmd *cobra.Command, id string, answers
 	}
 	choices := out.Approvals[0].Choices
 	if len(choices) != len(answers) {
-		return nil, console.Usage(cmd, "%s asks %s, and there are %d answers", id, console.Count(len(choices), "question"), len(answers)).
+		return nil, console.Usage(cmd, "%s asks %s, and is given %s", id, console.Count(len(choices), "question"), console.Count(len(answers), "answer")).
 			Try("give --answer once for each question, in their order")
 	}
 	given := map[string]string{}

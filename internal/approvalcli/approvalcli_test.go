@@ -143,7 +143,7 @@ func TestApprovals(t *testing.T) {
 	for args, want := range map[string]string{
 		"--limit 0":                         "--limit",
 		"revoke APR-3":                      "orchestron approvals --state always shows",
-		"allow APR-1 --answer x":            "APR-1 asks 0 questions, and there are 1 answers",
+		"allow APR-1 --answer x":            "APR-1 asks 0 questions, and is given 1 answer",
 		"allow APR-9 --answer x":            "orchestron approvals shows",
 		"deny":                              "ID",
 		"forbid APR-1":                      `there is no command "forbid"`,

@@ -32,7 +32,7 @@ func (a *app) spawn() *cobra.Command {
 	f.StringVar(&o.name, "name", "", "name for people")
 	f.StringVar(&o.dir, "dir", "", "existing directory to work in or below (default: as configured)")
 	f.StringVar(&o.parent, "parent", "", "id of the agent that leads this one")
-	f.StringVar(&o.model, "model", "", "sonnet, opus, haiku, or any model id")
+	f.StringVar(&o.model, "model", "", "as sonnet, opus, haiku, or any model id")
 	f.StringVar(&o.driver, "driver", "", "agent program: claude, scripted, or one from the configuration")
 	f.StringVar(&o.context, "context", "", "what the agent must know from the start: Markdown, @file, or - for stdin")
 	f.StringVar(&o.permission, "permission-mode", "", "permission mode of the agent program")

@@ -36,6 +36,9 @@ func newDaemon() *consoletest.Daemon {
 			if in.ToneOf == "lead" {
 				return greeting{}, orchestron.Errorf(orchestron.Conflict, "greet: no").Try("leave toneOf out, or pass dept_id.")
 			}
+			if in.ToneOf == "list" {
+				return greeting{}, orchestron.Errorf(orchestron.Limit, "no").Try("list shows the agents; set_limits raises it")
+			}
 			return greeting{"hello " + in.Name}, nil
 		}))
 }
@@ -84,6 +87,7 @@ func TestRoom(t *testing.T) {
 		{"say greet x --departmnt y", consoletest.Ran{Code: 2, Stderr: "orchestron: orchestron say greet has no flag --departmnt\n  try: did you mean --department?\n"}},
 		// An operation's words are the command's.
 		{"say greet x --tone-of lead", consoletest.Ran{Code: 4, Stderr: "orchestron: greet: no\n  try: leave --tone-of out, or pass --department.\n"}},
+		{"say greet x --tone-of list", consoletest.Ran{Code: 7, Stderr: "orchestron: no\n  try: orchestron list shows the agents; orchestron limits set raises it\n"}},
 		{"say greet nobody", consoletest.Ran{Code: 2, Stderr: "orchestron: NAME: 7 has type \"integer\", want \"string\"\n  try: orchestron say greet --help shows how\n"}},
 	}
 	for _, test := range tests {

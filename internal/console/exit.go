@@ -138,7 +138,23 @@ func (a *App) inFlags(cmd *cobra.Command, e *orchestron.Error) *orchestron.Error
 			words[i] = flag + words[i][len(name):]
 		}
 	}
-	return e.Try("%s", strings.Join(words, " "))
+	return e.Try("%s", inCommands(cmd, strings.Join(words, " ")))
+}
+
+// inCommands names commands where a remedy names operations, but to whoever calls those themselves.
+func inCommands(cmd *cobra.Command, remedy string) string {
+	if cmd.Name() == "call" || cmd.Name() == "tools" {
+		return remedy
+	}
+	if rest, is := strings.CutPrefix(remedy, "list shows "); is {
+		remedy = "orchestron list shows " + rest
+	}
+	return strings.NewReplacer(
+		"list_approvals with the state always", "orchestron approvals --state always", "list_approvals", "orchestron approvals",
+		"list_runs", "orchestron runs", "get_run", "orchestron runs", "cancel_run", "orchestron runs --cancel",
+		"set_limits", "orchestron limits set", "get_health", "orchestron health", "get_instance_status", "orchestron status",
+		"get_children", "orchestron tree",
+	).Replace(remedy)
 }
 
 // plain says what a schema's validator found without the names of its rules.

@@ -129,7 +129,7 @@ func (r *room) coordinate() *cobra.Command {
 	}
 	cmd.Flags().StringSliceVar(&agents, "agent", nil, "an agent's id; may be given many times")
 	cmd.Flags().StringVar(&coordinator, "coordinator", "", "the agent that splits and merges")
-	cmd.Flags().StringVar(&how, "how", "parallel", "parallel, sequential or consensus")
+	cmd.Flags().StringVar(&how, "how", "parallel", "one of parallel, sequential and consensus")
 	cmd.Flags().IntVar(&quorum, "quorum", 0, "votes that a proposal needs (default the majority of those alive)")
 	w.flags(cmd)
 	console.Completes(cmd, "agent", r.AgentIDs())

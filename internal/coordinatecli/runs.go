@@ -27,7 +27,7 @@ func (r *room) distribute() *cobra.Command {
 		Args:    cobra.ArbitraryArgs, ValidArgsFunction: console.Words(),
 		Annotations: map[string]string{"tasks": "TASK", "managerIds": "--manager", "strategy": "--strategy", "timeout_seconds": "--timeout"},
 	}
-	cmd.Flags().StringVar(&strategy, "strategy", "round-robin", "round-robin, least-loaded or capacity-aware")
+	cmd.Flags().StringVar(&strategy, "strategy", "round-robin", "one of round-robin, least-loaded and capacity-aware")
 	cmd.Flags().StringSliceVar(&managers, "manager", nil, "only to this manager; may be given many times (default: all that are alive)")
 	console.Completes(cmd, "manager", r.AgentIDs())
 	cmd.Flags().StringVar(&file, "file", "", "a file with a list of tasks in JSON: texts or objects; - for stdin")
@@ -77,7 +77,7 @@ func (r *room) runs() *cobra.Command {
 		Args:    console.Between("RUN"), ValidArgsFunction: r.runIDs(),
 		Annotations: map[string]string{"run_id": "RUN", "state": "--state", "limit": "--limit", "timeout_seconds": "--wait", "interrupt": "--interrupt"},
 	}
-	cmd.Flags().StringVar(&state, "state", "", "open, running, cancelling, completed, partial, failed or cancelled")
+	cmd.Flags().StringVar(&state, "state", "", "one of open, running, cancelling, completed, partial, failed or cancelled")
 	cmd.Flags().IntVar(&limit, "limit", 100, "at most this many, the newest")
 	cmd.Flags().BoolVar(&cancel, "cancel", false, "begin nothing more of the run")
 	cmd.Flags().BoolVar(&interrupt, "interrupt", false, "with --cancel: stop the turns of the agents at work")

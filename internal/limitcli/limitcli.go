@@ -168,15 +168,23 @@ func (r *room) tell(out limitapi.GetOut) error {
 // warn says what a limit does not see.
 func (r *room) warn(v limitapi.View) {
 	if v.Unpriced > 0 {
-		r.Say("%s: %d tokens are of models without a known price, which its limit of cost does not see", v.Scope, v.Unpriced)
+		r.Say("%s: its limit of cost does not see %s of models without a known price", v.Scope, console.Count(int(v.Unpriced), "token"))
 	}
 	if len(v.NotCounted) > 0 {
-		ids := make([]string, len(v.NotCounted))
-		for i, id := range v.NotCounted {
-			ids[i] = string(id)
-		}
-		r.Say("%s: nobody counts the tokens of %s, which its limits of tokens and cost do not see", v.Scope, strings.Join(ids, ", "))
+		r.Say("%s: nobody counts the tokens of %s, which its limits of tokens and cost do not see", v.Scope, join(v.NotCounted))
 	}
+	if len(v.Untold) > 0 {
+		r.Say("%s: no tokens are known yet of %s; not every program that speaks ACP tells them, and if none are known after a turn, limits "+
+			"of tokens and cost do not see it: give it --time, too", v.Scope, join(v.Untold))
+	}
+}
+
+func join(ids []orchestron.AgentID) string {
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = string(id)
+	}
+	return strings.Join(words, ", ")
 }
 
 // color warns of a limit that is nearly or wholly used up.
@@ -198,7 +206,7 @@ func stage(s limitapi.Stage) string {
 	case limitapi.Ended:
 		return "is stopped"
 	case limitapi.Resuming:
-		return "is started again"
+		return "is being started again, for its limit was raised"
 	}
 	return string(s)
 }

@@ -62,7 +62,7 @@ func TestTable(t *testing.T) {
 	if strings.Contains(ran.Stdout, "\x1b") || ran.Code != 0 {
 		t.Errorf("exit code %d: %q", ran.Code, ran.Stdout)
 	}
-	for _, want := range []string{"exec_1: 13 tokens are of models without a known price", "nobody counts the tokens of exec_1"} {
+	for _, want := range []string{"exec_1: its limit of cost does not see 13 tokens of models without a known price", "nobody counts the tokens of exec_1"} {
 		if !strings.Contains(ran.Stderr, want) {
 			t.Errorf("it does not say %q but %q", want, ran.Stderr)
 		}

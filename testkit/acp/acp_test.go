@@ -25,6 +25,15 @@ func said(t *testing.T, home string, args []string, requests ...string) string {
 	return out.String()
 }
 
+func TestHelp(t *testing.T) {
+	for arg, want := range map[string]int{"--help": 0, "--nonsense": 2} {
+		var out, errs bytes.Buffer
+		if code := Main([]string{arg}, nil, strings.NewReader(""), &out, &errs); code != want || strings.Contains(out.String(), "Usage:") != (want == 0) {
+			t.Errorf("%s: exit code %d, %q and %q", arg, code, out.String(), errs.String())
+		}
+	}
+}
+
 func TestConversation(t *testing.T) {
 	home := t.TempDir()
 	begin := `"id":1,"method":"session/new","params":{"cwd":"/w","mcpServers":[]}`

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -52,13 +53,18 @@ func Main(args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &agent{env: env, out: json.NewEncoder(stdout), waits: map[string]chan json.RawMessage{}}
 	flags := flag.NewFlagSet("acp", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, help) }
+	flags.Usage = func() {}
 	flags.BoolVar(&a.noLoad, "no-load", false, "")
 	flags.BoolVar(&a.noHTTP, "no-http", false, "")
 	flags.BoolVar(&a.noModel, "no-model", false, "")
 	flags.BoolVar(&a.late, "late", false, "")
 	flags.StringVar(&a.login, "login", "", "")
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, help)
+		return 0
+	case err != nil:
+		fmt.Fprint(stderr, help)
 		return 2
 	}
 	a.dir = filepath.Join(a.getenv("HOME"), ".testkit-acp")
