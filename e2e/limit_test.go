@@ -136,3 +136,24 @@ func TestLimitKilled(t *testing.T) {
 		t.Logf("%s: %d prompts, %d notices, %d calls, %d tokens", id, prompts, said, used.Total.Calls, got)
 	}
 }
+
+// TestGoesOnFirst: an agent that a limit cut off goes on with that when the limit is raised, and not with what waits.
+func TestGoesOnFirst(t *testing.T) {
+	h := newHouse(t, program)
+	h.start()
+	var a agentapi.View
+	h.mustCall("spawn_claude", map[string]any{"role": "specialist", "name": "x", "driver": "scripted", "max_total_tokens": 100_000, "wait": true}, &a)
+	h.send(a.ID, "job one\n@@usage in=120000 out=0\n@@run true\n@@hold", false)
+	h.send(a.ID, "job two", false)
+	eventually(t, "it is stopped", 90*time.Second, func() bool { return h.agent(a.ID).Status == orchestron.Stopped })
+	var out limitapi.GetOut
+	h.mustCall("set_limits", map[string]any{"instance_id": a.ID, "max_total_tokens": 0}, &out)
+	if len(out.Stopped) != 1 || out.Stopped[0].Stage != limitapi.Resuming {
+		t.Errorf("set_limits answers %+v, want that it is started again", out)
+	}
+	eventually(t, "it has done what waited", 60*time.Second, func() bool { return slices.Contains(h.accepted(a.ID), "job two") })
+	got := h.accepted(a.ID)
+	if two := slices.Index(got, "job two"); !strings.HasPrefix(got[two-1], "You were stopped by a limit") {
+		t.Errorf("it is given %.80q, want what was cut off before what waits", got)
+	}
+}

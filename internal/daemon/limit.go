@@ -6,16 +6,30 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/config"
 	"github.com/orchestron/orchestron/internal/limit"
 	"github.com/orchestron/orchestron/internal/limitapi"
 	"github.com/orchestron/orchestron/internal/limitstore"
 	"github.com/orchestron/orchestron/internal/state"
+	"github.com/orchestron/orchestron/internal/usage"
 )
 
 // limiting makes the limits on what agents use, and takes over those that are stored.
-func (d *daemon) limiting(ctx context.Context, w workers, spent limit.Usage) (*limit.Service, error) {
-	limits := limit.New(ceilings{limitstore.In(d.db)}, spent, charges{w}, time.Now, d.Log)
+func (d *daemon) limiting(ctx context.Context, w workers, spent *usage.Service) (*limit.Service, error) {
+	limits := limit.New(ceilings{limitstore.In(d.db)}, meter{spent, d.cfg}, charges{w}, time.Now, d.Log)
 	return limits, limits.Load(ctx)
+}
+
+// meter is usage as limits see it.
+type meter struct {
+	*usage.Service
+	cfg config.Config
+}
+
+// Tells reports whether the programs of the agent's driver all tell what they use: those that speak ACP need not.
+func (m meter) Tells(a orchestron.Agent) bool {
+	_, hosted := m.cfg.ACP[a.Driver]
+	return !hosted
 }
 
 // ceilings is the database as limits see it.

@@ -27,6 +27,8 @@ type world struct {
 	ordinals  int
 	events    []orchestron.Event
 	told      map[string]string // by agent and key
+	urgent    []bool            // of each that was told
+	began     func()            // a program was started again
 	withdrawn []orchestron.MessageID
 	effects   []string        // what was done to agents, in order
 	restarted map[string]bool // by key
@@ -132,6 +134,8 @@ func (l *life) Spent(id orchestron.AgentID) (tokens, micro, unpriced int64) {
 
 func (l *life) Counts(a orchestron.Agent) bool { return a.Driver != "mute" }
 
+func (l *life) Tells(a orchestron.Agent) bool { return a.Driver != "quiet" }
+
 func (l *life) Counted(orchestron.AgentID) time.Time {
 	l.world.mu.Lock()
 	defer l.world.mu.Unlock()
@@ -173,7 +177,7 @@ func (l *life) Withdraw(_ context.Context, _ orchestron.AgentID, m orchestron.Me
 	return nil
 }
 
-func (l *life) Tell(_ context.Context, id orchestron.AgentID, key, text string, _ bool) (orchestron.MessageID, error) {
+func (l *life) Tell(_ context.Context, id orchestron.AgentID, key, text string, urgent bool) (orchestron.MessageID, error) {
 	return orchestron.MessageID(key), l.do(func() error {
 		l.world.mu.Lock()
 		defer l.world.mu.Unlock()
@@ -181,6 +185,7 @@ func (l *life) Tell(_ context.Context, id orchestron.AgentID, key, text string, 
 			return fmt.Errorf("the key %s stands for %q and for %q", key, before, text)
 		} else if !known {
 			l.told[key] = text
+			l.urgent = append(l.urgent, urgent)
 			l.effects = append(l.effects, "tell "+string(id))
 		}
 		return nil
@@ -249,6 +254,9 @@ func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string) (er
 				err = orchestron.Errorf(orchestron.Conflict, "its directory is a file")
 			}
 		})
+		if err == nil && l.began != nil {
+			l.began()
+		}
 		return err
 	})
 }

@@ -75,7 +75,7 @@ func TestTerminatedMeanwhile(t *testing.T) {
 			}
 		}
 		expect(t, "raised", again, "restart exec_2")
-		if len(s.show(func(limitapi.Limit) bool { return true }, func(orchestron.AgentID) bool { return true }).Stopped) > 0 {
+		if out, err := s.get(t.Context(), op.Call{Actor: operator()}, limitapi.GetIn{}); err != nil || len(out.Stopped) > 0 {
 			t.Error("somebody is still shown as stopped by a limit")
 		}
 	})
@@ -168,6 +168,14 @@ func TestNotCounted(t *testing.T) {
 		out, err := s.set(t.Context(), op.Call{Actor: operator()}, limitapi.SetIn{All: true, Values: limitapi.Values{MaxTotalTokens: ptr(int64(5))}})
 		if err != nil || len(out.Limits) != 1 || !slices.Equal(out.Limits[0].NotCounted, []orchestron.AgentID{"exec_2"}) {
 			t.Errorf("set_limits for all answers %+v, %v; want it to say whom it does not see", out, err)
+		}
+		w.alter("exec_1", func(a *orchestron.Agent) { a.Driver = "quiet" })
+		for tokens, want := range [][]orchestron.AgentID{{"exec_1"}, nil} {
+			w.spend("exec_1", int64(tokens), 0)
+			out, err := s.set(t.Context(), op.Call{Actor: operator()}, limitapi.SetIn{InstanceID: "exec_1", Values: limitapi.Values{MaxTotalTokens: ptr(int64(50))}})
+			if err != nil || len(out.Limits) != 1 || !slices.Equal(out.Limits[0].Untold, want) {
+				t.Errorf("of %d tokens set_limits answers %+v, %v; want it to say that %q told of none", tokens, out, err, want)
+			}
 		}
 	})
 }
@@ -265,6 +273,80 @@ func TestExplainedInTheEnd(t *testing.T) {
 			if want := "stopped by a limit: max_total_tokens of " + string(a.ID); !strings.HasPrefix(a.Evidence.Detail, want) {
 				t.Errorf("%s says of its end %q, want %q", a.ID, a.Evidence.Detail, want)
 			}
+		}
+	})
+}
+
+// TestGoesOnFirst holds that an agent that was interrupted is told to go on before what waited for it, and says so at once.
+func TestGoesOnFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Busy))
+		s, stop := begin(t, w, -1, false)
+		defer stop()
+		own := limitapi.Scope{Agent: "exec_1"}
+		setLimit(t, s, own, limitapi.Values{MaxTotalTokens: ptr(int64(10))})
+		w.spend("exec_1", 10, 0)
+		time.Sleep(grace + time.Second)
+		if why, stopped, err := s.Stopped(t.Context(), "exec_1"); err != nil || !stopped || !strings.Contains(why, "10 tokens of 10") {
+			t.Errorf("Stopped = %q, %t, %v", why, stopped, err)
+		}
+		held := false
+		w.began = func() { _, held = s.Held("exec_1") }
+		out, err := s.set(t.Context(), op.Call{Actor: operator()}, limitapi.SetIn{InstanceID: "exec_1", Values: limitapi.Values{MaxTotalTokens: ptr(int64(0))}})
+		if err != nil || len(out.Stopped) != 1 || out.Stopped[0].Stage != limitapi.Resuming {
+			t.Errorf("set_limits answers %+v, %v; want that it is started again", out, err)
+		}
+		synctest.Wait()
+		if !held || len(w.urgent) != 2 || !w.urgent[1] {
+			t.Errorf("when it was started again its queue was held: %t, and what it is told goes before others: %v", held, w.urgent)
+		}
+		if why, held := s.Held("exec_1"); held {
+			t.Errorf("it is held for ever: %s", why)
+		}
+	})
+}
+
+// TestLimitsOfTheEnded holds that lists leave out the limits of agents that ended by themselves, and what was ended by a
+// person.
+func TestLimitsOfTheEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		below := someone("exec_4", orchestron.Idle)
+		below.Parent = "exec_3"
+		w := newWorld(someone("exec_1", orchestron.Idle), someone("exec_2", orchestron.Idle), someone("exec_3", orchestron.Idle), below)
+		s, stop := begin(t, w, -1, false)
+		defer stop()
+		for _, a := range w.agents {
+			setLimit(t, s, limitapi.Scope{Agent: a.ID}, limitapi.Values{MaxTotalTokens: ptr(int64(10))})
+		}
+		w.spend("exec_2", 10, 0)
+		for _, id := range []orchestron.AgentID{"exec_1", "exec_3"} {
+			w.alter(id, func(a *orchestron.Agent) { a.Status = orchestron.Stopped })
+		}
+		synctest.Wait()
+		ask := func(id string) (scopes []string, stopped int) {
+			out, err := s.get(t.Context(), op.Call{Actor: operator()}, limitapi.GetIn{InstanceID: id})
+			if err != nil {
+				t.Error(err)
+			}
+			for _, v := range out.Limits {
+				scopes = append(scopes, v.Scope.String())
+			}
+			return scopes, len(out.Stopped)
+		}
+		if got, stopped := ask(""); !slices.Equal(got, []string{"exec_2", "exec_3", "exec_4"}) || stopped != 1 {
+			t.Errorf("limits of %q and %d stopped, want those of who runs, leads who runs, or was stopped by one", got, stopped)
+		}
+		if got, _ := ask("exec_1"); !slices.Equal(got, []string{"exec_1"}) {
+			t.Errorf("asked for by its name: limits of %q", got)
+		}
+		w.mu.Lock()
+		w.events = append(w.events, orchestron.Event{Seq: int64(len(w.events) + 1), Type: orchestron.AgentTerminated, Agent: "exec_2", Actor: string(orchestron.Operator)})
+		w.mu.Unlock()
+		if _, stopped, err := s.Stopped(t.Context(), "exec_2"); stopped || err != nil {
+			t.Errorf("who was ended by a person is stopped by a limit: %t, %v", stopped, err)
+		}
+		if _, stopped := ask(""); stopped > 0 {
+			t.Error("who was ended by a person is shown as if it went on")
 		}
 	})
 }

@@ -36,9 +36,9 @@ func (s *Service) set(ctx context.Context, call op.Call, in limitapi.SetIn) (lim
 	if err := s.Set(ctx, call.Actor, scope, in.Values); err != nil {
 		return limitapi.GetOut{}, err
 	}
-	return s.show(func(l limitapi.Limit) bool { return l.Scope == scope }, func(id orchestron.AgentID) bool {
+	return s.show(ctx, func(l limitapi.Limit) bool { return l.Scope == scope }, func(id orchestron.AgentID) bool {
 		return s.agents.Within(call.Actor, id)
-	}), nil
+	})
 }
 
 // scopeOf is whose limits the arguments mean. An agent may limit those below it.
@@ -193,12 +193,13 @@ func (s *Service) mayLoosen(actor, by orchestron.Actor) bool {
 }
 
 // get answers get_limits.
-func (s *Service) get(_ context.Context, call op.Call, in limitapi.GetIn) (limitapi.GetOut, error) {
+func (s *Service) get(ctx context.Context, call op.Call, in limitapi.GetIn) (limitapi.GetOut, error) {
 	if in.InstanceID == "" {
 		seen := func(id orchestron.AgentID) bool { return s.agents.Within(call.Actor, id) }
-		return s.show(func(l limitapi.Limit) bool {
-			return call.Actor.Trusted() || l.Scope.Agent != "" && seen(l.Scope.Agent)
-		}, seen), nil
+		over := s.ended()
+		return s.show(ctx, func(l limitapi.Limit) bool {
+			return (call.Actor.Trusted() || l.Scope.Agent != "" && seen(l.Scope.Agent)) && !over[l.Scope.Agent]
+		}, seen)
 	}
 	id := orchestron.AgentID(in.InstanceID)
 	if err := s.find(call.Actor, id); err != nil {
@@ -213,40 +214,76 @@ func (s *Service) get(_ context.Context, call op.Call, in limitapi.GetIn) (limit
 			s.mu.Unlock()
 		}
 	}
-	return s.show(func(l limitapi.Limit) bool { return slices.Contains(held, l.Scope) }, func(o orchestron.AgentID) bool { return o == id }), nil
+	return s.show(ctx, func(l limitapi.Limit) bool { return slices.Contains(held, l.Scope) }, func(o orchestron.AgentID) bool { return o == id })
+}
+
+// ended is the agents that have ended, lead nobody who runs, and that no limit has stopped: their limits hold nobody.
+func (s *Service) ended() map[orchestron.AgentID]bool {
+	all := s.agents.All()
+	ended := map[orchestron.AgentID]bool{}
+	s.mu.Lock()
+	for _, a := range all {
+		ended[a.ID] = !a.Alive() && s.standings[a.ID].Stop == nil
+	}
+	s.mu.Unlock()
+	above := parents(all)
+	for _, a := range all {
+		for id, n := a.Parent, 0; a.Alive() && id != "" && n < mostLeaders; id, n = above[id], n+1 {
+			ended[id] = false
+		}
+	}
+	return ended
 }
 
 // show is limits as callers see them.
-func (s *Service) show(shown func(limitapi.Limit) bool, seen func(orchestron.AgentID) bool) limitapi.GetOut {
+func (s *Service) show(ctx context.Context, shown func(limitapi.Limit) bool, seen func(orchestron.AgentID) bool) (limitapi.GetOut, error) {
 	out := limitapi.GetOut{Limits: []limitapi.View{}, Stopped: []limitapi.Stopped{}}
 	all := s.agents.All()
 	spent := s.spent(all)
 	for _, l := range s.sorted() {
 		if shown(l) {
 			v := view(l, spent[l.Scope])
-			v.NotCounted = s.notCounted(l, all, seen)
+			v.NotCounted, v.Untold = s.notCounted(l, all, seen)
 			out.Limits = append(out.Limits, v)
 		}
 	}
 	s.mu.Lock()
 	standings := slices.Collect(maps.Values(s.standings))
 	s.mu.Unlock()
+	over := s.judgeAll(all)
 	for _, st := range standings {
-		if st.Stop != nil && seen(st.Agent) {
-			out.Stopped = append(out.Stopped, limitapi.Stopped{InstanceID: st.Agent, Reason: reasonOf(*st.Stop), Stage: st.Stop.Stage, At: st.Stop.At})
+		if st.Stop == nil || !seen(st.Agent) {
+			continue
+		}
+		one := limitapi.Stopped{InstanceID: st.Agent, Reason: reasonOf(*st.Stop), Stage: st.Stop.Stage, At: st.Stop.At}
+		if _, still := over[st.Agent]; one.Stage == limitapi.Ended && !still {
+			one.Stage = limitapi.Resuming // its limit was raised a moment ago
+		}
+		dismissed, err := s.store.Dismissed(ctx, st.Agent, st.Stop.Event)
+		if err != nil {
+			return out, err
+		}
+		if !dismissed { // nor does it go on
+			out.Stopped = append(out.Stopped, one)
 		}
 	}
 	slices.SortFunc(out.Stopped, func(x, y limitapi.Stopped) int { return strings.Compare(string(x.InstanceID), string(y.InstanceID)) })
-	return out
+	return out, nil
 }
 
-// notCounted is the agents of a scope that run and whose tokens nobody counts, if they are limited.
-func (s *Service) notCounted(l limitapi.Limit, all []orchestron.Agent, seen func(orchestron.AgentID) bool) (ids []orchestron.AgentID) {
+// notCounted is the agents of a scope that run and whose tokens nobody counts, if they are limited, and those whose programs
+// need not tell of any and have not.
+func (s *Service) notCounted(l limitapi.Limit, all []orchestron.Agent, seen func(orchestron.AgentID) bool) (never, untold []orchestron.AgentID) {
 	for _, a := range all {
 		within := l.Scope == limitapi.Scope{} || l.Scope.Agent == a.ID || l.Scope.Project == projectOf(a)
-		if l.Tokens+l.Micro > 0 && within && a.Alive() && seen(a.ID) && !s.usage.Counts(a) {
-			ids = append(ids, a.ID)
+		if l.Tokens+l.Micro == 0 || !within || !a.Alive() || !seen(a.ID) {
+			continue
+		}
+		if !s.usage.Counts(a) {
+			never = append(never, a.ID)
+		} else if tokens, _, _ := s.usage.Spent(a.ID); tokens == 0 && !s.usage.Tells(a) {
+			untold = append(untold, a.ID)
 		}
 	}
-	return ids
+	return never, untold
 }

@@ -16,6 +16,8 @@ type Usage interface {
 	Spent(id orchestron.AgentID) (tokens, micro, unpriced int64)
 	// Counts reports whether the agent's program keeps a record that Spent can be counted from.
 	Counts(a orchestron.Agent) bool
+	// Tells reports whether the programs of the agent's driver all tell what they use in that record.
+	Tells(a orchestron.Agent) bool
 	// Counted is until when Spent knows what an agent has used.
 	Counted(id orchestron.AgentID) time.Time
 	Changed() <-chan struct{} // closed when Spent changes next

@@ -132,7 +132,8 @@ func (s *Service) clear(ctx context.Context, st limitapi.Standing) (limitapi.Sta
 	}
 	if stop.Cut {
 		text := fmt.Sprintf("You were stopped by a limit (%s), which was raised. Go on with what you were doing.", reasonOf(stop))
-		if _, err := s.agents.Tell(ctx, st.Agent, fmt.Sprintf("limit-%d-go-on", stop.Number), text, false); refused(err) {
+		// Before what waits, or it would go on with that.
+		if _, err := s.agents.Tell(ctx, st.Agent, fmt.Sprintf("limit-%d-go-on", stop.Number), text, true); refused(err) {
 			return st, err
 		}
 	}
@@ -302,8 +303,19 @@ func reasonOf(stop limitapi.Stop) string {
 	return finding{stop.Scope, stop.What, stop.Used, stop.Ceiling}.String()
 }
 
-// Held reports whether an agent gets no further prompts now, and why: a limit ends it, or what it used in its last turn is
-// not counted yet.
+// Stopped reports whether a limit has stopped an agent, and which: it goes on when that is raised, unless somebody has ended
+// it since.
+func (s *Service) Stopped(ctx context.Context, id orchestron.AgentID) (reason string, stopped bool, err error) {
+	stop := s.standing(id).Stop
+	if stop == nil || stop.Stage != limitapi.Ended && stop.Stage != limitapi.Resuming {
+		return "", false, nil
+	}
+	dismissed, err := s.store.Dismissed(ctx, id, stop.Event)
+	return reasonOf(*stop), !dismissed && err == nil, err
+}
+
+// Held reports whether an agent gets no further prompts now, and why: a limit ends it, it is not told yet to go on with what
+// was interrupted, or what it used in its last turn is not counted yet.
 func (s *Service) Held(id orchestron.AgentID) (reason string, held bool) {
 	all := s.agents.All()
 	i := slices.IndexFunc(all, func(a orchestron.Agent) bool { return a.ID == id })
@@ -312,7 +324,7 @@ func (s *Service) Held(id orchestron.AgentID) (reason string, held bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stop := s.standings[id].Stop; stop != nil && stop.Stage != limitapi.Resuming {
+	if stop := s.standings[id].Stop; stop != nil && (stop.Stage != limitapi.Resuming || stop.Cut) {
 		return reasonOf(*stop), true
 	}
 	if i < 0 {

@@ -216,6 +216,7 @@ type View struct {
 	Unpriced int64    `json:"unpricedTokens,omitempty" jsonschema:"tokens of models without a known price; max_cost does not see them"`
 	// NotCounted is why max_total_tokens and max_cost hold less than they say.
 	NotCounted []orchestron.AgentID `json:"notCounted,omitempty" jsonschema:"agents that run and keep no record of their tokens; max_total_tokens and max_cost do not see them"`
+	Untold     []orchestron.AgentID `json:"untold,omitempty" jsonschema:"agents that run and have told of no tokens yet; where their programs never do, max_total_tokens and max_cost do not see them"`
 	By         string               `json:"setBy,omitempty"`
 	Set        time.Time            `json:"set,omitzero"`
 }
