@@ -107,7 +107,7 @@ func TestUsageErrors(t *testing.T) {
 		"send exec_1 two words":        "text of several words needs quotes",
 		"send exec_1 @/nowhere/at/all": "write @@",
 		"spawn":                        "needs ROLE",
-		"read exec_1 --lines many":     "invalid argument",
+		"read exec_1 --lines many":     `--lines: "many" is no whole number`,
 		"call":                         "requires at least 1 arg",
 		"call list status":             "neither JSON nor key=value",
 		"call list state=idle":         "did you mean status?",

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"math"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/orchestron/orchestron"
 )
 
 // Need demands one argument for each name.
@@ -45,7 +48,31 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 		return Usage(cmd, "%s has no flag --%s", cmd.CommandPath(), typed)
 	}
+	var bad *pflag.InvalidValueError
+	if errors.As(err, &bad) {
+		return badValue(cmd, bad.GetFlag(), bad.GetValue())
+	}
 	return Usage(cmd, "%s", text)
+}
+
+// badValue is the error that a flag cannot have a value.
+func badValue(cmd *cobra.Command, f *pflag.Flag, value string) error {
+	shown := orchestron.Quotable(value)
+	what, as := "", ""
+	switch f.Value.Type() {
+	case "duration":
+		what, as = "length of time", "10m"
+	case "int", "int64":
+		what, as = "whole number", "10"
+	case "float64":
+		what, as = "number", "2.5"
+	default:
+		return Usage(cmd, "--%s: %q cannot be its value", f.Name, shown)
+	}
+	if strings.HasPrefix(value, "--") {
+		return Usage(cmd, "--%s needs a %s, and %q is the next flag", f.Name, what, shown).Try("write --%s %s", f.Name, as)
+	}
+	return Usage(cmd, "--%s: %q is no %s", f.Name, shown, what).Try("write --%s %s", f.Name, as)
 }
 
 // Longest is the longest time that an operation waits.

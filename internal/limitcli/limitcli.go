@@ -14,6 +14,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/console"
 	"github.com/orchestron/orchestron/internal/limitapi"
+	"github.com/orchestron/orchestron/internal/when"
 )
 
 // room is the commands of one run of the command line.
@@ -57,7 +58,7 @@ func (r *room) set() *cobra.Command {
 	var project string
 	var tokens, agents int64
 	var cost float64
-	var span time.Duration
+	var span length
 	cmd := &cobra.Command{
 		Use: "set [ID]", Short: "Limit what an agent, a project or all agents may use",
 		Long: "Limit what one agent may use (ID), all agents of a project together (--project), or all agents together (--all).\n" +
@@ -75,7 +76,7 @@ func (r *room) set() *cobra.Command {
 	f.BoolVar(&all, "all", false, "all agents together")
 	f.Int64Var(&tokens, "tokens", 0, "tokens of all kinds")
 	f.Float64Var(&cost, "cost", 0, "cost in US dollars, by the known prices")
-	f.DurationVar(&span, "time", 0, "since the agent was spawned, in whole minutes, as 90m; only of one agent")
+	f.Var(&span, "time", "since the agent was spawned, in whole minutes, as 90m or 1d; only of one agent")
 	f.Int64Var(&agents, "agents", 0, "agents that run at the same time; of a project or of all")
 	for _, name := range []string{"tokens", "cost", "time", "agents"} {
 		console.Completes(cmd, name, console.Words())
@@ -85,11 +86,11 @@ func (r *room) set() *cobra.Command {
 		if len(in) != 1 {
 			return console.Usage(cmd, "whose limits? give one of ID, --project and --all")
 		}
-		if span%time.Minute != 0 {
-			return console.Usage(cmd, "--time %s is no whole number of minutes", span)
+		if time.Duration(span)%time.Minute != 0 {
+			return console.Usage(cmd, "--time %s is no whole number of minutes", time.Duration(span))
 		}
 		given := false
-		for name, value := range map[string]any{"tokens": tokens, "cost": cost, "time": int64(span / time.Minute), "agents": agents} {
+		for name, value := range map[string]any{"tokens": tokens, "cost": cost, "time": int64(time.Duration(span) / time.Minute), "agents": agents} {
 			if cmd.Flags().Changed(name) { // 0 is a value, too
 				in[argument(name)], given = value, true
 			}
@@ -101,6 +102,29 @@ func (r *room) set() *cobra.Command {
 	})
 	return cmd
 }
+
+// length is the value of a flag: a length of time as people write it.
+type length time.Duration
+
+// Set reads 90m, 1h30m, 1d, or 0.
+func (l *length) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		d, err = when.Span(text)
+	}
+	*l = length(d)
+	return err
+}
+
+func (l *length) String() string {
+	if l == nil || *l == 0 {
+		return ""
+	}
+	return time.Duration(*l).String()
+}
+
+// Type is what help and errors call it.
+func (*length) Type() string { return "duration" }
 
 // argument is what the operation calls a flag.
 func argument(flag string) string {
@@ -226,8 +250,8 @@ func word(what limitapi.What) string {
 	return string(what)
 }
 
-// length is a length of time to the minute.
-func length(d time.Duration) string {
+// minutes is a length of time to the minute.
+func minutes(d time.Duration) string {
 	if d < time.Minute {
 		return console.Span(d)
 	}
@@ -240,7 +264,7 @@ func figure(what limitapi.What, n float64) string {
 	case limitapi.Cost:
 		return "$" + strconv.FormatFloat(n, 'f', -1, 64)
 	case limitapi.Time:
-		return length(time.Duration(n * float64(time.Minute)))
+		return minutes(time.Duration(n * float64(time.Minute)))
 	case limitapi.Tokens, limitapi.Instances:
 	}
 	return strconv.FormatFloat(n, 'f', 0, 64)

@@ -79,6 +79,8 @@ func TestArguments(t *testing.T) {
 		"limits set exec_1 --tokens 5 --cost 2.5 --time 1h30m":   `set_limits {"instance_id":"exec_1","max_cost":2.5,"max_total_tokens":5,"timeout_minutes":90}`,
 		"limits set --project parser --agents 3":                 `set_limits {"max_concurrent_instances":3,"project":"parser"}`,
 		"limits set --all --cost 0 --tokens 0":                   `set_limits {"all":true,"max_cost":0,"max_total_tokens":0}`,
+		"limits set exec_1 --time 1d":                            `set_limits {"instance_id":"exec_1","timeout_minutes":1440}`,
+		"limits set exec_1 --time 0":                             `set_limits {"instance_id":"exec_1","timeout_minutes":0}`,
 		"limits set exec_1 --time " + (2 * time.Minute).String(): `set_limits {"instance_id":"exec_1","timeout_minutes":2}`,
 	} {
 		d := daemon(limitapi.GetOut{})
@@ -95,6 +97,7 @@ func TestErrors(t *testing.T) {
 		"limits set --cost 1":               "whose limits? give one of ID, --project and --all",
 		"limits set exec_1 --all --cost 1":  "whose limits? give one of ID, --project and --all",
 		"limits set exec_1":                 "which limit? give --tokens, --cost, --time or --agents",
+		"limits set exec_1 --time soon":     "--time: \"soon\" is no length of time\n  try: write --time 10m",
 		"limits set exec_1 --time 90s":      "--time 1m30s is no whole number of minutes",
 		"limits set --all --time 1h":        "--time is a limit of one agent\n  try: give ID",
 		"limits set exec_1 --agents 1":      "--agents is a limit of a project or of all\n  try: give --project or --all",

@@ -196,7 +196,7 @@ func (r *room) replies() *cobra.Command {
 		}
 		return nil
 	}
-	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for the first")
+	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for the first, as 10m")
 	cmd.Flags().BoolVar(&all, "all", false, "show also what was seen")
 	console.Completes(cmd, "wait", console.Words())
 	cmd.RunE = console.Do(func(ctx context.Context, cmd *cobra.Command, pos []string) error {

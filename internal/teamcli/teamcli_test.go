@@ -99,6 +99,10 @@ func TestReplies(t *testing.T) {
 	if diff := cmp.Diff(want, run(t, d, "replies", "--wait", "10m")); diff != "" {
 		t.Error(diff)
 	}
+	wrong := consoletest.Ran{Code: 2, Stderr: "orchestron: --wait needs a length of time, and \"--timeout\" is the next flag\n  try: write --wait 10m\n"}
+	if diff := cmp.Diff(wrong, run(t, d, "replies", "--wait", "--timeout", "1s")); diff != "" {
+		t.Errorf("without a time to wait (-want +got):\n%s", diff)
+	}
 	run(t, d, "replies", "mgr_1_1", "--all")
 	if diff := cmp.Diff([]string{`{"wait_timeout":600}`, `{"history":true,"instance_id":"mgr_1_1"}`}, d.Did("get_pending_replies")); diff != "" {
 		t.Error(diff)

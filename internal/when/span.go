@@ -23,6 +23,11 @@ func Every(text string) (time.Duration, error) {
 	return d, err
 }
 
+// Span reads a length of time: 90s, 2h, 1h30m, 1d. It is Invalid when the text is none, or longer than Furthest.
+func Span(text string) (time.Duration, error) {
+	return parseSpan(text, strings.Join(strings.Fields(strings.ToLower(text)), " "))
+}
+
 // Days reports whether what comes again every so often does so every so many days, at a time of day.
 func Days(every time.Duration) bool { return every > 0 && every%day == 0 }
 
