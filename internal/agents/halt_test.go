@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/agentapi"
+	"github.com/orchestron/orchestron/internal/handoff"
 	"github.com/orchestron/orchestron/internal/state"
 )
 
@@ -48,5 +50,31 @@ func TestHaltCutOffKeepsTheInbox(t *testing.T) {
 	m, err := w.store.Message(t.Context(), sent.MessageID)
 	if err != nil || !state.Unsent(m) {
 		t.Errorf("the message is %s because of %q (%v), want it to wait for the next run", m.State, m.Reason, err)
+	}
+}
+
+// TestCascadeOverTheDead: an agent that crashed is not started again below a leader that was ended on purpose.
+func TestCascadeOverTheDead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), hooked)
+	leader := w.spawn(agentapi.SpawnIn{Role: "manager"})
+	child := w.spawn(agentapi.SpawnIn{Role: "specialist", ParentID: string(leader.ID)})
+	p := w.machine.of(child.ID)
+	w.machine.mu.Lock()
+	w.machine.end(p.process)
+	w.machine.mu.Unlock()
+	if err := w.machine.put(p, handoff.Record{Kind: handoff.Exited, Exit: &orchestron.Exit{Code: 1, At: time.Now()}}); err != nil {
+		t.Fatal(err)
+	}
+	h := w.handles[child.ID]
+	until(t, "the child has ended", func() bool { return !h.snapshot().Alive() })
+	if a := h.snapshot(); a.Wanted != orchestron.WantRunning {
+		t.Fatalf("after the crash it is wanted %s", a.Wanted)
+	}
+	if _, err := w.Terminate(t.Context(), call(""), agentapi.TerminateInstanceIn{InstanceID: string(leader.ID), Cascade: true}); err != nil {
+		t.Fatal(err)
+	}
+	if a := h.snapshot(); a.Wanted != orchestron.WantStopped || a.Status != orchestron.Failed {
+		t.Errorf("it is %s and wanted %s, want it failed and wanted no more", a.Status, a.Wanted)
 	}
 }

@@ -106,7 +106,7 @@ func (s *Service) doom(ctx context.Context, call op.Call, h *handle, cascade boo
 	all := slices.Concat(below, []*handle{h})
 	for _, one := range slices.Backward(all) {
 		err := s.change(ctx, one, func(tx state.Tx, st *state.State) error {
-			if one != h && !st.Agent.Alive() {
+			if one != h && !st.Agent.Alive() && st.Agent.Wanted == orchestron.WantStopped {
 				return nil
 			}
 			return errors.Join(state.Doom(tx, st, call.Actor.String()), state.GiveUp(tx, st, terminated, state.Waits))
