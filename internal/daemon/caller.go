@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/peer"
 	"github.com/orchestron/orchestron/internal/restapi"
 )
 
@@ -67,15 +68,15 @@ func (c callers) request(r *http.Request) (orchestron.Actor, bool) {
 		}
 		return c.bearer(r.Context(), token)
 	}
-	p, local := r.Context().Value(peerKey{}).(peer)
-	if !local {
+	p, found := r.Context().Value(peerKey{}).(local)
+	if !found {
 		return orchestron.Actor{}, false
 	}
-	return c.peer(p)
+	return c.local(p)
 }
 
-// peer is who a process on this machine is: an agent when it runs below an agent's program, else the operator.
-func (c callers) peer(p peer) (orchestron.Actor, bool) {
+// local is who a process on this machine is: an agent when it runs below an agent's program, else the operator.
+func (c callers) local(p local) (orchestron.Actor, bool) {
 	line, whole := p.line()
 	if !p.own || !whole {
 		return orchestron.Actor{}, false
@@ -96,9 +97,8 @@ func (c callers) identify(next http.Handler) http.Handler {
 	}))
 }
 
-// peer is the process at the other end of a unix socket.
-type peer struct {
-	pid  int
+// local is the process at the other end of a unix socket.
+type local struct {
 	own  bool                                // it runs as our user
 	line func() ([]orchestron.Process, bool) // the process and those it descends from, and whether that is all of them
 }
@@ -111,10 +111,10 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	if !ok {
 		return ctx
 	}
-	p, err := peerOf(unixConn)
+	pid, own, err := peer.Of(unixConn)
 	if err != nil {
 		return ctx // without a peer there is no caller, and the request is refused
 	}
-	p.line = sync.OnceValues(func() ([]orchestron.Process, bool) { return ancestors(p.pid) })
-	return context.WithValue(ctx, peerKey{}, p)
+	line := sync.OnceValues(func() ([]orchestron.Process, bool) { return peer.Ancestors(pid) })
+	return context.WithValue(ctx, peerKey{}, local{own, line})
 }

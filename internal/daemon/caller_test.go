@@ -20,6 +20,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/mcpapi"
 	"github.com/orchestron/orchestron/internal/op"
+	"github.com/orchestron/orchestron/internal/peer"
 	"github.com/orchestron/orchestron/internal/tmux"
 )
 
@@ -120,20 +121,20 @@ func TestStoppingDaemonSaysSo(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	c := callers{operator: "operator's", agents: known()}
-	line := func(pids ...int) *peer {
+	line := func(pids ...int) *local {
 		var all []orchestron.Process
 		for _, pid := range pids {
 			all = append(all, orchestron.Process{PID: pid})
 		}
-		return &peer{pid: pids[0], own: true, line: func() ([]orchestron.Process, bool) { return all, true }}
+		return &local{own: true, line: func() ([]orchestron.Process, bool) { return all, true }}
 	}
-	torn := &peer{pid: 9, own: true, line: func() ([]orchestron.Process, bool) { return []orchestron.Process{{PID: 9}}, false }}
+	torn := &local{own: true, line: func() ([]orchestron.Process, bool) { return []orchestron.Process{{PID: 9}}, false }}
 	other := line(9, 8)
 	other.own = false
 	const nobody, operator, agent = "nobody", "operator", "mgr_1"
 	tests := map[string]struct {
 		header string
-		peer   *peer
+		peer   *local
 		want   string
 	}{
 		"the operator's token":              {"Bearer operator's", nil, operator},
@@ -176,8 +177,8 @@ func TestPeerOfAnotherNamespace(t *testing.T) {
 		t.Skip("only Linux tells who is at the other end")
 	}
 	for _, pid := range []int{0, -1} {
-		p := peer{pid: pid, own: true, line: func() ([]orchestron.Process, bool) { return ancestors(pid) }}
-		if actor, ok := (callers{agents: known()}).peer(p); ok {
+		p := local{own: true, line: func() ([]orchestron.Process, bool) { return peer.Ancestors(pid) }}
+		if actor, ok := (callers{agents: known()}).local(p); ok {
 			t.Errorf("the process %d is %s", pid, actor)
 		}
 	}
@@ -217,13 +218,13 @@ func TestPeerOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	p, ok := withPeer(t.Context(), conn).Value(peerKey{}).(peer)
+	p, ok := withPeer(t.Context(), conn).Value(peerKey{}).(local)
 	if !ok {
 		t.Fatal("the connection has no peer")
 	}
 	line, whole := p.line()
-	if !p.own || !whole || p.pid != cmd.Process.Pid || len(line) < 2 || line[0].PID != p.pid || !tmux.Alive(line[0]) || line[1].PID != os.Getpid() || !tmux.Alive(line[1]) {
-		t.Errorf("the peer is %d (own %v) with the line %v (whole %v), want %d below %d", p.pid, p.own, line, whole, cmd.Process.Pid, os.Getpid())
+	if !p.own || !whole || len(line) < 2 || line[0].PID != cmd.Process.Pid || !tmux.Alive(line[0]) || line[1].PID != os.Getpid() || !tmux.Alive(line[1]) {
+		t.Fatalf("the peer (own %v) has the line %v (whole %v), want %d below %d", p.own, line, whole, cmd.Process.Pid, os.Getpid())
 	}
 	if err := hold.Close(); err != nil {
 		t.Fatal(err)
@@ -231,7 +232,7 @@ func TestPeerOf(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
-	if line, whole := ancestors(p.pid); whole {
+	if line, whole := peer.Ancestors(cmd.Process.Pid); whole {
 		t.Errorf("a process that has ended has the whole line %v", line)
 	}
 }

@@ -1,4 +1,5 @@
-package daemon
+// Package peer tells which process is at the other end of a unix socket.
+package peer
 
 import (
 	"fmt"
@@ -12,10 +13,11 @@ import (
 	"github.com/orchestron/orchestron"
 )
 
-func peerOf(c *net.UnixConn) (peer, error) {
+// Of returns the process at the other end of a unix socket, 0 where systems do not say, and whether it runs as our user.
+func Of(c *net.UnixConn) (pid int, own bool, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return peer{}, err
+		return 0, false, err
 	}
 	var cred *unix.Ucred
 	var credErr error
@@ -23,17 +25,17 @@ func peerOf(c *net.UnixConn) (peer, error) {
 		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err != nil {
-		return peer{}, err
+		return 0, false, err
 	}
 	if credErr != nil {
-		return peer{}, credErr
+		return 0, false, credErr
 	}
-	return peer{pid: int(cred.Pid), own: int(cred.Uid) == os.Getuid()}, nil
+	return int(cred.Pid), int(cred.Uid) == os.Getuid(), nil
 }
 
-// ancestors returns the process and those it descends from, and false when one of them ended before it was looked at
+// Ancestors returns the process and those it descends from, and false when one of them ended before it was looked at
 // or cannot be seen from here: a process in another namespace has the number 0.
-func ancestors(pid int) ([]orchestron.Process, bool) {
+func Ancestors(pid int) ([]orchestron.Process, bool) {
 	if pid <= 0 {
 		return nil, false
 	}
