@@ -11,7 +11,8 @@ import (
 )
 
 // updates answers orchestron_check_updates: what others changed behind a cursor. Without a cursor, the reader's own is
-// kept, durably, and moves on; there is one for all changes and one for those of its own tasks.
+// kept, durably, and moves on; there is one for all changes and one for those of its own tasks. An import is one change:
+// its history got its numbers while it was staged, which some readers have passed by then.
 func (s *Service) updates(ctx context.Context, call op.Call, in boardapi.UpdatesIn) (boardapi.UpdatesOut, error) {
 	none := boardapi.UpdatesOut{Updates: []orchestron.Change{}}
 	project, err := s.project(call.Actor, in.Project)
@@ -32,7 +33,7 @@ func (s *Service) updates(ctx context.Context, call op.Call, in boardapi.Updates
 	defer cancel()
 	for moved := false; ; {
 		news := s.changed.Wait()
-		found, err := s.store.Changes(ctx, boardapi.ChangeFilter{Project: project, After: cursor, Limit: in.Limit})
+		found, err := s.store.Changes(ctx, boardapi.ChangeFilter{Project: project, After: cursor, Here: true, Limit: in.Limit})
 		if err != nil {
 			return none, err
 		}

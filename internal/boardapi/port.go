@@ -72,6 +72,7 @@ type ChangeFilter struct {
 	Project string
 	Task    orchestron.TaskID
 	After   int64
+	Here    bool // only what was changed here, not what an import brought
 	Last    bool // the newest Limit, still in order
 	Limit   int  // 0 means all
 }

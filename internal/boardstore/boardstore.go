@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
@@ -55,7 +56,7 @@ func (tx Tx) boardOf(project string) (int64, error) {
 func (tx Tx) AddChange(c *orchestron.Change) error {
 	add := func() (sql.Result, error) {
 		return tx.Exec(`INSERT INTO changes (at, actor, kind, board, task, text, fields) VALUES (?, ?, ?, `+boardID+`, ?, ?, ?)`,
-			sqlite.Nanos(c.At), c.By, c.Kind, tx.board(c.Project), c.Task.Number(), c.Text, string(c.Fields))
+			sqlite.Nanos(c.At), tx.actor(c.By), c.Kind, tx.board(c.Project), c.Task.Number(), c.Text, string(c.Fields))
 	}
 	result, err := add()
 	if sqlite.Empty(err) { // the board is not there yet, for once
@@ -85,6 +86,9 @@ func (b Store) Changes(ctx context.Context, f boardapi.ChangeFilter) ([]orchestr
 		}
 		text, args = text+` AND `+column+` = `+boardID, append(args, f.Project)
 	}
+	if f.Here {
+		text, args = text+` AND unicode(actor) IS NOT ?`, append(args, hidden)
+	}
 	text += ` ORDER BY seq`
 	if f.Last {
 		text += ` DESC`
@@ -110,7 +114,7 @@ func scanChange(rows *sql.Rows) (c orchestron.Change, err error) {
 	var at, task int64
 	var fields string
 	err = rows.Scan(&c.Seq, &at, &c.By, &c.Kind, &c.Project, &task, &c.Text, &fields)
-	c.At = sqlite.Moment(at)
+	c.At, c.By = sqlite.Moment(at), strings.TrimPrefix(c.By, string(hidden))
 	if task > 0 {
 		c.Task = orchestron.TaskIDOf(task)
 	}

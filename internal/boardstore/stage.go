@@ -23,6 +23,10 @@ func (tx Tx) board(project string) string {
 	return project
 }
 
+// actor is the name of whoever changed something. In what is imported it stands behind the same character, also when that
+// has landed.
+func (tx Tx) actor(by string) string { return tx.board(by) }
+
 // seen is the condition on tasks that the change may know of.
 func (tx Tx) seen() string {
 	if tx.staged {

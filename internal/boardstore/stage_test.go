@@ -75,6 +75,10 @@ func TestStageAndLand(t *testing.T) {
 			t.Fatal(err)
 		}
 		equal(t, "what landed", found(t, db, "/p"), c.want, nil)
+		here, err := db.Changes(t.Context(), boardapi.ChangeFilter{Project: "/p", Here: true})
+		equal(t, "changes that were made here", len(here), int(c.there), err)
+		all, err := db.Changes(t.Context(), boardapi.ChangeFilter{Project: "/p", Last: true, Limit: 1})
+		equal(t, "who made the last change", all[0].By, "operator", err)
 	}
 }
 
