@@ -37,6 +37,7 @@ func TestReadLines(t *testing.T) {
 		head + "\n" + `{"task":{"id":"TASK-1"}}`: "",
 		head + "{":                               "line 2: ",
 		head + `{"board":1} {}`:                  "line 2: there is something behind the object",
+		head + `{"board":1}}`:                    "line 2: there is something behind the object",
 		head + `{"unknown":1}`:                   "line 2: json: unknown field",
 		head + "{\"change\":{\"text\":\"\xff\"}}": "line 2: it is not UTF-8",
 		head + head + `{"sprint":{}}`:             "line 3: no sprints",

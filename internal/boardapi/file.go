@@ -29,8 +29,10 @@ func ReadLines(r io.Reader, each func(number int, line Line) error) error {
 		d := json.NewDecoder(bytes.NewReader(text))
 		d.DisallowUnknownFields()
 		err := d.Decode(&line)
-		if err == nil && d.More() {
-			err = errors.New("there is something behind the object")
+		if err == nil {
+			if _, rest := d.Token(); !errors.Is(rest, io.EOF) {
+				err = errors.New("there is something behind the object")
+			}
 		}
 		if err == nil && !utf8.Valid(text) {
 			err = errors.New("it is not UTF-8")
