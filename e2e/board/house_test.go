@@ -18,6 +18,7 @@ import (
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/board"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/boardfile"
 	"github.com/orchestron/orchestron/internal/boardstore"
 	"github.com/orchestron/orchestron/internal/op"
 	"github.com/orchestron/orchestron/internal/signal"
@@ -87,7 +88,10 @@ type house struct {
 }
 
 // open starts a service on the database of a directory. It must be closed.
-func open(dir string) (*house, error) {
+func open(dir string) (*house, error) { return openBeside(dir, nil) }
+
+// openBeside is open for a service that can import other databases.
+func openBeside(dir string, databases boardfile.Databases) (*house, error) {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	db, err := sqlite.Open(context.Background(), filepath.Join(dir, "orchestron.db"), quiet)
 	if err != nil {
@@ -97,7 +101,7 @@ func open(dir string) (*house, error) {
 	for _, id := range workers {
 		h.agents.alive[id] = true
 	}
-	service := board.New(boards{boardstore.In(db)}, h.agents, nil, boardapi.DefaultPolicy(), h.clock, quiet)
+	service := board.New(boards{boardstore.In(db)}, h.agents, databases, boardapi.DefaultPolicy(), h.clock, quiet)
 	h.catalogue = op.NewCatalogue(db, quiet, service.Ops()...)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -13,6 +13,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/boardapi"
+	"github.com/orchestron/orchestron/internal/boardfile"
 	"github.com/orchestron/orchestron/internal/boardstore"
 )
 
@@ -22,7 +23,12 @@ var imported = flag.Int("imported", 6000, "tasks that are imported while others 
 
 func openHouse(t *testing.T, dir string) *house {
 	t.Helper()
-	h, err := open(dir)
+	return openHouseBeside(t, dir, nil)
+}
+
+func openHouseBeside(t *testing.T, dir string, databases boardfile.Databases) *house {
+	t.Helper()
+	h, err := openBeside(dir, databases)
 	if err != nil {
 		t.Fatal(err)
 	}

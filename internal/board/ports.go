@@ -36,8 +36,8 @@ type Store interface {
 
 // Tx is one change under way.
 type Tx interface {
-	NextOrdinal(stem string) (int, error)   // counts per stem, from 1, and never gives a number twice
-	RaiseOrdinal(stem string, to int) error // the next is above to, at least
+	NextOrdinal(stem string) (int, error)          // counts per stem, from 1, and never gives a number twice
+	RaiseOrdinal(stem string, to int) (int, error) // the next is above to, at least, and above what is returned
 	// Keyed and SetKey are an idempotency key and the id of what the call with it made.
 	Keyed(actor, key, operation string, hash [32]byte) (subject string, found bool, err error)
 	SetKey(actor, key, operation string, hash [32]byte, subject string) error

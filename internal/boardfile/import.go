@@ -25,9 +25,9 @@ const (
 
 // Tx is one change of the boards under way.
 type Tx interface {
-	NextOrdinal(stem string) (int, error)   // counts per stem, from 1, and never gives a number twice
-	RaiseOrdinal(stem string, to int) error // the next is above to, at least
-	AddTask(t orchestron.Task) error        // Conflict when there is one of that id
+	NextOrdinal(stem string) (int, error)          // counts per stem, from 1, and never gives a number twice
+	RaiseOrdinal(stem string, to int) (int, error) // the next is above to, at least, and above what is returned
+	AddTask(t orchestron.Task) error               // Conflict when there is one of that id
 	PutTask(before, after orchestron.Task) error
 	Task(id orchestron.TaskID) (orchestron.Task, error)
 	AddNote(n orchestron.Note) error // Conflict when there is one of that id
@@ -48,13 +48,14 @@ type Import struct {
 	stage Stage
 	tx    Tx // of what is being staged
 
-	out     boardapi.ImportOut
-	tasks   map[int64]*knot // by numbers in the file
-	notes   map[orchestron.NoteID]bool
-	seen    map[string]bool // projects
-	sprints []sprintLine
-	links   []boardapi.Link
-	left    []orchestron.Change // of tasks that agents elsewhere had
+	out      boardapi.ImportOut
+	reserved map[string]int64 // up to where nobody else is given numbers, by stem
+	tasks    map[int64]*knot  // by numbers in the file
+	notes    map[orchestron.NoteID]bool
+	seen     map[string]bool // projects
+	sprints  []sprintLine
+	links    []boardapi.Link
+	left     []orchestron.Change // of tasks that agents elsewhere had
 
 	lines  []numbered // that are read and not yet staged
 	bytes  int
@@ -76,6 +77,9 @@ type knot struct {
 	progress  int
 }
 
+// leap is how many numbers one import may leave out. There are ten times as many.
+const leap = 100_000_000_000
+
 type numbered struct {
 	number int
 	boardapi.Line
@@ -89,7 +93,7 @@ type sprintLine struct {
 // New begins an import.
 func New(in boardapi.ImportIn, by string, now time.Time, stage Stage) *Import {
 	return &Import{
-		in: in, by: by, now: now, stage: stage, out: boardapi.ImportOut{Projects: []string{}},
+		in: in, by: by, now: now, stage: stage, out: boardapi.ImportOut{Projects: []string{}}, reserved: map[string]int64{},
 		tasks: map[int64]*knot{}, notes: map[orchestron.NoteID]bool{}, seen: map[string]bool{},
 	}
 }
@@ -148,7 +152,7 @@ func (im *Import) sprint(sp orchestron.Sprint) (err error) {
 	}
 	im.sprints = append(im.sprints, sprintLine{im.number, sp})
 	im.out.Sprints++
-	return missing(im.tx, sp)
+	return nil
 }
 
 // missing checks that there is no such sprint yet.
@@ -171,15 +175,40 @@ func (im *Import) note(n orchestron.Note) (err error) {
 		return orchestron.Errorf(orchestron.Invalid, "%q is no proper context", orchestron.Quotable(string(n.ID)))
 	}
 	im.notes[n.ID] = true
-	if im.in.Renumber {
-		next, err := im.tx.NextOrdinal(NoteStem)
-		if err != nil {
-			return err
-		}
-		n.ID = orchestron.NoteIDOf(int64(next))
+	number, err := im.numberHere(NoteStem, n.ID.Number())
+	if err != nil {
+		return err
 	}
+	n.ID = orchestron.NoteIDOf(number)
 	im.out.Contexts++
 	return renumber(im.tx.AddNote(n))
+}
+
+// numberHere is the number that something of the file has here. Nobody else is given it from then on.
+func (im *Import) numberHere(stem string, number int64) (int64, error) {
+	if im.in.Renumber {
+		next, err := im.tx.NextOrdinal(stem)
+		return int64(next), err
+	}
+	return number, im.reserve(stem, number)
+}
+
+// reserve keeps others from being given the numbers up to one. What is reserved already costs nothing.
+func (im *Import) reserve(stem string, upTo int64) error {
+	if upTo <= im.reserved[stem] {
+		return nil
+	}
+	given, err := im.tx.RaiseOrdinal(stem, 0)
+	if err != nil {
+		return err
+	}
+	if upTo > int64(given)+leap {
+		return orchestron.Errorf(orchestron.Invalid, "%s-%d is so far ahead of %s-%d, the last here, that too many numbers would be lost", stem, upTo, stem, given).
+			Try("import it with renumber")
+	}
+	im.reserved[stem] = upTo
+	_, err = im.tx.RaiseOrdinal(stem, int(upTo))
+	return err
 }
 
 func renumber(err error) error {

@@ -20,7 +20,7 @@ type Databases func(ctx context.Context, path string) (Source, io.Closer, error)
 // lines calls a function with each line and its number, and stops at the first error. It can be called again.
 type lines func(func(number int, line boardapi.Line) error) error
 
-// Stage reads everything twice: once to see that it can be read and which numbers it has, which nobody else is given from
+// Stage reads everything twice: once to see that it is proper and which numbers it has, which nobody else is given from
 // then on; and once to stage it. What it has staged when it fails is still there.
 func (im *Import) Stage(ctx context.Context, databases Databases) error {
 	each, closer, err := im.open(ctx, databases)
@@ -28,7 +28,7 @@ func (im *Import) Stage(ctx context.Context, databases Databases) error {
 		return err
 	}
 	defer closer.Close()
-	if err := im.reserve(ctx, each); err != nil {
+	if err := im.prepare(ctx, each); err != nil {
 		return err
 	}
 	err = each(func(number int, l boardapi.Line) error { return im.read(ctx, number, l) })
@@ -79,35 +79,52 @@ func (im *Import) open(ctx context.Context, databases Databases) (lines, io.Clos
 	}, f, nil
 }
 
-const highest = 1_000_000_000 // number that a file may have; those that are made here go on behind it
-
-// reserve sees that all can be read, and that nobody else is given the numbers of the file while it is imported.
-func (im *Import) reserve(ctx context.Context, each lines) error {
-	var task, note int64
+// prepare sees that a source is proper as far as that can be told without the boards, and reserves its numbers: what is
+// refused for itself uses up none.
+func (im *Import) prepare(ctx context.Context, each lines) error {
+	draft := New(im.in, im.by, im.now, nil)
+	draft.tx, draft.inFile = paper{}, im.inFile
 	err := each(func(number int, l boardapi.Line) error {
-		switch {
-		case number == 1 && l.Board != Format:
+		if number == 1 && l.Board != Format {
 			return orchestron.Errorf(orchestron.Invalid, "this is no export of a board in format %d", Format).Try("make one with orchestron export")
-		case l.Task != nil:
-			task = max(task, l.Task.ID.Number())
-		case l.Context != nil:
-			note = max(note, l.Context.ID.Number())
+		}
+		if draft.number = number; number > 1 {
+			if err := draft.line(l); err != nil {
+				return err
+			}
 		}
 		return ctx.Err()
 	})
-	if err != nil || im.in.Renumber {
+	if err == nil {
+		err = draft.related()
+	}
+	if err != nil {
 		return err
 	}
-	if n := max(task, note); n > highest {
-		return orchestron.Errorf(orchestron.Invalid, "the file has the number %d, behind which there would soon be none left", n).Try("import it with renumber")
-	}
 	return im.write(ctx, func() error {
-		if err := im.tx.RaiseOrdinal(TaskStem, int(task)); err != nil {
-			return err
+		for _, sp := range draft.sprints {
+			if err := missing(im.tx, sp.Sprint); err != nil {
+				return im.at(sp.number, err)
+			}
 		}
-		return im.tx.RaiseOrdinal(NoteStem, int(note))
+		for stem, upTo := range draft.reserved {
+			if err := im.reserve(stem, upTo); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
+
+// paper is a change of boards that have nothing in the way of anything: lines are tried on it.
+type paper struct{ Tx }
+
+func (paper) NextOrdinal(string) (int, error)                  { return 1, nil }
+func (paper) RaiseOrdinal(string, int) (int, error)            { return 1 << 40, nil } // every number is below that
+func (paper) AddTask(orchestron.Task) error                    { return nil }
+func (paper) AddNote(orchestron.Note) error                    { return nil }
+func (paper) AddChange(*orchestron.Change) error               { return nil }
+func (paper) Sprint(string, string) (orchestron.Sprint, error) { return orchestron.Sprint{}, nil }
 
 // read takes a line, and stages what was read when that is enough.
 func (im *Import) read(ctx context.Context, number int, l boardapi.Line) error {

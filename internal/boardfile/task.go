@@ -18,17 +18,15 @@ func (im *Import) task(t orchestron.Task) (err error) {
 		return err
 	}
 	number, was := t.ID.Number(), t.ID
-	if im.in.Renumber {
-		n, err := im.tx.NextOrdinal(TaskStem)
-		if err != nil {
-			return err
-		}
-		t.ID = orchestron.TaskIDOf(int64(n))
+	here, err := im.numberHere(TaskStem, number)
+	if err != nil {
+		return err
 	}
+	t.ID = orchestron.TaskIDOf(here)
 	if err := im.orphan(&t); err != nil {
 		return err
 	}
-	k.line, k.here, k.over, k.cancelled, k.progress = im.number, t.ID.Number(), t.Status.Over(), t.Status == orchestron.Cancelled, t.Progress
+	k.line, k.here, k.over, k.cancelled, k.progress = im.number, here, t.Status.Over(), t.Status == orchestron.Cancelled, t.Progress
 	im.tasks[number] = &k
 	if k.linked = t.Parent != "" || len(t.DependsOn) > 0; k.linked {
 		im.links = append(im.links, boardapi.Link{Line: im.number, Was: was, ID: t.ID, Parent: t.Parent, DependsOn: t.DependsOn})

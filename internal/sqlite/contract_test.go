@@ -147,14 +147,14 @@ func TestRaiseOrdinal(t *testing.T) {
 	mustWrite(t, db, func(tx *Tx) error {
 		var got []int
 		for _, to := range []int{0, 5, 3, 5} {
-			err := tx.RaiseOrdinal("task", to)
+			given, err := tx.RaiseOrdinal("task", to)
 			n, nextErr := tx.NextOrdinal("task")
 			if err := errors.Join(err, nextErr); err != nil {
 				return err
 			}
-			got = append(got, n)
+			got = append(got, given, n)
 		}
-		if diff := cmp.Diff([]int{1, 6, 7, 8}, got); diff != "" {
+		if diff := cmp.Diff([]int{0, 1, 5, 6, 6, 7, 7, 8}, got); diff != "" {
 			t.Errorf("ordinals (-want +got):\n%s", diff)
 		}
 		return nil

@@ -65,11 +65,14 @@ func (tx *Tx) NextOrdinal(stem string) (int, error) {
 	return int(found[0]), nil
 }
 
-// RaiseOrdinal lets the stem's next ordinal be above to, at least.
-func (tx *Tx) RaiseOrdinal(stem string, to int) error {
-	_, err := tx.Exec(`INSERT INTO ordinals (stem, n) VALUES (?, ?) ON CONFLICT (stem) DO UPDATE SET n = max(n, excluded.n)`,
-		stem, to)
-	return err
+// RaiseOrdinal lets the stem's next ordinal be above to, at least, and returns the one before that.
+func (tx *Tx) RaiseOrdinal(stem string, to int) (int, error) {
+	found, err := Collect(tx.Query, ScanInt,
+		`INSERT INTO ordinals (stem, n) VALUES (?, ?) ON CONFLICT (stem) DO UPDATE SET n = max(n, excluded.n) RETURNING n`, stem, to)
+	if err != nil {
+		return 0, fmt.Errorf("counting %s: %w", stem, err)
+	}
+	return int(found[0]), nil
 }
 
 // PutAgent stores an agent, in place of what was stored under its id. Queued is not stored but counted when read.
