@@ -32,8 +32,8 @@ type status struct {
 	Stale   bool                      `json:"config_changed"`
 }
 
-// TakeOver is what puts a changed configuration in force.
-const TakeOver = "orchestron down and orchestron up take it over; agents live on"
+// takeOver is what puts a changed configuration in force.
+const takeOver = "orchestron down and orchestron up take it over; agents live on"
 
 // alive is how many agents run.
 func (s status) alive() int {
@@ -116,7 +116,7 @@ func (a *app) tell(s status) error {
 	}
 	line("agents", "%s", count(s.Agents))
 	if s.Stale {
-		a.Say("config.yaml changed since the daemon started; %s", TakeOver)
+		a.Say("config.yaml changed since the daemon started; %s", takeOver)
 	}
 	return nil
 }

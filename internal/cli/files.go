@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/orchestron/orchestron/internal/config"
+	"github.com/orchestron/orchestron/internal/console"
 	"github.com/orchestron/orchestron/internal/crew"
 	"github.com/orchestron/orchestron/internal/role"
 	"github.com/orchestron/orchestron/internal/usage"
@@ -65,5 +67,32 @@ func CheckTemplates(found Found) Check {
 			wrong[i] = b.Error
 		}
 		return Finding{State: Warn, Detail: strings.Join(wrong, "; "), Remedy: "docs/templates.md shows how one is written"}
+	}}
+}
+
+// CheckDaemon looks whether a daemon runs, and with which configuration.
+func CheckDaemon(configured func() error, dial func(ctx context.Context, start bool) (console.Daemon, error)) Check {
+	return Check{Name: "daemon", Run: func(ctx context.Context) Finding {
+		if configured() != nil {
+			return Unchecked()
+		}
+		d, err := dial(ctx, false)
+		if err != nil {
+			f := Broken(err)
+			f.State = Warn // no daemon needs to run
+			return f
+		}
+		raw, err := d.Call(ctx, "get_daemon_status", console.Args{}, "", nil)
+		if err != nil {
+			return Broken(err)
+		}
+		var s status
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return Broken(err)
+		}
+		if s.Stale {
+			return Finding{State: Warn, Detail: "config.yaml changed since the daemon started", Remedy: takeOver}
+		}
+		return Finding{State: OK, Detail: fmt.Sprintf("%s, process %d, %s", s.Version, s.PID, s.URL)}
 	}}
 }

@@ -227,7 +227,7 @@ func (w *world) told(t *testing.T, id orchestron.AgentID) string {
 
 // service is a process in the world. Templates of a person are in dir.
 func (w *world) service(dir string, caps quota.Caps) *op.Catalogue {
-	s := crew.New(w, crew.Settings{Dir: dir, Roles: w.roles, Caps: caps}, time.Now, slog.New(slog.DiscardHandler))
+	s := crew.New(w, crew.Settings{Dir: dir, Roles: w.roles, Caps: caps, Startable: startable}, time.Now, slog.New(slog.DiscardHandler))
 	return op.NewCatalogue(noLedger{}, slog.New(slog.DiscardHandler), s.Ops()...)
 }
 
@@ -257,3 +257,14 @@ func start(t *testing.T, c *op.Catalogue, actor orchestron.Actor, key string, in
 }
 
 func roomy() quota.Caps { return quota.Caps{Agents: 100, Depth: 3, Children: 8, Spawns: 100} }
+
+// startable knows two drivers, one of which has no program.
+func startable(_ context.Context, driver string) error {
+	switch driver {
+	case "", "scripted":
+		return nil
+	case "missing":
+		return orchestron.Errorf(orchestron.Unavailable, "the program of missing is not there")
+	}
+	return orchestron.Errorf(orchestron.Invalid, "there is no driver %q", driver)
+}

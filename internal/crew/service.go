@@ -31,6 +31,8 @@ type Settings struct {
 	Dir   string   // where a person's templates are
 	Roles role.Set // what members are made from
 	Caps  quota.Caps
+	// Startable is nil when agents of a driver can be started. An empty name is the driver of those who name none.
+	Startable func(ctx context.Context, driver string) error
 }
 
 // Service is the use cases of teams from templates. It keeps nothing: what a team is made of has keys that are derived

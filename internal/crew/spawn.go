@@ -1,6 +1,7 @@
 package crew
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func (s *Service) spawn(ctx context.Context, call op.Call, in crewapi.SpawnIn) (
 	m := &making{Service: s, call: call, in: in, t: t, ids: map[string]orchestron.AgentID{}}
 	m.begin()
 	if in.DryRun {
-		return m.out, nil
+		return m.out, m.startable(ctx)
 	}
 	if err := m.make(context.WithoutCancel(ctx)); err != nil { // a caller that leaves does not cut a team in two
 		return none, err
@@ -70,6 +71,24 @@ func (m *making) begin() {
 			m.out.Tasks = append(m.out.Tasks, crewapi.Put{Name: one.Name, Title: one.Title})
 		}
 	}
+}
+
+// startable is nil when there are the programs of all members. Those that name no driver have that of whoever leads them.
+func (m *making) startable(ctx context.Context) error {
+	leader, _ := m.agents.Agent(leaderOf(m.call.Actor, m.in))
+	drivers, seen := map[string]string{"": leader.Driver}, map[string]bool{}
+	for _, one := range m.t.Members {
+		driver := cmp.Or(one.Driver, drivers[one.Parent])
+		drivers[one.Name] = driver
+		if seen[driver] {
+			continue
+		}
+		seen[driver] = true
+		if err := m.set.Startable(ctx, driver); err != nil {
+			return fmt.Errorf("looking for the program of the member %s: %w", one.Name, err)
+		}
+	}
+	return nil
 }
 
 // placeholders stand for the ids that there are not yet.

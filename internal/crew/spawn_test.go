@@ -326,3 +326,19 @@ func TestQuotedInBriefings(t *testing.T) {
 		t.Errorf("the leader knows\n%s\nand is told\n%s", out.Members[0].Context, out.Members[0].Prompt)
 	}
 }
+
+// TestDryRunOfDrivers: what could not be started is told before anybody starts it.
+func TestDryRunOfDrivers(t *testing.T) {
+	w, dir := newWorld(t), t.TempDir()
+	write(t, dir, "mine.yaml", strings.Replace(small, "driver: scripted", "driver: missing", 1))
+	for driver, want := range map[string]string{"": "the program of missing is not there", "nosuch": `there is no driver "nosuch"`, "scripted": ""} {
+		in := map[string]any{"template": "mine", "task_description": "x", "dry_run": true}
+		if driver != "" {
+			in["driver"] = driver
+		}
+		_, err := start(t, w.service(dir, roomy()), operator, "", in)
+		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("with the driver %q: %v, want %q", driver, err, want)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -36,7 +35,7 @@ func (c commands) checks() []cli.Check {
 			all = append(all, cli.Check{Name: a.Name(), Run: func(ctx context.Context) cli.Finding { return checkHosted(ctx, a) }})
 		}
 	}
-	return append(all, cli.CheckHook(c.self), cli.Check{Name: "daemon", Run: c.checkDaemon})
+	return append(all, cli.CheckHook(c.self), cli.CheckDaemon(c.configured, c.dial))
 }
 
 // checkHosted has an agent that speaks the Agent Client Protocol say what it is.
@@ -98,28 +97,4 @@ func (c commands) checkClaude(ctx context.Context) cli.Finding {
 		return f
 	}
 	return cli.Finding{State: cli.OK, Detail: "Claude Code " + version}
-}
-
-func (c commands) checkDaemon(ctx context.Context) cli.Finding {
-	if _, err := c.config(); err != nil {
-		return cli.Unchecked()
-	}
-	cl, err := c.client(ctx, false)
-	if err != nil {
-		f := cli.Broken(err)
-		f.State = cli.Warn // no daemon needs to run
-		return f
-	}
-	raw, err := cl.Call(ctx, "get_daemon_status", nil, "", nil)
-	if err != nil {
-		return cli.Broken(err)
-	}
-	var s Status
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return cli.Broken(err)
-	}
-	if s.Stale {
-		return cli.Finding{State: cli.Warn, Detail: "config.yaml changed since the daemon started", Remedy: cli.TakeOver}
-	}
-	return cli.Finding{State: cli.OK, Detail: fmt.Sprintf("%s, process %d, %s", s.Version, s.PID, s.URL)}
 }

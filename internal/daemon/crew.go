@@ -1,10 +1,13 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/orchestron/orchestron"
+	"github.com/orchestron/orchestron/internal/agents"
 	"github.com/orchestron/orchestron/internal/crew"
 	"github.com/orchestron/orchestron/internal/quota"
 	"github.com/orchestron/orchestron/internal/role"
@@ -14,8 +17,19 @@ import (
 // newCrew makes what starts teams from templates.
 func (d *daemon) newCrew(w workers, roles role.Set) *crew.Service {
 	return crew.New(recruits{w, d.db}, crew.Settings{
-		Dir: d.cfg.Templates(), Roles: roles, Caps: d.caps(),
+		Dir: d.cfg.Templates(), Roles: roles, Caps: d.caps(), Startable: d.startable,
 	}, time.Now, d.Log)
+}
+
+// startable is nil when agents of a driver can be started.
+func (d *daemon) startable(ctx context.Context, name string) error {
+	name = cmp.Or(name, d.cfg.Driver)
+	at := slices.IndexFunc(d.drivers, func(v agents.Driver) bool { return v.Name() == name })
+	if at < 0 {
+		return orchestron.Errorf(orchestron.Invalid, "there is no driver %q", orchestron.Quotable(name)).Try("orchestron help config shows which there are")
+	}
+	_, err := d.drivers[at].Check(ctx)
+	return err
 }
 
 // caps is how many agents there may be.

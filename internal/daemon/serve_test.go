@@ -83,7 +83,7 @@ func TestDoctorOnConfiguration(t *testing.T) {
 	if f := c.checkConfig(t.Context()); f.State != cli.Fail {
 		t.Errorf("a wrong file is found %v", f)
 	}
-	for name, check := range map[string]func(context.Context) cli.Finding{"claude": c.checkClaude, "daemon": c.checkDaemon} {
+	for name, check := range map[string]func(context.Context) cli.Finding{"claude": c.checkClaude, "daemon": cli.CheckDaemon(c.configured, c.dial).Run} {
 		if f := check(t.Context()); f.State == cli.Fail || f.Detail != "not checked" {
 			t.Errorf("%s repeats the mistake in the configuration: %v", name, f)
 		}

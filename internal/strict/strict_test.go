@@ -40,7 +40,7 @@ func TestFaults(t *testing.T) {
 		"name: a\n---\nname: b\n":         "line 1: it is no YAML: expected single document, found multiple",
 		"name: *a\n":                      "line 1: it is no YAML: unknown anchor 'a' referenced",
 		"- a\n":                           `line 1: what stands there is no group of settings, each as key: value`,
-		"\nnmae: a\n":                     "line 2: there is no setting nmae (there are name, yes, ratio, for, parts, words)",
+		"\nnome: a\n":                     "line 2: there is no setting nome (there are name, yes, ratio, for, parts, words)",
 		"own: 1\n":                        "line 1: there is no setting own (there are name, yes, ratio, for, parts, words)",
 		"parts:\n- name: a\n  cuont: 1":   "line 3: there is no setting parts.cuont (there are name, count)",
 		"parts:\n- count: two\n":          `line 2: parts.count: "two" is no whole number`,
