@@ -31,6 +31,7 @@ func (r recoveries) Write(ctx context.Context, change func(health.Tx) error) err
 // patients is the agents as health sees them.
 type patients struct {
 	charges
+	health.Limits
 	db    *sqlite.DB
 	files readers
 	usage *usage.Service
@@ -40,26 +41,6 @@ type patients struct {
 func (p patients) Restart(ctx context.Context, id orchestron.AgentID, key string, fresh bool) error {
 	in := agentapi.RestartIn{InstanceID: string(id), Fresh: fresh}
 	return p.call(ctx, orchestron.Actor{Kind: orchestron.System}, key, "restart", in, &agentapi.View{})
-}
-
-// Tell puts a message into the agent's inbox.
-func (p patients) Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error {
-	_, err := p.charges.Tell(ctx, id, key, text, urgent)
-	return err
-}
-
-// Ask puts a message into the agent's inbox that goes before all others.
-func (p patients) Ask(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
-	return p.charges.Tell(ctx, id, key, text, true)
-}
-
-// AskIdle does so when the agent is idle, nothing goes before the message, and nothing is being answered.
-func (p patients) AskIdle(ctx context.Context, id orchestron.AgentID, key, text string) (m orchestron.MessageID, asked bool, err error) {
-	err = p.Alter(ctx, id, func(tx state.Tx, st *state.State) (err error) {
-		m, asked, err = health.AskIdle(tx, st, key, text)
-		return err
-	})
-	return m, asked && err == nil, err
 }
 
 // Message returns a message as it is now.
@@ -86,6 +67,16 @@ func (p patients) Filled() <-chan struct{} { return p.usage.Changed() }
 
 // Answers reports whether the agent's program tells what it answers.
 func (p patients) Answers(a orchestron.Agent) bool { return p.Abilities(a.ID).Answers }
+
+// Holds is what keeps an idle agent from what waits for it.
+func (p patients) Holds(ctx context.Context, id orchestron.AgentID) (string, error) {
+	var out agentapi.ListOut
+	in := agentapi.StatusIn{InstanceID: string(id)}
+	if err := p.call(ctx, orchestron.Actor{Kind: orchestron.System}, "", "get_instance_status", in, &out); err != nil || len(out.Instances) == 0 {
+		return "", err
+	}
+	return out.Instances[0].Held, nil
+}
 
 // Release lets an agent work again that its vendor refused. One that is not refused is left alone.
 func (p patients) Release(ctx context.Context, id orchestron.AgentID) error {

@@ -55,7 +55,7 @@ func (d *daemon) others(ctx context.Context, w workers, roles role.Set) ([]subje
 	if d.limits, err = d.limiting(ctx, w, spent); err != nil {
 		return nil, err
 	}
-	if d.nurse, err = d.nursing(ctx, patients{charges{w}, d.db, files, spent}); err != nil {
+	if d.nurse, err = d.nursing(ctx, patients{charges{w}, d.limits, d.db, files, spent}); err != nil {
 		return nil, err
 	}
 	return []subject{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,7 +43,9 @@ type world struct {
 	dismissed  map[orchestron.AgentID]time.Time                    // by a person
 	refusal    error                                               // of starts
 	broken     int                                                 // starts that come to nothing
-	giving     bool                                                // a message is being typed
+	limited    map[orchestron.AgentID]string                       // that limits have stopped
+	inbox      []orchestron.Message                                // of each agent
+	keys       map[string]orchestron.MessageID
 	changed    signal.Signal
 	last       *life
 }
@@ -51,7 +54,7 @@ func newWorld(agents ...orchestron.Agent) *world {
 	w := &world{
 		agents: agents, moved: map[orchestron.AgentID]time.Time{}, trees: map[int]Tree{}, failures: map[orchestron.AgentID]int{},
 		recoveries: map[orchestron.AgentID]healthapi.Recovery{}, told: map[string]bool{}, restarted: map[string]bool{},
-		began: func(orchestron.AgentID) {}, messages: map[orchestron.MessageID]orchestron.Message{},
+		began: func(orchestron.AgentID) {}, messages: map[orchestron.MessageID]orchestron.Message{}, keys: map[string]orchestron.MessageID{},
 		asked: func(orchestron.AgentID, orchestron.MessageID) {},
 	}
 	return w
@@ -167,8 +170,12 @@ func (l *life) measure(roots []orchestron.Process) map[int]Tree {
 	return found
 }
 
-func (l *life) Tell(_ context.Context, id orchestron.AgentID, key, _ string, _ bool) error {
-	return l.do(func() error {
+// Tell nudges, or else asks.
+func (l *life) Tell(_ context.Context, id orchestron.AgentID, key, text string, _ bool) (orchestron.MessageID, error) {
+	if !strings.HasPrefix(key, "health-nudge-") {
+		return orchestron.MessageID(key), l.ask(id, key, orchestron.MessageID(key), text)
+	}
+	return "", l.do(func() error {
 		l.world.mu.Lock()
 		defer l.world.mu.Unlock()
 		if !l.told[key] {
@@ -255,14 +262,13 @@ func (l *life) Restart(_ context.Context, id orchestron.AgentID, key string, fre
 	})
 }
 
-func (l *life) Ask(_ context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error) {
-	m := orchestron.MessageID(key)
+func (l *life) ask(id orchestron.AgentID, key string, m orchestron.MessageID, text string) error {
 	did := false
 	err := l.do(func() error {
 		l.world.mu.Lock()
 		defer l.world.mu.Unlock()
 		if _, there := l.messages[m]; !there {
-			did = true
+			did, l.keys[key] = true, m
 			l.messages[m] = orchestron.Message{ID: m, Agent: id, Text: text, State: orchestron.Queued}
 			l.effects = append(l.effects, "ask "+string(id))
 		}
@@ -271,20 +277,47 @@ func (l *life) Ask(_ context.Context, id orchestron.AgentID, key, text string) (
 	if did {
 		l.asked(id, m)
 	}
-	return m, err
+	return err
 }
 
-func (l *life) AskIdle(ctx context.Context, id orchestron.AgentID, key, text string) (m orchestron.MessageID, asked bool, err error) {
+// Alter shows the agent and what goes before other messages in its inbox, and asks it what is added there.
+func (l *life) Alter(_ context.Context, id orchestron.AgentID, do func(state.Tx, *state.State) error) error {
 	l.world.mu.Lock()
-	_, again := l.messages[orchestron.MessageID(key)]
 	i := slices.IndexFunc(l.agents, func(a orchestron.Agent) bool { return a.ID == id })
-	rests := l.agents[i].Status == orchestron.Idle && !l.giving
+	st := state.State{Agent: l.agents[i], Inbox: slices.Clone(l.inbox)}
+	tx := &inboxTx{world: l.world}
 	l.world.mu.Unlock()
-	if !again && !rests {
-		return "", false, nil
+	if err := do(tx, &st); err != nil || tx.key == "" {
+		return err
 	}
-	m, err = l.Ask(ctx, id, key, text)
-	return m, err == nil, err
+	return l.ask(id, tx.key, tx.added.ID, tx.added.Text)
+}
+
+// inboxTx is a transaction in which a message is put into an inbox.
+type inboxTx struct {
+	state.Tx
+	*world
+	added orchestron.Message
+	key   string
+}
+
+func (tx *inboxTx) Keyed(_, key, _ string, _ [32]byte) (string, bool, error) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	id, found := tx.keys[key]
+	return string(id), found, nil
+}
+
+func (tx *inboxTx) AddMessage(m *orchestron.Message) error {
+	tx.added = *m
+	return nil
+}
+
+func (tx *inboxTx) AddEvent(*orchestron.Event) error { return nil }
+
+func (tx *inboxTx) SetKey(_, key, _ string, _ [32]byte, _ string) error {
+	tx.key = key
+	return nil
 }
 
 // answer ends the turn of a message.
@@ -326,6 +359,17 @@ func (l *life) Fill(orchestron.Agent) healthapi.Fill {
 }
 
 func (l *life) Filled() <-chan struct{} { return l.changed.Wait() }
+
+func (l *life) Stopped(_ context.Context, id orchestron.AgentID) (string, bool, error) {
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	limit, is := l.limited[id]
+	return limit, is, nil
+}
+
+func (l *life) Holds(context.Context, orchestron.AgentID) (string, error) {
+	return "somebody's own text is in the input box", nil
+}
 
 func (l *life) Answers(orchestron.Agent) bool { return true }
 

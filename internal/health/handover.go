@@ -119,7 +119,7 @@ func (s *Service) stage(ctx context.Context, id orchestron.AgentID, h *healthapi
 			h.Stage = healthapi.Started
 		}
 	case healthapi.Started:
-		if h.First, err = s.agents.Ask(ctx, id, key("told"), tells(*h)); err == nil {
+		if h.First, err = s.agents.Tell(ctx, id, key("told"), tells(*h), true); err == nil {
 			h.Stage = healthapi.Told
 		}
 	case healthapi.Told:
@@ -134,12 +134,17 @@ func (s *Service) stage(ctx context.Context, id orchestron.AgentID, h *healthapi
 // answers first.
 func (s *Service) ask(ctx context.Context, id orchestron.AgentID, key string, h *healthapi.Handover) error {
 	_, err := s.await(ctx, s.now().Add(every), func() (bool, error) {
-		m, asked, err := s.agents.AskIdle(ctx, id, key, asks(*h))
+		asked := false
+		err := s.agents.Alter(ctx, id, func(tx state.Tx, st *state.State) (err error) {
+			h.Asked, asked, err = askIdle(tx, st, key, asks(*h))
+			return err
+		})
 		if err != nil {
+			h.Asked = ""
 			return false, err
 		}
 		if asked {
-			h.Asked, h.Stage = m, healthapi.Asked
+			h.Stage = healthapi.Asked
 		}
 		a := s.agent(id)
 		return asked || a.Status != orchestron.Idle || a.Generation != h.Run, nil
@@ -147,10 +152,10 @@ func (s *Service) ask(ctx context.Context, id orchestron.AgentID, key string, h 
 	return err
 }
 
-// AskIdle puts a message from Orchestron into the inbox of an agent that is idle, before others that wait there; asked is
+// askIdle puts a message from Orchestron into the inbox of an agent that is idle, before others that wait there; asked is
 // false when anything goes before it or is being answered. While an agent is busy it would be typed into the turn that runs.
 // What is done again with the same key finds the message.
-func AskIdle(tx state.Tx, st *state.State, key, text string) (id orchestron.MessageID, asked bool, err error) {
+func askIdle(tx state.Tx, st *state.State, key, text string) (id orchestron.MessageID, asked bool, err error) {
 	who := orchestron.Actor{Kind: orchestron.System}
 	hash := sha256.Sum256([]byte(string(st.Agent.ID) + "\n" + text))
 	if subject, found, err := tx.Keyed(who.String(), key, "send", hash); found || err != nil {
@@ -305,7 +310,7 @@ func (s *Service) Returns(a orchestron.Agent) bool {
 
 // handOverNow answers hand_over_instance.
 func (s *Service) handOverNow(ctx context.Context, call op.Call, in healthapi.Ref) (healthapi.View, error) {
-	return s.order(call, in, func(a orchestron.Agent, r healthapi.Recovery) error {
+	return s.order(ctx, call, in, func(a orchestron.Agent, r healthapi.Recovery) error {
 		switch {
 		case r.Handover != nil:
 			return nil

@@ -25,7 +25,7 @@ func filled(answer, failure string) *world {
 	w := newWorld(a)
 	w.fill = healthapi.Fill{Tokens: 85_000, Window: 100_000}
 	w.asked = func(id orchestron.AgentID, m orchestron.MessageID) {
-		if strings.HasSuffix(string(m), "-ask") {
+		if !strings.HasSuffix(string(m), "-told") {
 			time.AfterFunc(2*time.Second, func() { w.answer(id, m, answer, failure) })
 		}
 	}
@@ -120,7 +120,7 @@ func TestHandOverHoldsBack(t *testing.T) {
 		synctest.Wait()
 		_, held := s.Held(other)
 		for id := range w.mail() {
-			if _, own := s.Held(orchestron.Message{ID: id, Agent: "exec_1"}); own || !held || !strings.HasSuffix(string(id), "-ask") {
+			if _, own := s.Held(orchestron.Message{ID: id, Agent: "exec_1"}); own || !held || strings.HasSuffix(string(id), "-told") {
 				t.Errorf("the question for the hand-off is held back: %t; others are: %t", own, held)
 			}
 		}
@@ -212,7 +212,7 @@ func TestAskedAtRest(t *testing.T) {
 		w := filled("x", "")
 		w.empty()
 		w.idle()
-		w.giving = true
+		w.inbox = []orchestron.Message{{ID: "a", State: orchestron.Attempting}}
 		s, stop := begin(t, w, handsOver, -1, false)
 		defer stop()
 		if _, err := s.handOverNow(t.Context(), op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}}, healthapi.Ref{InstanceID: "exec_1"}); err != nil {
@@ -227,15 +227,17 @@ func TestAskedAtRest(t *testing.T) {
 				t.Errorf("Held(%+v) = %t, want %t", m, held, want)
 			}
 		}
-		w.mu.Lock()
-		w.giving = false
-		w.mu.Unlock()
-		w.alter("exec_1", func(a *orchestron.Agent) { a.Status = orchestron.Busy })
-		time.Sleep(5 * time.Minute)
-		if got := w.did(); len(got) > 0 {
-			t.Errorf("%q is done although it works on what it was given", got)
+		given := func(status orchestron.Status, inbox ...orchestron.Message) {
+			w.alter("exec_1", func(a *orchestron.Agent) { a.Status, w.inbox = status, inbox })
+			time.Sleep(5 * time.Minute)
+			if got := w.did(); len(got) > 0 {
+				t.Errorf("%q is done although it works on what it was given", got)
+			}
 		}
-		w.idle()
+		given(orchestron.Busy, orchestron.Message{ID: "a", State: orchestron.Submitted})
+		given(orchestron.Idle, orchestron.Message{ID: "a", State: orchestron.Submitted})
+		given(orchestron.Idle, orchestron.Message{ID: "b", State: orchestron.Queued, Urgent: true})
+		w.alter("exec_1", func(*orchestron.Agent) { w.inbox = []orchestron.Message{{ID: "c", State: orchestron.Queued}} })
 		time.Sleep(time.Minute)
 		if got := w.count(healthapi.HandedOver); got != 1 {
 			t.Errorf("handed over %d times", got)

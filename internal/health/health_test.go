@@ -73,8 +73,10 @@ func TestScore(t *testing.T) {
 		{"asks", with(orchestron.Waiting, func(f *facts) { f.inState = waitTime }), 100, ""},
 		{"nobody answers", with(orchestron.Waiting, func(f *facts) { f.inState = waitTime + 1 }), 80, "a question"},
 		{"refused by its vendor", with(orchestron.Limited, nil), 70, "its vendor"},
-		{"nothing is delivered", with(orchestron.Idle, func(f *facts) { f.inState, f.agent.Queued = queueTime+1, 2 }), 80, "2 messages wait"},
-		{"one failure", with(orchestron.Idle, func(f *facts) { f.failures = 1 }), 90, "1 turns failed"},
+		{"nothing is delivered", with(orchestron.Idle, func(f *facts) { f.inState, f.agent.Queued = queueTime+1, 2 }), 80, "it is idle, and 2 messages wait"},
+		{"nothing is delivered, and why", with(orchestron.Idle, func(f *facts) { f.inState, f.agent.Queued, f.held = queueTime+1, 1, "a draft" }), 80, "1 message waits: a draft"},
+		{"a limit stopped it", with(orchestron.Stopped, func(f *facts) { f.agent.Wanted, f.limit = orchestron.WantStopped, "max_cost" }), 70, "a limit has stopped it: max_cost"},
+		{"one failure", with(orchestron.Idle, func(f *facts) { f.failures = 1 }), 90, "1 turn failed"},
 		{"many failures", with(orchestron.Idle, func(f *facts) { f.failures = 90 }), 60, "90 turns failed"},
 		{"restarts", with(orchestron.Idle, func(f *facts) { f.restarts = 2 }), 80, "2 times"},
 		{"memory", with(orchestron.Idle, func(f *facts) { f.tree.Memory = muchMemory + 1 }), 80, "4.3 GB"},
@@ -311,6 +313,38 @@ func TestNoRoomAfterACrash(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got := w.did(); !slices.Equal(got, []string{"restart exec_1"}) || w.count(healthapi.GaveUp) != 0 {
 			t.Errorf("%q, given up %d times", got, w.count(healthapi.GaveUp))
+		}
+	})
+}
+
+// TestLimitedAndHeld holds that health says who waits for a limit to be raised, and what keeps an agent from its messages.
+func TestLimitedAndHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(someone("exec_1", orchestron.Stopped), someone("exec_2", orchestron.Stopped), someone("exec_3", orchestron.Idle))
+		for _, id := range []orchestron.AgentID{"exec_1", "exec_2"} {
+			w.alter(id, func(a *orchestron.Agent) { a.Wanted = orchestron.WantStopped })
+		}
+		w.alter("exec_3", func(a *orchestron.Agent) { a.Queued = 1 })
+		w.limited = map[orchestron.AgentID]string{"exec_1": "max_cost of exec_1: $1 of $1 used"}
+		s, stop := begin(t, w, handsOver, -1, false)
+		defer stop()
+		time.Sleep(2 * queueTime)
+		out, err := s.get(t.Context(), op.Call{Actor: orchestron.Actor{Kind: orchestron.Operator}}, healthapi.In{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[orchestron.AgentID]string{}
+		for _, v := range out.Agents {
+			for _, r := range v.Reasons {
+				got[v.InstanceID] += r.What
+			}
+		}
+		want := map[orchestron.AgentID]string{
+			"exec_1": "a limit has stopped it: max_cost of exec_1: $1 of $1 used",
+			"exec_3": "it is idle, and 1 message waits: somebody's own text is in the input box",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("reasons (-want +got):\n%s", diff)
 		}
 	})
 }

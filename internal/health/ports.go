@@ -7,6 +7,7 @@ import (
 
 	"github.com/orchestron/orchestron"
 	"github.com/orchestron/orchestron/internal/healthapi"
+	"github.com/orchestron/orchestron/internal/state"
 )
 
 // Agents is what health knows of the agents, and does to them. What is called again with the same key does nothing more.
@@ -19,17 +20,16 @@ type Agents interface {
 	Moved(a orchestron.Agent) time.Time
 	// Release lets an agent work again that its vendor refused. One that is not refused is left alone.
 	Release(ctx context.Context, id orchestron.AgentID) error
-	// Tell puts a message into the agent's inbox, urgent when it is to be given to an agent that works.
-	Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) error
+	// Tell puts a message into the agent's inbox and returns its id; one that is urgent goes before all others, and is given to
+	// an agent that works.
+	Tell(ctx context.Context, id orchestron.AgentID, key, text string, urgent bool) (orchestron.MessageID, error)
 	// Stop ends an agent, and keeps its conversation and its inbox. One that has ended is no error.
 	Stop(ctx context.Context, id orchestron.AgentID) error
 	// Restart starts an agent that has ended, and resumes its conversation or begins a fresh one. It is a Conflict when it
 	// runs.
 	Restart(ctx context.Context, id orchestron.AgentID, key string, fresh bool) error
-	// Ask puts a message into the agent's inbox that goes before all others, and returns its id.
-	Ask(ctx context.Context, id orchestron.AgentID, key, text string) (orchestron.MessageID, error)
-	// AskIdle does so when the agent is idle and nothing goes before the message or is being answered; else asked is false.
-	AskIdle(ctx context.Context, id orchestron.AgentID, key, text string) (m orchestron.MessageID, asked bool, err error)
+	// Alter changes an agent and its inbox in one transaction. do works on a copy; nothing changes when it fails.
+	Alter(ctx context.Context, id orchestron.AgentID, do func(state.Tx, *state.State) error) error
 	Message(ctx context.Context, id orchestron.MessageID) (orchestron.Message, error)
 	// Withdraw takes a message out of the agent's inbox of which nothing was typed. Any other is left alone.
 	Withdraw(ctx context.Context, id orchestron.AgentID, m orchestron.MessageID) error
@@ -38,8 +38,17 @@ type Agents interface {
 	// Fill is how full the context of the agent's conversation is, as far as its records tell.
 	Fill(a orchestron.Agent) healthapi.Fill
 	Filled() <-chan struct{} // closed when Fill changes next
+	Limits
+	// Holds is what keeps an idle agent from what waits for it, in words; empty when nothing is known of that.
+	Holds(ctx context.Context, id orchestron.AgentID) (string, error)
 	// Answers reports whether the agent's program tells what it answers.
 	Answers(a orchestron.Agent) bool
+}
+
+// Limits is what agents may use.
+type Limits interface {
+	// Stopped reports whether a limit has stopped the agent, which goes on when that is raised, and which.
+	Stopped(ctx context.Context, id orchestron.AgentID) (limit string, stopped bool, err error)
 }
 
 // Store keeps what was done. Everything written is durable when Write returns.

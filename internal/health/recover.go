@@ -137,7 +137,7 @@ func (s *Service) abandon(ctx context.Context, a orchestron.Agent, r healthapi.R
 
 func (s *Service) nudge(ctx context.Context, a orchestron.Agent, r healthapi.Recovery) error {
 	text := fmt.Sprintf("Nothing you do has been seen for %s. If a command hangs, stop it. Say in one line what you are waiting for, and go on.", round(s.policy.StuckAfter))
-	err := s.agents.Tell(ctx, a.ID, fmt.Sprintf("health-nudge-%s-%d", a.ID, r.Stuck.UnixNano()), text, true)
+	_, err := s.agents.Tell(ctx, a.ID, fmt.Sprintf("health-nudge-%s-%d", a.ID, r.Stuck.UnixNano()), text, true)
 	if later(err) {
 		return err
 	}
@@ -160,7 +160,7 @@ func (s *Service) replace(ctx context.Context, a orchestron.Agent, r healthapi.R
 	}
 	if err == nil {
 		const text = "You were stuck and have been started again. Look at what is done, and go on with what you were doing."
-		if _, err := s.agents.Ask(ctx, a.ID, "health-go-on-"+key, text); later(err) { // before the queue that waited
+		if _, err := s.agents.Tell(ctx, a.ID, "health-go-on-"+key, text, true); later(err) { // before the queue that waited
 			return err
 		}
 	}

@@ -99,7 +99,7 @@ func (s *Service) beginRelease(ctx context.Context, r healthapi.Recovery, now ti
 func (s *Service) release(ctx context.Context, a orchestron.Agent, r healthapi.Recovery) error {
 	const text = "Your vendor refused the last call; it may answer again now. Go on with what you were asked."
 	key := fmt.Sprintf("health-released-%s-%d", a.ID, r.Refused.UnixNano())
-	if _, err := s.agents.Ask(ctx, a.ID, key, text); later(err) { // before the queue that waited
+	if _, err := s.agents.Tell(ctx, a.ID, key, text, true); later(err) { // before the queue that waited
 		return err
 	}
 	if err := s.agents.Release(ctx, a.ID); later(err) {
@@ -111,7 +111,7 @@ func (s *Service) release(ctx context.Context, a orchestron.Agent, r healthapi.R
 
 // releaseNow answers release_instance.
 func (s *Service) releaseNow(ctx context.Context, call op.Call, in healthapi.Ref) (healthapi.View, error) {
-	return s.order(call, in, func(a orchestron.Agent, r healthapi.Recovery) error {
+	return s.order(ctx, call, in, func(a orchestron.Agent, r healthapi.Recovery) error {
 		if a.Status != orchestron.Limited || r.Releasing {
 			return nil
 		}
@@ -120,7 +120,7 @@ func (s *Service) releaseNow(ctx context.Context, call op.Call, in healthapi.Ref
 }
 
 // order does something for an agent that a caller orders, when nothing else is being done for it.
-func (s *Service) order(call op.Call, in healthapi.Ref, do func(orchestron.Agent, healthapi.Recovery) error) (healthapi.View, error) {
+func (s *Service) order(ctx context.Context, call op.Call, in healthapi.Ref, do func(orchestron.Agent, healthapi.Recovery) error) (healthapi.View, error) {
 	a := s.agent(orchestron.AgentID(in.InstanceID))
 	if a.ID == "" || !s.agents.Within(call.Actor, a.ID) {
 		return healthapi.View{}, orchestron.Errorf(orchestron.NotFound, "there is no agent %q", orchestron.Quotable(in.InstanceID)).Try("list shows the agents")
@@ -129,7 +129,7 @@ func (s *Service) order(call op.Call, in healthapi.Ref, do func(orchestron.Agent
 		return healthapi.View{}, orchestron.Errorf(orchestron.Forbidden, "%s may not do this to itself", a.ID).Try("ask the agent that leads you")
 	}
 	if !s.claim(a.ID) {
-		return s.view(a, s.now()), orchestron.Errorf(orchestron.Conflict, "something is being done for %s already", a.ID).Try("get_health says what; try again in a moment")
+		return healthapi.View{}, orchestron.Errorf(orchestron.Conflict, "something is being done for %s already", a.ID).Try("get_health says what; try again in a moment")
 	}
 	defer s.changed.Raise()
 	defer s.leave(a.ID)
@@ -140,5 +140,6 @@ func (s *Service) order(call op.Call, in healthapi.Ref, do func(orchestron.Agent
 	if err := do(a, r); err != nil {
 		return healthapi.View{}, err
 	}
-	return s.view(a, s.now()), nil
+	v, _, err := s.view(ctx, a, s.now())
+	return v, err
 }

@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/orchestron/orchestron"
@@ -18,7 +19,9 @@ type facts struct {
 	failures int // turns, in the last hour
 	restarts int // by ourselves, in the last ten minutes
 	gaveUp   bool
-	context  int // how full it is, in percent
+	limit    string // that has stopped it
+	held     string // what keeps it from the messages that wait
+	context  int    // how full it is, in percent
 }
 
 const (
@@ -39,14 +42,15 @@ func score(f facts) (int, []healthapi.Reason) {
 	}
 	a := f.agent
 	lose(!a.Alive() && a.Wanted == orchestron.WantRunning, 100, "it does not run: %s", a.Evidence.Detail)
+	lose(f.limit != "", 30, "a limit has stopped it: %s", f.limit)
 	lose(f.gaveUp, 100, "it ended %d times within ten minutes and is not started again", most+1)
 	lose(f.stuck, 60, "it is busy, and nothing has moved for %s", round(f.idleFor))
 	lose(a.Status == orchestron.Starting && f.inState > startTime, 40, "it has been starting for %s", round(f.inState))
 	lose(a.Status == orchestron.Limited, 30, "its vendor refuses it: %s", a.Evidence.Detail)
 	lose(a.Status == orchestron.Waiting && f.inState > waitTime, 20, "a question has waited for an answer for %s", round(f.inState))
-	lose(a.Status == orchestron.Idle && a.Queued > 0 && f.inState > queueTime, 20, "it is idle, and %d messages wait", a.Queued)
-	lose(true, min(40, 10*f.failures), "%d turns failed in the last hour", f.failures)
-	lose(true, min(30, 10*f.restarts), "it was started again %d times in the last ten minutes", f.restarts)
+	lose(f.neglected(), 20, "%s", strings.TrimSuffix(fmt.Sprintf("it is idle, and %s: %s", count(a.Queued, "message waits", "messages wait"), f.held), ": "))
+	lose(true, min(40, 10*f.failures), "%s in the last hour", count(f.failures, "turn failed", "turns failed"))
+	lose(true, min(30, 10*f.restarts), "it was started again %s in the last ten minutes", count(f.restarts, "time", "times"))
 	lose(f.tree.Memory > muchMemory, 20, "it takes %.1f GB of memory", float64(f.tree.Memory)/1e9)
 	lose(f.context >= mostFilled, 10, "its context is %d %% full", f.context)
 	left := 100
@@ -54,6 +58,18 @@ func score(f facts) (int, []healthapi.Reason) {
 		left -= r.Points
 	}
 	return max(0, left), reasons
+}
+
+// neglected reports whether messages have waited too long for an agent that is idle.
+func (f facts) neglected() bool {
+	return f.agent.Status == orchestron.Idle && f.agent.Queued > 0 && f.inState > queueTime
+}
+
+func count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 func round(d time.Duration) time.Duration { return d.Round(time.Second) }

@@ -242,11 +242,17 @@ func (s *Service) get(ctx context.Context, call op.Call, in healthapi.In) (healt
 	found := false
 	for _, a := range s.agents.All() {
 		named := string(a.ID) == in.InstanceID
-		if !s.agents.Within(call.Actor, a.ID) || in.InstanceID != "" && !named || !named && !a.Alive() && a.Wanted == orchestron.WantStopped {
+		if !s.agents.Within(call.Actor, a.ID) || in.InstanceID != "" && !named {
+			continue
+		}
+		v, limited, err := s.view(ctx, a, now)
+		if err != nil {
+			return healthapi.Out{}, err
+		}
+		if !named && !limited && !a.Alive() && a.Wanted == orchestron.WantStopped {
 			continue
 		}
 		found = true
-		v := s.view(a, now)
 		out.Score = min(out.Score, v.Score)
 		if in.Below == 0 || v.Score < in.Below {
 			out.Agents = append(out.Agents, v)
@@ -270,8 +276,8 @@ func (s *Service) unmeasured() bool {
 	})
 }
 
-// view is how an agent is.
-func (s *Service) view(a orchestron.Agent, now time.Time) healthapi.View {
+// view is how an agent is, and whether a limit has stopped it.
+func (s *Service) view(ctx context.Context, a orchestron.Agent, now time.Time) (v healthapi.View, limited bool, err error) {
 	s.mu.Lock()
 	last, r := s.samples[a.ID], s.recoveries[a.ID]
 	s.mu.Unlock()
@@ -282,7 +288,17 @@ func (s *Service) view(a orchestron.Agent, now time.Time) healthapi.View {
 	if !last.active.IsZero() {
 		f.idleFor = now.Sub(last.active)
 	}
-	v := healthapi.View{
+	if !a.Alive() {
+		if f.limit, limited, err = s.agents.Stopped(ctx, a.ID); err != nil {
+			return v, false, err
+		}
+	}
+	if f.neglected() {
+		if f.held, err = s.agents.Holds(ctx, a.ID); err != nil {
+			return v, false, err
+		}
+	}
+	v = healthapi.View{
 		InstanceID: a.ID, Status: a.Status, Stuck: f.stuck, Active: last.active, CPU: float64(int(last.load*1000)) / 10, Memory: last.tree.Memory,
 		Processes: last.tree.Processes, Measured: last.measured, Failures: f.failures, Restarts: f.restarts, GaveUp: f.gaveUp,
 	}
@@ -300,7 +316,7 @@ func (s *Service) view(a orchestron.Agent, now time.Time) healthapi.View {
 	if s.policy.Restart == healthapi.OnCrash && crashed(a) && !f.gaveUp {
 		v.Next = a.Ended.Add(backOff(streak(r, a)))
 	}
-	return v
+	return v, limited, nil
 }
 
 // note makes it durable what was done, with an event if one is given.
