@@ -124,7 +124,7 @@ func TestBadArguments(t *testing.T) {
 		{words("task create x --label", "caf\xe9"), 2, "--label: it is not UTF-8"},
 		{words("task create x --description @latin.md"), 2, "not UTF-8"},
 		{words("task create x --label", strings.Repeat("l", 2001)), 2, "--label: "},
-		{words("task create x --type bug"), 2, `"bug" for "--type" flag: it is none of EPIC, STORY, TASK, SUBTASK, TODO`},
+		{words("task create x --type bug"), 2, `--type: "bug" is none of EPIC, STORY, TASK, SUBTASK, TODO`},
 		{words("task create x --estimate NaN"), 2, "--estimate: NaN is no number of hours"},
 		{words("task create x --estimate -1"), 2, "--estimate: -1 is less than 0"},
 		{words("task list --status open"), 2, `it is none of TODO, IN_PROGRESS, BLOCKED, IN_REVIEW, DONE, CANCELLED`},

@@ -50,13 +50,13 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	var bad *pflag.InvalidValueError
 	if errors.As(err, &bad) {
-		return badValue(cmd, bad.GetFlag(), bad.GetValue())
+		return badValue(cmd, bad.GetFlag(), bad.GetValue(), bad.Unwrap())
 	}
 	return Usage(cmd, "%s", text)
 }
 
 // badValue is the error that a flag cannot have a value.
-func badValue(cmd *cobra.Command, f *pflag.Flag, value string) error {
+func badValue(cmd *cobra.Command, f *pflag.Flag, value string, cause error) error {
 	shown := orchestron.Quotable(value)
 	what, as := "", ""
 	switch f.Value.Type() {
@@ -66,8 +66,10 @@ func badValue(cmd *cobra.Command, f *pflag.Flag, value string) error {
 		what, as = "whole number", "10"
 	case "float64":
 		what, as = "number", "2.5"
-	default:
-		return Usage(cmd, "--%s: %q cannot be its value", f.Name, shown)
+	case "bool":
+		what, as = "truth value", "true"
+	default: // a type of ours, whose errors are about what was typed
+		return Usage(cmd, "--%s: %q %s", f.Name, shown, strings.TrimPrefix(cause.Error(), "it "))
 	}
 	if strings.HasPrefix(value, "--") {
 		return Usage(cmd, "--%s needs a %s, and %q is the next flag", f.Name, what, shown).Try("write --%s %s", f.Name, as)
