@@ -127,7 +127,7 @@ func TestBadArguments(t *testing.T) {
 		{words("task create x --type bug"), 2, `--type: "bug" is none of EPIC, STORY, TASK, SUBTASK, TODO`},
 		{words("task create x --estimate NaN"), 2, "--estimate: NaN is no number of hours"},
 		{words("task create x --estimate -1"), 2, "--estimate: -1 is less than 0"},
-		{words("task list --status open"), 2, `it is none of TODO, IN_PROGRESS, BLOCKED, IN_REVIEW, DONE, CANCELLED`},
+		{words("task list --status open"), 2, `is none of TODO, IN_PROGRESS, BLOCKED, IN_REVIEW, DONE, CANCELLED`},
 		{words("task list --limit 0"), 2, "--limit: 0 is less than 1"},
 		{words("task list --all --limit 5"), 2, "--all and --limit exclude each other"},
 		{words("task list --stauts todo"), 2, "did you mean --status?"},
