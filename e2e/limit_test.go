@@ -70,6 +70,9 @@ func TestLimit(t *testing.T) {
 	if len(out.Stopped) != 1 || !strings.Contains(out.Stopped[0].Reason, "of 100000 tokens used") {
 		t.Errorf("get_limits says %+v, want the agent stopped with the figures", out)
 	}
+	if v := h.health(a.ID); v.Score != 70 || len(v.Reasons) != 1 || !strings.HasPrefix(v.Reasons[0].What, "a limit has stopped it: max_total_tokens") {
+		t.Errorf("get_health says %+v, want that a limit has stopped it", v)
+	}
 	if err := h.call("restart", map[string]any{"instanceId": a.ID}, &agentapi.View{}); orchestron.KindOf(err) != orchestron.Limit || !strings.Contains(err.Error(), "of 100000 tokens") {
 		t.Errorf("restart gives %v, want a limit with the figures", err)
 	}

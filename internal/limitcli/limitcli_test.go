@@ -67,6 +67,14 @@ func TestTable(t *testing.T) {
 			t.Errorf("it does not say %q but %q", want, ran.Stderr)
 		}
 	}
+	quiet := limitapi.GetOut{
+		Limits:  []limitapi.View{{Scope: limitapi.Scope{Agent: "exec_2"}, Untold: []orchestron.AgentID{"exec_2"}}},
+		Stopped: []limitapi.Stopped{{InstanceID: "exec_2", Stage: limitapi.Resuming}},
+	}
+	ran = consoletest.Run(t, daemon(quiet), limitcli.Commands, "", "limits", "set", "exec_2", "--cost", "1")
+	if !strings.Contains(ran.Stderr, "exec_2: no tokens are known yet of exec_2;") || !strings.Contains(ran.Stdout, "exec_2 is being started again, for its limit was raised") {
+		t.Errorf("an agent that tells of no tokens and is started again: %+v", ran)
+	}
 	if ran := consoletest.Run(t, daemon(limitapi.GetOut{}), limitcli.Commands, "", "limits", "show"); ran.Stdout != "" || ran.Stderr != "nothing is limited\n" {
 		t.Errorf("without limits: %+v", ran)
 	}
