@@ -112,9 +112,10 @@ func TestImportDuringWork(t *testing.T) {
 			t.Fatalf("%d tasks are on the board after %d were made: %v", n, made, err)
 		}
 	}
-	t.Logf("%d tasks in %s; meanwhile %d others were made, which took %s at most", out.Tasks, time.Since(began).Round(time.Millisecond), made, longest.Round(time.Millisecond))
-	if out.Tasks != *imported || made < 4 || longest > time.Second {
-		t.Errorf("%d tasks were imported and %d others made, of which one waited %s; want %d, several, and less than a second", out.Tasks, made, longest, *imported)
+	took := time.Since(began)
+	t.Logf("%d tasks in %s; meanwhile %d others were made, which took %s at most", out.Tasks, took.Round(time.Millisecond), made, longest.Round(time.Millisecond))
+	if out.Tasks != *imported || made < 4 || longest > took/2 {
+		t.Errorf("%d tasks were imported and %d others made, of which one waited %s of %s; want %d, several, and that none waits for the whole", out.Tasks, made, longest, took, *imported)
 	}
 	var last orchestron.Task
 	h.must(t, "orchestron_task_get", boardapi.TaskGetIn{TaskID: string(orchestron.TaskIDOf(int64(many + *imported - 5)))}, &last)
