@@ -42,7 +42,13 @@ func TestOpenCodeApproval(t *testing.T) {
 		t.Errorf("after deny the agent says %+v\n%s", got, h.screen(v))
 	}
 	message, q = ask("three")
-	h.press(v, "Enter")
+	eventually(t, "somebody says yes in the terminal", time.Minute, func() bool { // the question is known before its dialog takes keys
+		if !made("three") && strings.Contains(h.screen(v), "Permission required") {
+			h.press(v, "Enter")
+			time.Sleep(time.Second)
+		}
+		return made("three")
+	})
 	if got := h.waited(v.ID, message, 60); !made("three") {
 		t.Errorf("after yes in the terminal the agent says %+v\n%s", got, h.screen(v))
 	}

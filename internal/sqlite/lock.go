@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,7 +23,11 @@ type lock struct {
 	clean bool // the holder before us stopped cleanly
 }
 
-// takeLock takes the lock or fails at once with a Conflict.
+// lingering is how long a lock is waited for whose holder has ended. A process that the holder had just forked when it was
+// killed holds it, too, until it runs its own program.
+const lingering = 2 * time.Second
+
+// takeLock takes the lock, or fails with a Conflict as long as another process runs that holds it.
 func takeLock(path string) (*lock, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -42,7 +47,12 @@ func takeLock(path string) (*lock, error) {
 func lockFile(file *os.File) (string, error) {
 	fd := int(file.Fd())
 	lockErr := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-	text, err := io.ReadAll(io.LimitReader(file, 64))
+	text, err := io.ReadAll(io.NewSectionReader(file, 0, 64))
+	for end := time.Now().Add(lingering); errors.Is(lockErr, unix.EWOULDBLOCK) && ended(text) && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+		lockErr = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		text, err = io.ReadAll(io.NewSectionReader(file, 0, 64))
+	}
 	if errors.Is(lockErr, unix.EWOULDBLOCK) {
 		holder := "another process"
 		if pid := strings.TrimSpace(string(text)); pid != "" && string(text) != cleanMark {
@@ -55,6 +65,12 @@ func lockFile(file *os.File) (string, error) {
 		return "", fmt.Errorf("locking %s: %w", file.Name(), lockErr)
 	}
 	return string(text), err
+}
+
+// ended reports whether the process that a lock names as its holder runs no more.
+func ended(text []byte) bool {
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	return err == nil && pid > 0 && errors.Is(unix.Kill(pid, 0), unix.ESRCH)
 }
 
 // release gives the lock up and leaves word of how we stopped.
